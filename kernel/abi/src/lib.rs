@@ -1,0 +1,8 @@
+//! Numbers and layouts that cross a border: between kernel and programs, and between kernel and host tools.
+//!
+//! * [`trace`]: how defmt frames travel over a serial line
+//! * [`exit`]: the status with which QEMU ends, so that a script can tell a power-off from a panic
+#![no_std]
+
+pub mod exit;
+pub mod trace;

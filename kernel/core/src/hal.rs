@@ -1,0 +1,76 @@
+//! The seam: what `kcore` asks of a machine, as traits. `kernel::arch` implements them on the boards, `hal::fake`
+//! on the host.
+//!
+//! * [`Cpu`] has associated functions only: a lock cannot carry an instance of it around.
+//! * [`FrameAccess`], [`Tlb`] and [`Clock`] are taken by value or reference, so that a test can have several at once;
+//!   on the boards they are zero-sized.
+
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
+
+use crate::addr::{Asid, CpuId, PhysFrame, VirtAddr};
+
+/// The CPU that runs the caller.
+pub trait Cpu: 'static {
+    /// What [`irq_save`](Self::irq_save) returns and [`irq_restore`](Self::irq_restore) takes.
+    type IrqState: Copy;
+
+    /// The CPU we run on. Meaningful only while the caller cannot move: interrupts masked or preemption disabled.
+    fn id() -> CpuId;
+
+    /// Masks interrupts on this CPU and returns the state before.
+    fn irq_save() -> Self::IrqState;
+
+    /// Puts the interrupt mask back to what [`irq_save`](Self::irq_save) returned.
+    fn irq_restore(state: Self::IrqState);
+
+    /// Forbids preemption of the current thread. Nests.
+    fn preempt_disable();
+
+    /// Ends one [`preempt_disable`](Self::preempt_disable). At the outermost one, a preemption that came due meanwhile
+    /// happens here.
+    fn preempt_enable();
+
+    /// A hint inside a spin loop.
+    fn relax();
+
+    /// The ranks of the spin locks that this CPU holds, one bit a rank (`sync::rank`). Used by debug builds only, and
+    /// only while the caller cannot move.
+    fn held_ranks() -> &'static AtomicU64;
+}
+
+/// Reach into physical memory through the kernel's linear map.
+///
+/// # Safety
+///
+/// For every frame of the managed memory, [`frame_ptr`](Self::frame_ptr) returns a pointer, aligned to `PAGE_SIZE`,
+/// that is valid for reads and writes of the whole frame as long as the value lives; distinct frames do not overlap.
+pub unsafe trait FrameAccess {
+    /// Where the kernel sees `frame`.
+    fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8>;
+}
+
+/// Translation maintenance. Each call returns only when it has taken effect on every CPU (inner-shareable form, then
+/// `dsb ish; isb`).
+pub trait Tlb {
+    /// Makes descriptor stores that precede it visible to the table walkers (`dsb ishst`, `isb`).
+    fn publish(&self);
+
+    /// Forgets the translation of one page of an address space, at every level of the walk (`TLBI VAE1IS`).
+    fn flush_user_page(&self, asid: Asid, page: crate::addr::UserAddr);
+
+    /// Forgets all translations of an address space (`TLBI ASIDE1IS`).
+    fn flush_asid(&self, asid: Asid);
+
+    /// Forgets the translation of one kernel page, for all ASIDs (`TLBI VAAE1IS`).
+    fn flush_kernel_page(&self, page: VirtAddr);
+
+    /// Forgets everything (`TLBI VMALLE1IS`).
+    fn flush_all(&self);
+}
+
+/// A monotonic clock.
+pub trait Clock {
+    /// Nanoseconds since the counter started; never goes back, the same on every CPU.
+    fn now_ns(&self) -> u64;
+}

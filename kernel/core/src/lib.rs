@@ -1,0 +1,25 @@
+//! `kcore`: everything in Tine that is true on any machine.
+//!
+//! No assembly, no statics, no `cfg(target_arch)`: what it needs of the machine comes in through the traits of
+//! [`hal`], and each of them has a fake, so that the whole crate runs under `cargo test`, Miri and loom on the
+//! developer's own computer.
+//!
+//! Modules, each importing only what stands before it:
+//!
+//! * `util`: small containers and arithmetic that know nothing of kernels
+//! * [`addr`]: physical, virtual and user addresses, frames, CPU ids, ASIDs: one type for each kind of number
+//! * [`hal`]: the seam to the machine, as traits
+//! * `sync`: ranked spin locks, once cells, sleeping mutexes; `sync::rank` is *the* lock order
+//! * `frame`: the physical frame allocator (buddy, per-CPU caches, reference counts)
+//! * `paging`: translation tables of the AArch64 VMSA, 4 KiB granule
+//! * `time`: instants and the timer queue
+//! * `sched`: threads, run queues, parking, wait queues
+//! * `boot`: what firmware hands over: device tree, command line, memory map
+//! * `random`: the generator behind every random number in the kernel
+
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod addr;
+pub mod hal;
