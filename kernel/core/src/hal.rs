@@ -5,6 +5,9 @@
 //! * [`FrameAccess`], [`Tlb`] and [`Clock`] are taken by value or reference, so that a test can have several at once;
 //!   on the boards they are zero-sized.
 
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 

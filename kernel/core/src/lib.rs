@@ -9,7 +9,7 @@
 //! * `util`: small containers and arithmetic that know nothing of kernels
 //! * [`addr`]: physical, virtual and user addresses, frames, CPU ids, ASIDs: one type for each kind of number
 //! * [`hal`]: the seam to the machine, as traits
-//! * `sync`: ranked spin locks, once cells, sleeping mutexes; `sync::rank` is *the* lock order
+//! * [`sync`]: ranked spin locks, once cells, per-CPU slots; [`sync::rank`] is *the* lock order
 //! * `frame`: the physical frame allocator (buddy, per-CPU caches, reference counts)
 //! * `paging`: translation tables of the AArch64 VMSA, 4 KiB granule
 //! * `time`: instants and the timer queue
@@ -20,6 +20,9 @@
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
+#[cfg(all(feature = "fake", not(test)))]
+extern crate std;
 
 pub mod addr;
 pub mod hal;
+pub mod sync;

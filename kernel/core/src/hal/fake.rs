@@ -1,0 +1,8 @@
+//! Fakes of the machine, so that all of `kcore` runs on the developer's own computer. Behind `cfg(test)` for this
+//! crate's tests and behind the feature `fake` for those of other crates.
+//!
+//! * [`FakeCpu`]: a CPU for each host thread
+
+mod cpu;
+
+pub use cpu::FakeCpu;

@@ -1,0 +1,101 @@
+//! The lock for data that no interrupt handler touches.
+
+use core::ops::{Deref, DerefMut};
+
+use lock_api::{Mutex, MutexGuard};
+
+use super::cpu_state::NoPreempt;
+use super::rank::{Band, Held, Rank};
+use super::ticket::RawTicketLock;
+use crate::hal::Cpu;
+
+/// A spin lock; the holder is not preempted, so the wait is as short as the section. Interrupts still come while it is
+/// held, hence an interrupt handler that took it could wait for the thread that it interrupted: handlers use
+/// [`IrqLock`](super::IrqLock).
+pub struct SpinLock<T, C: Cpu> {
+    rank: Rank,
+    inner: Mutex<RawTicketLock<C>, T>,
+}
+
+impl<T, C: Cpu> SpinLock<T, C> {
+    /// An open lock around `value`.
+    ///
+    /// # Panics
+    ///
+    /// When `rank` is not of the band for this kind of lock; in a `static` that is a compile-time error.
+    #[cfg(not(loom))]
+    pub const fn new(rank: Rank, value: T) -> Self {
+        assert!(matches!(rank.band(), Band::Spin), "a SpinLock needs a rank of its band");
+        Self { rank, inner: Mutex::from_raw(RawTicketLock::new(), value) }
+    }
+
+    /// An open lock around `value`.
+    #[cfg(loom)]
+    pub fn new(rank: Rank, value: T) -> Self {
+        assert!(matches!(rank.band(), Band::Spin), "a SpinLock needs a rank of its band");
+        Self { rank, inner: Mutex::from_raw(RawTicketLock::new(), value) }
+    }
+
+    /// The lock's place in the order.
+    #[must_use]
+    pub const fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// Waits for its turn and takes the lock.
+    ///
+    /// # Panics
+    ///
+    /// In a debug build, when this breaks the lock order.
+    #[track_caller]
+    pub fn lock(&self) -> SpinGuard<'_, T, C> {
+        let _preempt = NoPreempt::new();
+        let held = Held::note(self.rank);
+        SpinGuard { value: self.inner.lock(), _held: held, _preempt }
+    }
+
+    /// Takes the lock if it is open.
+    ///
+    /// # Panics
+    ///
+    /// In a debug build, when this breaks the lock order.
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<SpinGuard<'_, T, C>> {
+        let _preempt = NoPreempt::new();
+        let held = Held::note(self.rank);
+        Some(SpinGuard { value: self.inner.try_lock()?, _held: held, _preempt })
+    }
+
+    /// The value; exclusive access needs no lock.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut()
+    }
+
+    /// The value, taken out of its lock.
+    pub fn into_inner(self) -> T {
+        self.inner.into_inner()
+    }
+}
+
+/// The right to a [`SpinLock`]'s value. Dropping it gives the lock back, then lets the thread be preempted.
+#[must_use = "the lock is given back when the guard is dropped"]
+pub struct SpinGuard<'a, T, C: Cpu> {
+    // Fields are dropped in this order.
+    value: MutexGuard<'a, RawTicketLock<C>, T>,
+    _held: Held<C>,
+    pub(super) _preempt: NoPreempt<C>,
+}
+
+impl<T, C: Cpu> Deref for SpinGuard<'_, T, C> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T, C: Cpu> DerefMut for SpinGuard<'_, T, C> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}

@@ -1,0 +1,157 @@
+//! Tests of the locks with ordinary threads.
+
+use std::sync::Arc;
+use std::thread;
+use std::vec::Vec;
+
+use super::*;
+use crate::addr::{CpuId, MAX_CPUS};
+use crate::hal::Cpu;
+use crate::hal::fake::FakeCpu;
+
+type Spin<T> = SpinLock<T, FakeCpu>;
+type Irq<T> = IrqLock<T, FakeCpu>;
+
+#[test]
+fn a_lock_can_stand_in_a_static() {
+    static LOCK: SpinLock<u32, FakeCpu> = SpinLock::new(Rank::TestSpinOuter, 1);
+    *LOCK.lock() += 1;
+    assert_eq!(*LOCK.lock(), 2);
+}
+
+#[test]
+fn a_held_lock_is_not_taken_again() {
+    let lock = Arc::new(Spin::new(Rank::TestSpinOuter, ()));
+    let guard = lock.lock();
+    let other = Arc::clone(&lock);
+    assert!(thread::spawn(move || other.try_lock().is_none()).join().unwrap());
+    drop(guard);
+    assert!(lock.try_lock().is_some());
+}
+
+#[test]
+fn no_addition_under_a_lock_is_lost() {
+    let rounds = if cfg!(miri) { 20 } else { 2_000 };
+    let lock = Arc::new(Irq::new(Rank::TestIrqOuter, 0));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || (0..rounds).for_each(|_| *lock.lock() += 1))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(*lock.lock(), 4 * rounds);
+}
+
+#[test]
+fn a_spin_lock_disables_preemption_and_nothing_else() {
+    let lock = Spin::new(Rank::TestSpinOuter, ());
+    let guard = lock.lock();
+    assert_eq!((FakeCpu::preempt_depth(), FakeCpu::irqs_masked()), (1, false));
+    drop(guard);
+    assert_eq!(FakeCpu::preempt_depth(), 0);
+}
+
+#[test]
+fn an_irq_lock_masks_interrupts_and_puts_the_mask_back() {
+    let (outer, inner) = (Irq::new(Rank::WaitQueue, ()), Irq::new(Rank::RunQueue, ()));
+    let guard = outer.lock();
+    drop(inner.lock());
+    assert!(FakeCpu::irqs_masked(), "the inner lock restores the masked state it found");
+    drop(guard);
+    assert!(!FakeCpu::irqs_masked());
+}
+
+#[test]
+fn a_failed_try_lock_leaves_no_trace() {
+    let lock = Arc::new(Irq::new(Rank::TestIrqOuter, ()));
+    let guard = lock.lock();
+    let other = Arc::clone(&lock);
+    thread::spawn(move || {
+        assert!(other.try_lock().is_none());
+        assert!(!FakeCpu::irqs_masked());
+        assert_none_held::<FakeCpu>(None);
+    })
+    .join()
+    .unwrap();
+    drop(guard);
+}
+
+#[test]
+fn locks_may_be_given_back_in_any_order() {
+    let (low, high) = (Spin::new(Rank::KernelMap, ()), Irq::new(Rank::FrameAllocator, ()));
+    let first = low.lock();
+    let second = high.lock();
+    drop(first);
+    assert_eq!(FakeCpu::held_ranks().load(core::sync::atomic::Ordering::Relaxed), Rank::FrameAllocator.bit());
+    drop(second);
+    assert_none_held::<FakeCpu>(None);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "lock order: wait queue taken while run queue is held"))]
+fn a_wrong_order_is_a_panic_with_both_names() {
+    let (run, wait) = (Irq::new(Rank::RunQueue, ()), Irq::new(Rank::WaitQueue, ()));
+    let _run = run.lock();
+    let _wait = wait.lock();
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "lock order: run queue taken while run queue is held"))]
+fn two_locks_of_one_rank_are_not_held_together() {
+    let (one, two) = (Irq::new(Rank::RunQueue, ()), Irq::new(Rank::RunQueue, ()));
+    let _one = one.lock();
+    let _two = two.lock();
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "lock console is held across a sleep"))]
+fn a_lock_held_across_a_sleep_is_named() {
+    let lock = Irq::new(Rank::Console, ());
+    let _guard = lock.lock();
+    assert_none_held::<FakeCpu>(Some(Rank::RunQueue));
+}
+
+#[test]
+fn the_lock_that_the_switch_itself_holds_is_excepted() {
+    let lock = Irq::new(Rank::RunQueue, ());
+    let _guard = lock.lock();
+    assert_none_held::<FakeCpu>(Some(Rank::RunQueue));
+}
+
+#[test]
+#[should_panic(expected = "a SpinLock needs a rank of its band")]
+fn a_spin_lock_refuses_the_rank_of_an_interrupt_handler() {
+    let _refused = Spin::new(Rank::Console, ());
+}
+
+#[test]
+fn ranks_ascend_in_the_order_they_are_listed() {
+    assert!(Rank::ALL.is_sorted_by(|a, b| a < b));
+    assert_eq!(Rank::highest(Rank::Heap.bit() | Rank::Timers.bit()), Some(Rank::Heap));
+    assert_eq!(Rank::highest(0), None);
+}
+
+#[test]
+fn a_value_leaves_its_lock_by_value() {
+    let mut lock = Irq::new(Rank::TestIrqInner, 1);
+    *lock.get_mut() = 2;
+    assert_eq!(lock.into_inner(), 2);
+}
+
+#[test]
+fn a_pinned_thread_finds_its_own_slot() {
+    let slots = PerCpu::from_fn(CpuId::index);
+    for cpu in CpuId::all() {
+        FakeCpu::set_id(cpu);
+        assert_eq!(*slots.this(&NoPreempt::<FakeCpu>::new()), cpu.index());
+        assert_eq!(*slots.this(&IrqMasked::<FakeCpu>::new()), cpu.index());
+    }
+    assert_eq!(slots.iter().count(), MAX_CPUS);
+}
+
+#[test]
+fn slots_share_no_cache_line() {
+    let slots = PerCpu::new([const { Padded(0_u8) }; MAX_CPUS]);
+    assert_eq!(size_of_val(&slots), MAX_CPUS * 64);
+}
