@@ -1,1 +1,28 @@
-//! Placeholder while the workspace is laid out.
+//! `tools`: what the host knows about Tine. The `tine` command is a thin shell around this library, and the serial
+//! console tests use it as it is.
+//!
+//! From a build to a running board:
+//!
+//! * [`board`]: the two boards, and what the host has to know of each
+//! * [`raw`]: kernel ELF to the raw image that firmware loads
+//! * [`dtb`]: the small device trees for QEMU
+//! * [`cpio`]: the initramfs, its file data aligned so that programs can be mapped
+//! * [`qemu`]: finding QEMU, and one command line for everybody
+//!
+//! From a running board back to a reader:
+//!
+//! * [`demux`]: text and trace frames out of one console stream
+//! * [`trace`]: defmt frames to lines
+//!
+//! About the sources and their tests:
+//!
+
+#![forbid(unsafe_code)]
+
+pub mod board;
+pub mod cpio;
+pub mod demux;
+pub mod dtb;
+pub mod qemu;
+pub mod raw;
+pub mod trace;

@@ -1,2 +1,40 @@
-//! Placeholder while the workspace is laid out.
-fn main(){}
+//! `tine`: the host command. Each subcommand is a file in `command/`: its arguments, and the call into the library.
+
+#![forbid(unsafe_code)]
+
+mod command;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{dtb, initramfs, raw, run};
+
+/// Builds, runs and watches the Tine kernel.
+#[derive(Parser)]
+#[command(name = "tine", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Raw(raw::Arguments),
+    Dtb(dtb::Arguments),
+    Initramfs(initramfs::Arguments),
+    Run(run::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Raw(arguments) => raw::run(&arguments),
+        Command::Dtb(arguments) => dtb::run(&arguments),
+        Command::Initramfs(arguments) => initramfs::run(&arguments),
+        Command::Run(arguments) => run::run(arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tine: {error:#}");
+        ExitCode::FAILURE
+    })
+}

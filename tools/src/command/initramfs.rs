@@ -1,0 +1,106 @@
+//! `tine initramfs`: programs and files to an archive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tools::cpio::{Access, Archive, Entry};
+
+/// Pack programs and files into an initramfs
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The archive to write
+    out: PathBuf,
+    /// A file of the host and where it goes; without a path, into /bin
+    #[arg(long, value_name = "FILE[:PATH]")]
+    add: Vec<String>,
+    /// A directory whose contents become the root
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut archive = Archive::default();
+    if let Some(root) = &arguments.root {
+        add_tree(&mut archive, root, "")?;
+    }
+    for add in &arguments.add {
+        let (file, path) = split(add)?;
+        add_one(&mut archive, file, &path)?;
+    }
+    super::write(&arguments.out, &archive.to_bytes()?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `FILE:PATH` to its halves; `FILE` alone goes to `/bin` under its own name.
+fn split(add: &str) -> anyhow::Result<(&Path, String)> {
+    if let Some((file, path)) = add.rsplit_once(':') {
+        return Ok((Path::new(file), path.to_owned()));
+    }
+    let name = Path::new(add).file_name().and_then(|name| name.to_str());
+    let name = name.with_context(|| format!("{add:?} names no file"))?;
+    Ok((Path::new(add), format!("bin/{name}")))
+}
+
+/// Adds what is in `directory` below `path`.
+fn add_tree(archive: &mut Archive, directory: &Path, path: &str) -> anyhow::Result<()> {
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    for entry in entries {
+        let entry = entry?.path();
+        let name = entry.file_name().and_then(|name| name.to_str());
+        let name = name.with_context(|| format!("{} is not UTF-8", entry.display()))?;
+        add_one(archive, &entry, &format!("{path}/{name}"))?;
+    }
+    Ok(())
+}
+
+fn add_one(archive: &mut Archive, file: &Path, path: &str) -> anyhow::Result<()> {
+    let metadata = fs::symlink_metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if metadata.is_dir() {
+        archive.add(path, Entry::Directory)?;
+        return add_tree(archive, file, path);
+    }
+    let entry = if metadata.is_symlink() {
+        let target = fs::read_link(file)?;
+        let target = target.to_str().with_context(|| format!("{} points to no UTF-8", file.display()))?;
+        Entry::Symlink(target.to_owned())
+    } else if metadata.is_file() {
+        Entry::File { data: super::read(file)?, access: access(&metadata) }
+    } else {
+        anyhow::bail!("{} is neither file nor directory nor link", file.display());
+    };
+    archive.add(path, entry)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn access(metadata: &fs::Metadata) -> Access {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if metadata.permissions().mode() & 0o111 == 0 { Access::Plain } else { Access::Executable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_path_goes_to_bin() {
+        assert_eq!(split("target/hello").unwrap(), (Path::new("target/hello"), "bin/hello".to_owned()));
+        assert_eq!(split("a/motd:/etc/motd").unwrap(), (Path::new("a/motd"), "/etc/motd".to_owned()));
+        assert!(split("/").is_err());
+    }
+
+    #[test]
+    fn a_tree_is_packed_with_its_directories_and_links() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/motd"), "hi").unwrap();
+        std::os::unix::fs::symlink("etc/motd", root.path().join("motd")).unwrap();
+        let mut archive = Archive::default();
+        add_tree(&mut archive, root.path(), "").unwrap();
+        assert_eq!(archive.paths().collect::<Vec<_>>(), ["etc", "etc/motd", "motd"]);
+    }
+}

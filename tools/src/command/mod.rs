@@ -1,0 +1,23 @@
+//! The subcommands.
+
+pub(crate) mod dtb;
+pub(crate) mod initramfs;
+pub(crate) mod raw;
+pub(crate) mod run;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// Reads a whole file; the error names it.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Writes a whole file, making the directory it is in; the error names it.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
