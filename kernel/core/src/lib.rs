@@ -14,7 +14,7 @@
 //! * `paging`: translation tables of the AArch64 VMSA, 4 KiB granule
 //! * `time`: instants and the timer queue
 //! * `sched`: threads, run queues, parking, wait queues
-//! * `boot`: what firmware hands over: device tree, command line, memory map
+//! * [`boot`]: what firmware hands over: device tree, command line, memory map
 //! * `random`: the generator behind every random number in the kernel
 
 #![cfg_attr(not(test), no_std)]
@@ -24,5 +24,6 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod boot;
 pub mod hal;
 pub mod sync;
