@@ -12,7 +12,7 @@
 //! * [`sync`]: ranked spin locks, once cells, per-CPU slots; [`sync::rank`] is *the* lock order
 //! * `frame`: the physical frame allocator (buddy, per-CPU caches, reference counts)
 //! * `paging`: translation tables of the AArch64 VMSA, 4 KiB granule
-//! * `time`: instants and the timer queue
+//! * [`time`]: instants and the timer queue
 //! * `sched`: threads, run queues, parking, wait queues
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
 //! * `random`: the generator behind every random number in the kernel
@@ -27,3 +27,4 @@ pub mod addr;
 pub mod boot;
 pub mod hal;
 pub mod sync;
+pub mod time;
