@@ -15,7 +15,7 @@
 //! * [`time`]: instants and the timer queue
 //! * `sched`: threads, run queues, parking, wait queues
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
-//! * `random`: the generator behind every random number in the kernel
+//! * [`random`]: the generator behind every random number in the kernel
 
 #![cfg_attr(not(test), no_std)]
 
@@ -26,5 +26,6 @@ extern crate std;
 pub mod addr;
 pub mod boot;
 pub mod hal;
+pub mod random;
 pub mod sync;
 pub mod time;
