@@ -1,0 +1,32 @@
+//! Tells the linker about the kernel's layout, and the kernel about its version.
+
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    let manifest = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let script = Path::new(&manifest).join("../linker/kernel.ld");
+    println!("cargo:rerun-if-changed={}", script.display());
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        println!("cargo:rustc-link-arg-bins=-T{}", script.display());
+        // defmt's own script comes second: it places the `.defmt` section, which is never loaded.
+        println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
+    }
+    println!("cargo:rustc-env=TINE_VERSION={}", version(&manifest));
+    println!("cargo:rerun-if-changed=../.git/HEAD");
+}
+
+/// The package version, and the commit when there is one: `0.1.0-g1234abc`.
+fn version(manifest: &str) -> String {
+    let package = std::env::var("CARGO_PKG_VERSION").expect("cargo sets CARGO_PKG_VERSION");
+    let commit = Command::new("git")
+        .args(["-C", manifest, "rev-parse", "--short=7", "HEAD"])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    match commit {
+        Some(commit) => format!("{package}-g{}", commit.trim()),
+        None => package,
+    }
+}

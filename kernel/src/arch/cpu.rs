@@ -1,0 +1,274 @@
+//! The CPU that runs us: who we are, what is masked, what the current thread's header says.
+//!
+//! `TPIDR_EL1` points to the [`Header`] of the current thread, not to a block of the CPU: a thread that is preempted
+//! between reading the register and using it still holds *its own* header, wherever it goes on. The CPU's number is
+//! in the header, written by the scheduler at each switch.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
+
+use kcore::addr::{CpuId, MAX_CPUS};
+use kcore::hal::Cpu;
+
+use super::upcall;
+
+/// The I bit of `DAIF`.
+const IRQ_MASKED: u64 = 1 << 7;
+
+/// Added to [`Header::preempt`] while an interrupt is handled.
+const IN_INTERRUPT: u32 = 1 << 16;
+
+/// What the lowest layers keep for every thread. Only the CPU that runs the thread touches it, so plain loads and
+/// stores (relaxed atomics) do.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// How many reasons there are not to preempt: locks held, interrupts being handled.
+    preempt: AtomicU32,
+    /// Set by an interrupt handler when the scheduler should run as soon as it may.
+    need_resched: AtomicU32,
+    /// The CPU the thread runs on.
+    cpu: AtomicU8,
+    /// The scheduler's own object for this thread; null before there is a scheduler.
+    pub(crate) thread: AtomicPtr<()>,
+    /// The sleeping locks the thread holds, one bit a rank.
+    pub(crate) held_sleeping_ranks: AtomicU64,
+}
+
+impl Header {
+    /// A header whose thread may not be preempted yet: new threads start inside the scheduler.
+    pub(crate) const fn new(cpu: u8, preempt: u32) -> Self {
+        Self {
+            preempt: AtomicU32::new(preempt),
+            need_resched: AtomicU32::new(0),
+            cpu: AtomicU8::new(cpu),
+            thread: AtomicPtr::new(core::ptr::null_mut()),
+            held_sleeping_ranks: AtomicU64::new(0),
+        }
+    }
+
+    /// Names the CPU that is about to run the thread.
+    pub(crate) fn set_cpu(&self, cpu: CpuId) {
+        #[expect(clippy::cast_possible_truncation, reason = "a CpuId is below MAX_CPUS")]
+        self.cpu.store(cpu.index() as u8, Ordering::Relaxed);
+    }
+
+    /// How many reasons there are not to preempt.
+    pub(crate) fn preempt_count(&self) -> u32 {
+        self.preempt.load(Ordering::Relaxed)
+    }
+
+    /// Whether an interrupt is being handled on top of the thread.
+    pub(crate) fn in_interrupt(&self) -> bool {
+        self.preempt_count() >= IN_INTERRUPT
+    }
+
+    /// Asks for a pass through the scheduler at the next point where the thread may be preempted.
+    pub(crate) fn request_resched(&self) {
+        self.need_resched.store(1, Ordering::Relaxed);
+    }
+
+    /// Takes the request back; the scheduler does so on its way in.
+    pub(crate) fn clear_resched(&self) {
+        self.need_resched.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the thread should go through the scheduler now.
+    pub(crate) fn should_preempt(&self) -> bool {
+        self.preempt_count() == 0 && self.need_resched.load(Ordering::Relaxed) != 0
+    }
+
+    fn add(&self, n: u32) {
+        self.preempt.store(self.preempt_count() + n, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    fn sub(&self, n: u32) {
+        compiler_fence(Ordering::SeqCst);
+        self.preempt.store(self.preempt_count() - n, Ordering::Relaxed);
+    }
+
+    /// Marks the begin of interrupt handling.
+    pub(crate) fn enter_interrupt(&self) {
+        self.add(IN_INTERRUPT);
+    }
+
+    /// Marks the end of interrupt handling.
+    pub(crate) fn leave_interrupt(&self) {
+        self.sub(IN_INTERRUPT);
+    }
+}
+
+/// The headers that CPUs boot with. No preemption before the scheduler takes over.
+pub(crate) static BOOT_HEADERS: [Header; MAX_CPUS] =
+    [Header::new(0, 1), Header::new(1, 1), Header::new(2, 1), Header::new(3, 1)];
+
+#[repr(align(64))]
+struct HeldRanks(AtomicU64);
+
+static HELD_RANKS: [HeldRanks; MAX_CPUS] = [const { HeldRanks(AtomicU64::new(0)) }; MAX_CPUS];
+
+/// The header of the current thread.
+#[inline]
+pub(crate) fn header() -> &'static Header {
+    let pointer: *const Header;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) pointer, options(nomem, nostack, preserves_flags)) }
+    // SAFETY: the boot code and the scheduler put only headers there that live as long as the thread runs, and it is
+    // the thread itself that asks.
+    unsafe { &*pointer }
+}
+
+/// Makes `header` the current one without switching stacks: a CPU's boot context becomes its idle thread.
+///
+/// # Safety
+///
+/// `header` must live as long as any code runs under it, and no other CPU may use it. Interrupts must be masked.
+pub(crate) unsafe fn adopt_header(header: &'static Header) {
+    let pointer = core::ptr::from_ref(header);
+    // SAFETY: the register holds nothing but this pointer, and the caller vouches for it.
+    unsafe { asm!("msr tpidr_el1, {}", in(reg) pointer, options(nostack, preserves_flags)) }
+}
+
+/// The CPU's interrupt mask bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Daif(u64);
+
+/// The CPU, for `kcore`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arm;
+
+impl Cpu for Arm {
+    type IrqState = Daif;
+
+    #[inline]
+    fn id() -> CpuId {
+        CpuId::new(usize::from(header().cpu.load(Ordering::Relaxed))).expect("headers hold valid CPU numbers")
+    }
+
+    #[inline]
+    fn irq_save() -> Daif {
+        let state: u64;
+        // SAFETY: masking interrupts is always allowed; not `nomem`, so no access moves across.
+        unsafe { asm!("mrs {}, daif", "msr daifset, #3", out(reg) state, options(nostack, preserves_flags)) }
+        Daif(state)
+    }
+
+    #[inline]
+    fn irq_restore(state: Daif) {
+        // SAFETY: restores what `irq_save` found.
+        unsafe { asm!("msr daif, {}", in(reg) state.0, options(nostack, preserves_flags)) }
+        // A wake-up under the lock may have asked for the scheduler: a masked interrupt could not carry it out.
+        if state.0 & IRQ_MASKED == 0 && header().should_preempt() {
+            upcall::preempt();
+        }
+    }
+
+    #[inline]
+    fn preempt_disable() {
+        header().add(1);
+    }
+
+    #[inline]
+    fn preempt_enable() {
+        let header = header();
+        header.sub(1);
+        if header.should_preempt() && !irqs_masked() {
+            upcall::preempt();
+        }
+    }
+
+    #[inline]
+    fn relax() {
+        core::hint::spin_loop();
+    }
+
+    fn held_ranks() -> &'static AtomicU64 {
+        &HELD_RANKS[Self::id().index()].0
+    }
+}
+
+/// As [`Arm::irq_save`], as a number for `critical-section`.
+pub(crate) fn irq_save_raw() -> u64 {
+    Arm::irq_save().0
+}
+
+/// As [`Arm::irq_restore`], with a number of [`irq_save_raw`].
+pub(crate) fn irq_restore_raw(state: u64) {
+    Arm::irq_restore(Daif(state));
+}
+
+/// Whether interrupts are masked on this CPU.
+#[inline]
+pub(crate) fn irqs_masked() -> bool {
+    let daif: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, daif", out(reg) daif, options(nomem, nostack, preserves_flags)) }
+    daif & IRQ_MASKED != 0
+}
+
+/// Unmasks interrupts, FIQs and SErrors.
+#[inline]
+pub(crate) fn irqs_unmask() {
+    // SAFETY: the callers are the ends of the boot paths and of the thread trampoline, where handlers may run.
+    unsafe { asm!("msr daifclr, #7", options(nostack)) }
+}
+
+/// Masks everything, for good.
+pub(crate) fn irqs_mask_all() {
+    // SAFETY: masking is always allowed.
+    unsafe { asm!("msr daifset, #0xf", options(nostack)) }
+}
+
+/// Sleeps until an interrupt is pending, masked or not.
+#[inline]
+pub(crate) fn wait_for_interrupt() {
+    // SAFETY: WFI waits; the barrier before it lets earlier stores be seen while we sleep.
+    unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) }
+}
+
+/// Sleeps until an event (`SEV`), an interrupt, or for no reason at all.
+#[inline]
+pub(crate) fn wait_for_event() {
+    // SAFETY: WFE waits.
+    unsafe { asm!("wfe", options(nostack, preserves_flags)) }
+}
+
+/// Wakes the cores that wait for an event.
+#[inline]
+pub(crate) fn send_event() {
+    // SAFETY: barrier and hint only.
+    unsafe { asm!("dsb sy", "sev", options(nostack, preserves_flags)) }
+}
+
+/// Stops this CPU for good.
+pub(crate) fn park() -> ! {
+    irqs_mask_all();
+    loop {
+        wait_for_interrupt();
+    }
+}
+
+/// The core's number as the hardware says it, for the paths that cannot trust a header.
+pub(crate) fn hardware_id() -> u8 {
+    let mpidr: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, mpidr_el1", out(reg) mpidr, options(nomem, nostack, preserves_flags)) }
+    mpidr.to_le_bytes()[0] & 3
+}
+
+/// `MIDR_EL1`: the implementer, part and revision of the core.
+pub(crate) fn midr() -> u64 {
+    let midr: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, midr_el1", out(reg) midr, options(nomem, nostack, preserves_flags)) }
+    midr
+}
+
+/// Makes every store before it visible to other CPUs and complete at the devices before what follows: ahead of an
+/// interrupt to another CPU, between two peripherals, ahead of a doorbell.
+#[inline]
+pub(crate) fn publish_to_devices() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
+}

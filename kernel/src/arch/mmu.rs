@@ -1,0 +1,102 @@
+//! The MMU's system registers and the TLB instructions.
+
+use core::arch::asm;
+
+use aarch64_cpu::registers::{ReadWriteable, TCR_EL1, TTBR0_EL1, Writeable};
+use kcore::addr::{Asid, PhysAddr, UserAddr, VirtAddr};
+use kcore::hal::Tlb;
+
+/// `MAIR_EL1`: attribute 0 Normal write-back, 1 Device-nGnRE, 2 Normal non-cacheable. The indices are those of
+/// `kcore::paging`.
+pub(crate) const MAIR_VALUE: u64 = 0x44_04_ff;
+
+/// `TCR_EL1` while booting: 39 bits in both halves, 4 KiB granules, table walks through inner-shareable write-back
+/// memory, 16-bit ASIDs of TTBR0, 40-bit physical addresses (the A53's range, enough for every board). The hierarchical-permission-disable bits (41, 42)
+/// stay zero: fork shares tables by those permissions.
+pub(crate) const TCR_BOOT_VALUE: u64 = 25              // T0SZ
+    | 1 << 8 | 1 << 10 | 3 << 12                        // IRGN0, ORGN0, SH0
+    | 25 << 16                                          // T1SZ
+    | 1 << 24 | 1 << 26 | 3 << 28                       // IRGN1, ORGN1, SH1
+    | 2 << 30                                           // TG1 = 4 KiB
+    | 2 << 32                                           // IPS
+    | 1 << 36; // AS
+
+/// Takes the identity mapping of the boot code away: TTBR0 translates nothing until a process is switched to.
+pub(crate) fn leave_identity() {
+    TCR_EL1.modify(TCR_EL1::EPD0::DisableTTBR0Walks);
+    TTBR0_EL1.set(0);
+    // SAFETY: invalidating translations has no effect on memory; the kernel itself runs through TTBR1, whose tables
+    // hold all that it uses.
+    unsafe { asm!("isb", "tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) }
+}
+
+/// The TLBs of all CPUs, through the inner-shareable instructions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HardwareTlb;
+
+impl Tlb for HardwareTlb {
+    fn publish(&self) {
+        // SAFETY: barriers only.
+        unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) }
+    }
+
+    fn flush_user_page(&self, asid: Asid, page: UserAddr) {
+        let operand = u64::from(asid.0) << 48 | (page.get() >> 12) & ((1 << 44) - 1);
+        // SAFETY: invalidating translations has no effect on memory; what is still needed is walked for again.
+        unsafe {
+            asm!("dsb ishst", "tlbi vae1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack, preserves_flags));
+        }
+    }
+
+    fn flush_asid(&self, asid: Asid) {
+        let operand = u64::from(asid.0) << 48;
+        // SAFETY: as in `flush_user_page`.
+        unsafe {
+            asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack, preserves_flags));
+        }
+    }
+
+    fn flush_kernel_page(&self, page: VirtAddr) {
+        let operand = (page.get() >> 12) & ((1 << 44) - 1);
+        // SAFETY: as in `flush_user_page`.
+        unsafe {
+            asm!("dsb ishst", "tlbi vaae1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack, preserves_flags));
+        }
+    }
+
+    fn flush_all(&self) {
+        // SAFETY: as in `flush_user_page`.
+        unsafe { asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack, preserves_flags)) }
+    }
+}
+
+/// The physical address that the kernel's own address `address` translates to for a write, by the MMU's own word
+/// (`AT S1E1W`); `None` where the write would fault.
+pub(crate) fn translate_write(address: VirtAddr) -> Option<PhysAddr> {
+    at(address, true)
+}
+
+/// As [`translate_write`], for a read.
+pub(crate) fn translate_read(address: VirtAddr) -> Option<PhysAddr> {
+    at(address, false)
+}
+
+fn at(address: VirtAddr, write: bool) -> Option<PhysAddr> {
+    let par: u64;
+    let raw = address.get();
+    // SAFETY: address translation instructions report in PAR_EL1 and touch nothing else; interrupts are masked around
+    // the pair so that a handler's own use cannot come between.
+    unsafe {
+        if write {
+            asm!("mrs {s}, daif", "msr daifset, #3", "at s1e1w, {a}", "isb", "mrs {p}, par_el1", "msr daif, {s}",
+                s = out(reg) _, a = in(reg) raw, p = out(reg) par, options(nostack));
+        } else {
+            asm!("mrs {s}, daif", "msr daifset, #3", "at s1e1r, {a}", "isb", "mrs {p}, par_el1", "msr daif, {s}",
+                s = out(reg) _, a = in(reg) raw, p = out(reg) par, options(nostack));
+        }
+    }
+    if par & 1 != 0 {
+        return None;
+    }
+    Some(PhysAddr::new(par & 0x000f_ffff_ffff_f000 | address.page_offset()))
+}

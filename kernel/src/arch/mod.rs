@@ -1,0 +1,25 @@
+//! The processor: assembly and system registers, and nothing else.
+//!
+//! * [`boot`]: from the firmware's entry to Rust at a high address
+//! * [`vectors`], [`exception`]: the sixteen exception entries and their Rust side
+//! * [`cpu`]: who we are and what is masked; implements `kcore::hal::Cpu`
+//! * [`context`]: switching threads
+//! * [`mmu`], [`cache`]: translation and cache maintenance
+//! * [`probe`]: reading a device that may not be there
+//! * [`semihosting`]: leaving QEMU with a status
+//! * [`unwind`]: frame records of a stack that may be damaged
+//! * [`upcall`]: what this layer asks of the layers above
+//!
+//! Of `kcore` it sees the addresses and the seam only.
+
+pub(crate) mod boot;
+pub(crate) mod cache;
+pub(crate) mod context;
+pub(crate) mod cpu;
+mod exception;
+pub(crate) mod mmu;
+pub(crate) mod probe;
+pub(crate) mod semihosting;
+pub(crate) mod unwind;
+pub(crate) mod upcall;
+pub(crate) mod vectors;

@@ -1,0 +1,111 @@
+//! The boards: two constant records, both in every kernel, chosen by the core's part number and refined by the device
+//! tree.
+
+pub(crate) mod facts;
+mod pi3;
+mod pi4;
+pub(crate) mod videocore;
+
+use core::ops::Range;
+
+use kcore::addr::{PhysAddr, VirtAddr};
+use spin::Once;
+
+use crate::arch::cpu;
+use crate::mem::layout;
+
+/// What the kernel must know of a board before any device tree is read, and what no tree says.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// The name in the banner.
+    pub(crate) name: &'static str,
+    /// The core's part number in `MIDR_EL1`.
+    part: u64,
+    /// RAM when neither tree nor mailbox says better.
+    pub(crate) default_memory: Range<u64>,
+    /// The interrupt controllers.
+    pub(crate) interrupts: InterruptHardware,
+    /// PL011 UART0: the console.
+    pub(crate) pl011: Device,
+    /// The auxiliary block with the mini-UART: the second line.
+    pub(crate) aux: Device,
+    /// The `VideoCore` mailbox.
+    pub(crate) mailbox: PhysAddr,
+    /// The GPIO block, and how its pulls are set.
+    pub(crate) gpio: PhysAddr,
+    /// How this chip's pull resistors are set.
+    pub(crate) pulls: Pulls,
+    /// Power management: reset, power-off, watchdog.
+    pub(crate) pm: PhysAddr,
+    /// The random number generator.
+    pub(crate) rng: RngHardware,
+    /// The 1 MHz system timer.
+    pub(crate) system_timer: PhysAddr,
+    /// Interrupt line of the generic (virtual) timer, as `dev::irq` numbers lines.
+    pub(crate) timer_line: u32,
+}
+
+/// A device with registers and an interrupt line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Device {
+    /// Where its registers are.
+    pub(crate) base: PhysAddr,
+    /// Its line: an INTID of the GIC, or a line of the BCM2835 controller.
+    pub(crate) line: u32,
+}
+
+/// The interrupt controllers that a board has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum InterruptHardware {
+    /// GIC-400.
+    Gic {
+        /// The distributor's registers.
+        distributor: PhysAddr,
+        /// The CPU interface's registers.
+        cpu_interface: PhysAddr,
+    },
+    /// BCM2836 per-core controller in front of the BCM2835 one.
+    Local {
+        /// The per-core controller's registers.
+        local: PhysAddr,
+        /// The BCM2835 controller's registers.
+        legacy: PhysAddr,
+    },
+}
+
+/// How pull resistors are set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pulls {
+    /// The BCM2835's clocked sequence.
+    Clocked,
+    /// The BCM2711's direct registers.
+    Direct,
+}
+
+/// The random number generator that a board has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RngHardware {
+    /// The BCM2835's, always there.
+    Bcm2835(PhysAddr),
+    /// RNG200; QEMU has none, so the first access must be a probe.
+    Rng200(PhysAddr),
+}
+
+static CURRENT: Once<&'static Board> = Once::new();
+
+/// The board we run on.
+pub(crate) fn current() -> &'static Board {
+    CURRENT.call_once(by_part)
+}
+
+/// Chooses by the core's part number. Every supported board with a Cortex-A72 is a Pi 4; anything else is taken for a
+/// Pi 3, whose cores are Cortex-A53.
+fn by_part() -> &'static Board {
+    let part = cpu::midr() >> 4 & 0xfff;
+    if part == pi4::BOARD.part { &pi4::BOARD } else { &pi3::BOARD }
+}
+
+/// Where the kernel sees the registers at `address`.
+pub(crate) fn registers(address: PhysAddr) -> VirtAddr {
+    layout::device(address)
+}

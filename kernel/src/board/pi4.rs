@@ -1,0 +1,27 @@
+//! Raspberry Pi 4 (BCM2711) and QEMU's `raspi4b`.
+
+use kcore::addr::PhysAddr;
+
+use super::{Board, Device, InterruptHardware, Pulls, RngHardware};
+
+const PERIPHERALS: u64 = 0xfe00_0000;
+
+/// The record. Lines are INTIDs of the GIC.
+pub(super) const BOARD: Board = Board {
+    name: "Raspberry Pi 4",
+    part: 0xd08,
+    default_memory: 0..0x3b40_0000,
+    interrupts: InterruptHardware::Gic {
+        distributor: PhysAddr::new(0xff84_1000),
+        cpu_interface: PhysAddr::new(0xff84_2000),
+    },
+    pl011: Device { base: PhysAddr::new(PERIPHERALS + 0x20_1000), line: 153 },
+    aux: Device { base: PhysAddr::new(PERIPHERALS + 0x21_5000), line: 125 },
+    mailbox: PhysAddr::new(PERIPHERALS + 0xb880),
+    gpio: PhysAddr::new(PERIPHERALS + 0x20_0000),
+    pulls: Pulls::Direct,
+    pm: PhysAddr::new(PERIPHERALS + 0x10_0000),
+    rng: RngHardware::Rng200(PhysAddr::new(PERIPHERALS + 0x10_4000)),
+    system_timer: PhysAddr::new(PERIPHERALS + 0x3000),
+    timer_line: 27,
+};
