@@ -13,16 +13,24 @@
 //!
 //! * [`demux`]: text and trace frames out of one console stream
 //! * [`trace`]: defmt frames to lines
+//! * [`symbols`]: kernel addresses to functions and lines
+//! * [`console`]: the terminal that puts these three together
 //!
 //! About the sources and their tests:
 //!
+//! * [`layers`]: who may import whom, and where `unsafe` may stand
+//! * [`summary`]: what all the test runners said, added up
 
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod console;
 pub mod cpio;
 pub mod demux;
 pub mod dtb;
+pub mod layers;
 pub mod qemu;
 pub mod raw;
+pub mod summary;
+pub mod symbols;
 pub mod trace;

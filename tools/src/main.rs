@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{dtb, initramfs, raw, run};
+use crate::command::{bench, console, dtb, initramfs, layers, raw, run, summary, trace};
 
 /// Builds, runs and watches the Tine kernel.
 #[derive(Parser)]
@@ -24,6 +24,11 @@ enum Command {
     Dtb(dtb::Arguments),
     Initramfs(initramfs::Arguments),
     Run(run::Arguments),
+    Trace(trace::Arguments),
+    Console(console::Arguments),
+    Bench(bench::Arguments),
+    Layers(layers::Arguments),
+    Summary(summary::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +37,11 @@ fn main() -> ExitCode {
         Command::Dtb(arguments) => dtb::run(&arguments),
         Command::Initramfs(arguments) => initramfs::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
+        Command::Console(arguments) => console::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Layers(arguments) => layers::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("tine: {error:#}");

@@ -73,7 +73,7 @@ impl Decoder<'_> {
 }
 
 /// A path from the workspace root on, where the compiler noted a longer one.
-fn short(file: &Path) -> String {
+pub(crate) fn short(file: &Path) -> String {
     let file = file.display().to_string();
     let roots = ["/kernel/", "/drivers/"];
     let start = roots.iter().filter_map(|root| file.rfind(root)).min();

@@ -1,9 +1,14 @@
 //! The subcommands.
 
+pub(crate) mod bench;
+pub(crate) mod console;
 pub(crate) mod dtb;
 pub(crate) mod initramfs;
+pub(crate) mod layers;
 pub(crate) mod raw;
 pub(crate) mod run;
+pub(crate) mod summary;
+pub(crate) mod trace;
 
 use std::path::Path;
 

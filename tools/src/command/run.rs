@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// The kernel's command line
     #[arg(long)]
     cmdline: Option<String>,
-    /// Decode the trace on the second serial line and print it
+    /// Have the kernel trace on the second serial line (trace=uart1), decode that and print it
     #[arg(long)]
     trace: bool,
     /// The kernel with symbols, for --trace
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// One instruction is one nanosecond; results repeat to the digit
     #[arg(long)]
     icount: bool,
+    /// Keep standard input and output to others, say a debugger
+    #[arg(long)]
+    no_console: bool,
     /// Copy what the board prints into a file
     #[arg(long, value_name = "FILE")]
     serial_log: Option<PathBuf>,
@@ -96,8 +99,14 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// The builder, filled from the arguments.
 fn command(arguments: Arguments) -> Command {
-    let monitor = if std::io::stdin().is_terminal() { Monitor::Shared } else { Monitor::None };
-    let mut command = Command::new(arguments.board, arguments.kernel).console(Console::Stdio(monitor));
+    let console = if arguments.no_console {
+        Console::None
+    } else if std::io::stdin().is_terminal() {
+        Console::Stdio(Monitor::Shared)
+    } else {
+        Console::Stdio(Monitor::None)
+    };
+    let mut command = Command::new(arguments.board, arguments.kernel).console(console);
     if !arguments.no_dtb {
         let usual = || format!("build/{}.dtb", arguments.board).into();
         command = command.dtb(arguments.dtb.unwrap_or_else(usual));
@@ -105,7 +114,7 @@ fn command(arguments: Arguments) -> Command {
     if let Some(initrd) = arguments.initrd {
         command = command.initrd(initrd);
     }
-    if let Some(cmdline) = arguments.cmdline {
+    if let Some(cmdline) = kernel_cmdline(arguments.cmdline, arguments.trace) {
         command = command.cmdline(cmdline);
     }
     if let Some(log) = arguments.serial_log {
@@ -118,6 +127,15 @@ fn command(arguments: Arguments) -> Command {
         command = command.wait_for_debugger();
     }
     arguments.extra.into_iter().fold(command, Command::arg)
+}
+
+/// What was given, and for a trace the word that sends it to the second serial line, unless the line has its own.
+fn kernel_cmdline(given: Option<String>, trace: bool) -> Option<String> {
+    let given = given.unwrap_or_default();
+    let has_own = given.split_ascii_whitespace().any(|word| word.starts_with("trace="));
+    let line = if trace && !has_own { format!("{given} trace=uart1") } else { given };
+    let line = line.trim();
+    if line.is_empty() { None } else { Some(line.to_owned()) }
 }
 
 fn start(command: &Command, qemu: &Qemu) -> anyhow::Result<Child> {
@@ -155,5 +173,20 @@ fn print_trace(mut stream: TcpStream, tables: &Tables) {
         for line in decoder.push(&buffer[..count]) {
             eprintln!("{line}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_asked_for_on_the_command_line_unless_that_says_where() {
+        let cmdline = |given: &str, trace| kernel_cmdline(Some(given.to_owned()), trace);
+        assert_eq!(cmdline("quiet", true).as_deref(), Some("quiet trace=uart1"));
+        assert_eq!(cmdline("trace=console", true).as_deref(), Some("trace=console"));
+        assert_eq!(cmdline("quiet", false).as_deref(), Some("quiet"));
+        assert_eq!(kernel_cmdline(None, true).as_deref(), Some("trace=uart1"));
+        assert_eq!(kernel_cmdline(None, false), None);
     }
 }

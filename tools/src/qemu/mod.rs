@@ -1,4 +1,4 @@
-//! QEMU: finding one that is new enough ([`find`]), and the command line for a board ([`Command`]).
+//! QEMU: finding one that is new enough ([`Qemu`]), and the command line for a board ([`Command`]).
 //!
 //! ```no_run
 //! use tools::board::Board;

@@ -1,0 +1,134 @@
+# Tine: `make help` lists the targets. On a fresh machine `make run` and `make test` work as the first command.
+
+# The board of `run`, `trace` and `gdb`: raspi4b or raspi3b.
+BOARD ?= raspi4b
+# The initramfs, the kernel's command line, TRACE=1 to print the trace, ADD="FILE[:PATH] ..." for the initramfs.
+INITRD ?= build/initramfs.cpio
+CMDLINE ?=
+TRACE ?=
+ADD ?=
+# The serial port of `console`.
+PORT ?= /dev/ttyUSB0
+# Miri is the one tool that only a nightly has.
+MIRI_TOOLCHAIN ?= nightly
+
+BOARDS := raspi3b raspi4b
+KERNEL_TARGET := aarch64-unknown-none-softfloat
+USER_TARGET := aarch64-unknown-linux-musl
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# The kernel image may have 512 KiB.
+MAX_SIZE := 524288
+# Seconds after which a board that tests itself is taken for hung.
+KTEST_TIMEOUT := 120
+HOST_CRATES := -p abi -p kcore -p drivers -p tools
+
+TINE := cargo run --quiet --package tools --bin tine --
+SUITE := tools/suite.sh
+KERNEL := --package kernel --bin kernel --target $(KERNEL_TARGET)
+RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(TRACE),--trace)
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+##@ Build and run
+build: build/kernel8.img build/initramfs.cpio $(BOARDS:%=build/%.dtb) ## everything under build/
+
+run: build $(INITRD) ## run BOARD in QEMU (INITRD=, CMDLINE=, TRACE=1, ADD="FILE[:PATH] ..."); Ctrl-A x ends it
+	@$(RUN)
+
+trace: build ## run BOARD and print its trace
+	@$(RUN) $(if $(TRACE),,--trace)
+
+gdb: build ## run BOARD under a debugger, or print how
+	@tools/gdb.sh $(RUN)
+
+console: setup ## a terminal on the board at PORT, with names in backtraces
+	@$(TINE) console --port $(PORT) $(if $(wildcard build/kernel.elf),--elf build/kernel.elf)
+
+bench: build ## size of the image and boot time in guest instructions
+	@$(TINE) bench
+
+##@ Tests
+test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
+	@$(TINE) summary build/test/*.log
+
+ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
+
+check: setup ## format, lints, documentation, layers
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --exclude kernel --exclude hello --all-targets -- -D warnings
+	cargo clippy --quiet $(KERNEL) -- -D warnings
+	cargo clippy --quiet $(KERNEL) --features ktest -- -D warnings
+	cargo clippy --quiet --package hello --target $(USER_TARGET) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(HOST_CRATES) -p tests
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(KERNEL)
+	$(TINE) layers
+
+miri: setup ## kcore and drivers under Miri (MIRI_TOOLCHAIN=)
+	@cargo +$(MIRI_TOOLCHAIN) miri --version >/dev/null 2>&1 || rustup toolchain install $(MIRI_TOOLCHAIN) --profile minimal --component miri --component rust-src
+	MIRIFLAGS="-Zmiri-strict-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore -p drivers --lib
+
+loom: setup ## every interleaving of the lock-free code that three preemptions can make
+	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --release --lib loom
+
+prepush: setup clean-logs suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) suite-loom suite-miri ## all that CI does
+	@$(TINE) summary --out build/test/total build/test/*.log
+
+##@ House
+setup: ## install what is missing: Rust toolchain and targets, QEMU 9 or newer
+	@tools/setup.sh
+
+clean: ## delete build/ and target/
+	rm -rf build
+	cargo clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+# ---- what a build makes ----
+
+# Cargo knows better than make what is out of date, so it is asked each time; only a change is copied.
+build/kernel.elf: FORCE | setup
+	@cargo build --quiet --release $(KERNEL)
+	@$(call copy,$(TARGET_DIR)/$(KERNEL_TARGET)/release/kernel)
+
+build/ktest.elf: FORCE | setup
+	@cargo build --quiet --profile ktest --features ktest $(KERNEL)
+	@$(call copy,$(TARGET_DIR)/$(KERNEL_TARGET)/ktest/kernel)
+
+copy = mkdir -p $(@D); cmp -s $(1) $@ || cp $(1) $@
+
+build/kernel8.img: build/kernel.elf
+	@$(TINE) raw $< $@ --max-size $(MAX_SIZE)
+
+build/ktest.img: build/ktest.elf
+	@$(TINE) raw $< $@
+
+build/initramfs.cpio: FORCE | setup
+	@cargo build --quiet --profile user --package hello --target $(USER_TARGET)
+	@$(TINE) initramfs $@ --add $(TARGET_DIR)/$(USER_TARGET)/user/hello:bin/hello $(ADD:%=--add %)
+
+build/%.dtb: FORCE | setup
+	@$(TINE) dtb --board $* $@
+
+# ---- the test runners: each by itself, and as a suite that leaves a log for the summary ----
+
+ktest-%: build/ktest.img build/%.dtb
+	@$(TINE) run --board $* --kernel build/ktest.img --elf build/ktest.elf --timeout $(KTEST_TIMEOUT) </dev/null
+
+host: setup
+	cargo test --no-fail-fast $(HOST_CRATES)
+
+# The serial tests take the board from the environment and find the rest under build/.
+serial-%: build
+	TINE_BOARD=$* cargo test --no-fail-fast --package tests
+
+suite-%: setup
+	@$(SUITE) $(if $(filter check,$*),check,tests) $* $(MAKE) --no-print-directory $*
+
+clean-logs:
+	@rm -rf build/test
+
+FORCE:
+.PHONY: build run trace gdb console bench test ktest check miri loom prepush setup clean help host clean-logs FORCE

@@ -1,0 +1,67 @@
+//! The order of the house, declared.
+
+/// A crate and its rules.
+#[derive(Debug)]
+pub struct Crate {
+    /// Its name in paths.
+    pub name: &'static str,
+    /// Where its sources are.
+    pub sources: &'static str,
+    /// Its top modules, lowest layer first. A module may import its own layer and those before it. Empty where the
+    /// order does not matter.
+    pub layers: &'static [&'static [&'static str]],
+    /// Crates of the house that it may see.
+    pub sees: &'static [&'static str],
+    /// Modules that see less, or something else, than the whole crate.
+    pub views: &'static [View],
+    /// Modules that may hold `unsafe`, with all that is inside them.
+    pub unsafe_in: &'static [&'static str],
+}
+
+/// What one module may see of other crates.
+#[derive(Debug)]
+pub struct View {
+    /// The module.
+    pub from: &'static str,
+    /// Crates, or modules of them, that it may see.
+    pub sees: &'static [&'static str],
+}
+
+/// Modules of these names are tests, or serve tests only.
+pub const EXEMPT: &[&str] = &["tests", "fake", "model"];
+
+/// The house, lowest crate first.
+pub const CRATES: &[Crate] = &[
+    Crate { name: "abi", sources: "kernel/abi/src", layers: &[], sees: &[], views: &[], unsafe_in: &[] },
+    Crate { name: "drivers", sources: "drivers/src", layers: &[], sees: &[], views: &[], unsafe_in: &["mmio"] },
+    Crate {
+        name: "kcore",
+        sources: "kernel/core/src",
+        layers: &[
+            &["util", "addr"],
+            &["hal"],
+            &["sync"],
+            &["boot", "frame"],
+            &["paging"],
+            &["vm"],
+            &["time", "random", "signal", "sched"],
+            &["fs"],
+            &["elf"],
+            &["proc"],
+        ],
+        sees: &["abi"],
+        views: &[],
+        unsafe_in: &["sync", "frame", "paging::table", "util::list", "util::ring"],
+    },
+    Crate {
+        name: "kernel",
+        sources: "kernel/src",
+        layers: &[&["arch"], &["mem", "board", "log"], &["task", "dev"], &["syscall"], &["ktest", "monitor"]],
+        sees: &["abi", "drivers", "kcore"],
+        views: &[View { from: "arch", sees: &["abi", "kcore::addr", "kcore::hal"] }],
+        unsafe_in: &["arch", "mem", "task", "log"],
+    },
+    Crate { name: "tools", sources: "tools/src", layers: &[], sees: &["abi"], views: &[], unsafe_in: &[] },
+    Crate { name: "tests", sources: "tests", layers: &[], sees: &["abi", "tools"], views: &[], unsafe_in: &[] },
+    Crate { name: "user", sources: "user", layers: &[], sees: &["abi"], views: &[], unsafe_in: &[] },
+];

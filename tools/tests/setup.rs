@@ -1,0 +1,95 @@
+//! What `tools/setup.sh` decides, by its `--dry-run` on made-up systems.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A system with this `/etc/os-release`, and a QEMU that says it is `qemu`.
+struct System {
+    root: TempDir,
+}
+
+impl System {
+    fn new(os_release: &str, qemu: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("etc/apt/sources.list.d")).unwrap();
+        fs::write(root.path().join("etc/os-release"), os_release).unwrap();
+        let program = root.path().join("qemu");
+        fs::write(&program, format!("#!/bin/sh\necho 'QEMU emulator version {qemu}'\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { root }
+    }
+
+    fn with_sources(self, name: &str, text: &str) -> Self {
+        fs::write(self.root.path().join("etc/apt").join(name), text).unwrap();
+        self
+    }
+
+    /// Whether the script succeeds as user `uid`, and what it says.
+    fn setup(&self, uid: &str) -> (bool, String) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
+        let output = Command::new("sh")
+            .arg(script)
+            .arg("--dry-run")
+            .env("SETUP_ROOT", self.root.path())
+            .env("SETUP_UNAME", "Linux")
+            .env("SETUP_UID", uid)
+            .env("TINE_QEMU", self.root.path().join("qemu"))
+            .output()
+            .unwrap();
+        assert!(output.stdout.is_empty());
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+const BOOKWORM: &str = "ID=debian\nVERSION_CODENAME=bookworm\n";
+
+#[test]
+fn nothing_is_said_where_nothing_is_missing() {
+    assert_eq!(System::new(BOOKWORM, "9.0.0").setup("0"), (true, String::new()));
+    assert_eq!(System::new(BOOKWORM, "10.0.2 (Debian)").setup("1000"), (true, String::new()));
+}
+
+#[test]
+fn debian_12_gets_its_backports_from_the_mirror_it_uses() {
+    let sources = "deb [arch=amd64] http://mirror.example/debian bookworm main\n";
+    let (success, said) = System::new(BOOKWORM, "7.2.19").with_sources("sources.list", sources).setup("0");
+    assert!(success);
+    assert!(said.contains("QEMU 7 is too old"), "{said}");
+    assert!(said.contains("http://mirror.example/debian"), "{said}");
+    assert!(said.contains("install -y -q -t bookworm-backports qemu-system-arm"), "{said}");
+}
+
+#[test]
+fn a_suite_that_is_there_already_is_not_added_again() {
+    let sources = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-backports\n";
+    let (_, said) = System::new(BOOKWORM, "7.2.19").with_sources("sources.list.d/debian.sources", sources).setup("0");
+    assert!(!said.contains("tee"), "{said}");
+    assert!(said.contains("-t bookworm-backports"), "{said}");
+}
+
+#[test]
+fn later_releases_need_no_backports() {
+    let (_, said) = System::new("ID=debian\nVERSION_CODENAME=trixie\n", "8.0.0").setup("0");
+    assert!(said.contains("install -y -q qemu-system-arm") && !said.contains("backports"), "{said}");
+    let (_, said) = System::new("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=plucky\n", "8.0.0").setup("0");
+    assert!(said.contains("install -y -q qemu-system-arm"), "{said}");
+}
+
+#[test]
+fn fedora_uses_dnf() {
+    let (_, said) = System::new("ID=fedora\n", "8.0.0").setup("0");
+    assert!(said.contains("dnf install -y qemu-system-aarch64"), "{said}");
+}
+
+#[test]
+fn an_unknown_system_is_told_what_is_needed() {
+    let (success, said) = System::new("ID=plan9\n", "8.0.0").setup("0");
+    assert!(!success);
+    assert!(said.contains("install QEMU 9 or newer"), "{said}");
+}
