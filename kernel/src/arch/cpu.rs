@@ -31,8 +31,6 @@ pub(crate) struct Header {
     cpu: AtomicU8,
     /// The scheduler's own object for this thread; null before there is a scheduler.
     pub(crate) thread: AtomicPtr<()>,
-    /// The sleeping locks the thread holds, one bit a rank.
-    pub(crate) held_sleeping_ranks: AtomicU64,
 }
 
 impl Header {
@@ -43,7 +41,6 @@ impl Header {
             need_resched: AtomicU32::new(0),
             cpu: AtomicU8::new(cpu),
             thread: AtomicPtr::new(core::ptr::null_mut()),
-            held_sleeping_ranks: AtomicU64::new(0),
         }
     }
 
@@ -76,6 +73,11 @@ impl Header {
     /// Whether the thread should go through the scheduler now.
     pub(crate) fn should_preempt(&self) -> bool {
         self.preempt_count() == 0 && self.need_resched.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether a pass through the scheduler was asked for and has not been made.
+    pub(crate) fn resched_requested(&self) -> bool {
+        self.need_resched.load(Ordering::Relaxed) != 0
     }
 
     fn add(&self, n: u32) {

@@ -5,10 +5,10 @@ use core::fmt;
 
 use drivers::mailbox::tags::ArmMemory;
 use heapless::{String, Vec};
-use kcore::addr::PhysAddr;
+use kcore::addr::{MAX_CPUS, PhysAddr};
 use kcore::boot::PhysRange;
 use kcore::boot::atags::AtagFacts;
-use kcore::boot::tree::{Oddity, TreeError, TreeFacts};
+use kcore::boot::tree::{EnableMethod, Oddity, TreeError, TreeFacts};
 
 use super::{Board, videocore};
 use crate::mem::firmware::{self, Handover};
@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     pub(crate) tree: Option<PhysRange>,
     /// The board's name for itself.
     pub(crate) model: String<64>,
+    /// Where each CPU's entry address is stored to release it.
+    pub(crate) release: [PhysAddr; MAX_CPUS],
     /// What of the tree was ignored.
     pub(crate) oddities: Vec<Oddity, 8>,
 }
@@ -70,7 +72,7 @@ impl fmt::Display for Source {
 
 /// Gathers the facts. `x0` is what the boot CPU was entered with.
 pub(crate) fn gather(board: &Board, x0: u64) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = Facts { release: core::array::from_fn(stub_word), ..Facts::default() };
     firmware::with_handover(x0, |handover| match handover {
         Handover::Tree(blob) => match TreeFacts::read(blob) {
             Ok(tree) => facts.take_tree(x0, &tree),
@@ -88,6 +90,11 @@ pub(crate) fn gather(board: &Board, x0: u64) -> Facts {
     facts
 }
 
+/// Where the stub polls for CPU `cpu`.
+fn stub_word(cpu: usize) -> PhysAddr {
+    PhysAddr::new(0xd8 + 8 * cpu as u64)
+}
+
 impl Facts {
     fn take_tree(&mut self, x0: u64, tree: &TreeFacts<'_>) {
         self.source = Source::Tree;
@@ -98,6 +105,15 @@ impl Facts {
         let seed = tree.rng_seed.unwrap_or_default();
         self.seed.extend(seed.iter().copied().take(SEED));
         self.tree = PhysRange::from_size(PhysAddr::new(x0), tree.total_bytes as u64);
+        for (word, cpu) in self.release.iter_mut().zip(&tree.cpus) {
+            // Only what lies in the reserved first page is believed: the word is written to.
+            if let EnableMethod::SpinTable { release } = cpu.enable
+                && release.get() < 0x1000
+                && release.is_aligned(8)
+            {
+                *word = release;
+            }
+        }
         self.model = clipped(tree.model.unwrap_or_default());
         self.oddities.extend(tree.oddities.iter().copied());
     }

@@ -2,4 +2,5 @@
 //!
 //! The registers and protocols are in the crate `drivers`; here they meet locks, interrupt lines and threads.
 
+pub(crate) mod clock;
 pub(crate) mod irq;

@@ -6,6 +6,7 @@
 //! * [`frames`]: the allocator of all physical memory
 //! * [`heap`]: `alloc`'s memory
 //! * [`stacks`]: kernel stacks with guards
+//! * [`spin_table`]: releasing the other cores
 //! * [`devices`]: the board's register windows
 //! * [`message`]: the buffer that the mailbox and we share
 //! * [`firmware`]: what firmware left in memory: device tree, tag list, initramfs
@@ -18,6 +19,7 @@ pub(crate) mod heap;
 pub(crate) mod kernel_map;
 pub(crate) mod layout;
 pub(crate) mod message;
+pub(crate) mod spin_table;
 pub(crate) mod stacks;
 
 use kcore::addr::VirtAddr;

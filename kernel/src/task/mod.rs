@@ -1,0 +1,39 @@
+//! Threads as this machine runs them: `kcore::sched` decides, this module switches.
+//!
+//! * [`thread`]: what the machine keeps of a thread; making one, ending one, waiting for its end
+//! * [`switch`]: the change from one thread to another, and preemption
+//! * [`timers`]: the queue of timers, and the sleep that uses it
+//! * [`idle`]: what a CPU does when there is nothing to do
+//! * [`smp`]: bringing up the other CPUs
+//!
+//! The running thread's `Arc` is held by the CPU: the pointer in its header counts as one reference.
+
+pub(crate) mod idle;
+pub(crate) mod smp;
+pub(crate) mod switch;
+pub(crate) mod thread;
+pub(crate) mod timers;
+
+use core::time::Duration;
+
+use kcore::sched::{SleepMutex, Switch, WaitQueue};
+
+pub(crate) use switch::Kernel;
+pub(crate) use thread::{SpawnError, Thread};
+
+/// A queue of threads that wait for one event.
+pub(crate) type Waiters = WaitQueue<Kernel>;
+/// A mutex whose waiters sleep.
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "nothing of the kernel sleeps with a lock yet"))]
+pub(crate) type Mutex<T> = SleepMutex<T, Kernel>;
+
+/// Sleeps for at least `time`.
+pub(crate) fn sleep(time: Duration) {
+    let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let deadline = Kernel::now_ns().saturating_add(ns);
+    while Kernel::now_ns() < deadline {
+        let me = Kernel::current();
+        me.park().prepare();
+        Kernel::block_until(deadline);
+    }
+}

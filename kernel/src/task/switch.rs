@@ -1,0 +1,244 @@
+//! The change from one thread to another.
+//!
+//! Everything here runs with interrupts masked on the CPU that changes, and touches only what is that CPU's own, but for
+//! the scheduler's queues, which have their locks. The order of a change is that of `kcore::sched`: charge, decide,
+//! switch stacks, and on the new stack say what becomes of the previous thread.
+
+use alloc::sync::Arc;
+use core::cell::UnsafeCell;
+use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use kcore::addr::{CpuId, CpuSet};
+use kcore::hal::Cpu;
+use kcore::sched::{Decision, Leaving, Placement, Scheduler, Slice, Switch};
+use kcore::sync::{Padded, PerCpu, assert_none_held};
+
+use super::thread::{Machine, Thread};
+use super::timers;
+use crate::arch::context;
+use crate::arch::cpu::{self, Arm};
+use crate::dev::clock;
+use crate::dev::irq::{self, Ipi};
+
+/// The run queues.
+pub(super) static SCHEDULER: Scheduler<Machine, Arm> = Scheduler::new();
+
+/// What a CPU's switches need; only that CPU touches it, with interrupts masked.
+struct Switcher {
+    /// The thread that was left by a switch which has not been finished yet.
+    previous: UnsafeCell<Option<(Arc<Thread>, Leaving)>>,
+    /// The CPU's idle thread; set once, before the CPU schedules.
+    idle: AtomicPtr<Thread>,
+    /// When the current thread was last charged.
+    charged_ns: AtomicU64,
+    /// Switches so far.
+    switches: AtomicU64,
+}
+
+// SAFETY: `previous` is reached by its own CPU only, with interrupts masked, for the moment between two stacks.
+unsafe impl Sync for Switcher {}
+
+static SWITCHERS: PerCpu<Switcher> = PerCpu::new(
+    [const {
+        Padded(Switcher {
+            previous: UnsafeCell::new(None),
+            idle: AtomicPtr::new(core::ptr::null_mut()),
+            charged_ns: AtomicU64::new(0),
+            switches: AtomicU64::new(0),
+        })
+    }; kcore::addr::MAX_CPUS],
+);
+
+/// The kernel, as `kcore::sched` asks of it.
+pub(crate) struct Kernel;
+
+impl Switch for Kernel {
+    type Payload = Machine;
+    type Cpu = Arm;
+
+    fn current() -> Arc<Thread> {
+        with_current(Arc::clone)
+    }
+
+    fn block() {
+        leave(Leaving::Blocked);
+    }
+
+    fn block_until(deadline_ns: u64) {
+        let timer = with_current(|me| me.payload().timer.get().map(Arc::clone));
+        let Some(timer) = timer else { return block_polling(deadline_ns) };
+        timers::arm(&timer, deadline_ns);
+        leave(Leaving::Blocked);
+        timers::disarm(&timer);
+    }
+
+    fn now_ns() -> u64 {
+        clock::now_ns()
+    }
+
+    fn make_runnable(thread: Arc<Thread>) {
+        act_on(SCHEDULER.make_runnable(thread));
+    }
+}
+
+/// A thread without a timer does not exist; should one ever, it waits awake.
+fn block_polling(deadline_ns: u64) {
+    with_current(|me| me.park().cancel());
+    while clock::now_ns() < deadline_ns {
+        Arm::relax();
+    }
+}
+
+/// The CPUs that run threads.
+pub(crate) fn online() -> CpuSet {
+    SCHEDULER.online()
+}
+
+/// How many threads wait for `cpu`, and how often it has switched.
+pub(crate) fn load(cpu: CpuId) -> (u32, u64) {
+    (SCHEDULER.queued(cpu), SWITCHERS.of(cpu).switches.load(Ordering::Relaxed))
+}
+
+/// Shows the current thread to `look`.
+///
+/// # Panics
+///
+/// On a CPU that has no thread yet.
+pub(crate) fn with_current<T>(look: impl FnOnce(&Arc<Thread>) -> T) -> T {
+    let pointer = cpu::header().thread.load(Ordering::Relaxed).cast::<Thread>().cast_const();
+    assert!(!pointer.is_null(), "this CPU has no thread yet");
+    // SAFETY: the header of a running thread holds an `Arc` that was turned into a pointer, and the thread, being the
+    // caller, runs; so the count is not given up meanwhile. `ManuallyDrop` leaves it where it is.
+    let current = ManuallyDrop::new(unsafe { Arc::from_raw(pointer) });
+    look(&current)
+}
+
+/// Tells the CPUs that a placement concerns.
+pub(crate) fn act_on(placement: Placement) {
+    let state = Arm::irq_save();
+    let me = Arm::id();
+    let poked = placement.poked();
+    if poked.contains(me) {
+        cpu::header().request_resched();
+    }
+    irq::send(poked.without(me), Ipi::Reschedule);
+    // If interrupts were on, the request is answered here.
+    Arm::irq_restore(state);
+}
+
+/// Gives the CPU away, if the scheduler finds somebody for it. Returns when the thread runs again.
+pub(crate) fn leave(leaving: Leaving) {
+    assert_none_held::<Arm>(None);
+    let state = Arm::irq_save();
+    pass(leaving);
+    Arm::irq_restore(state);
+}
+
+/// Lets others of the same level go first.
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "sched_yield is its other caller"))]
+pub(crate) fn yield_now() {
+    leave(Leaving::Yielded);
+}
+
+/// A pass through the scheduler, with interrupts masked.
+pub(super) fn pass(leaving: Leaving) {
+    let header = cpu::header();
+    header.clear_resched();
+    let here = Arm::id();
+    let now_ns = clock::now_ns();
+    let switcher = SWITCHERS.of(here);
+    let ran_ns = now_ns.saturating_sub(switcher.charged_ns.swap(now_ns, Ordering::Relaxed));
+    let decision = with_current(|me| {
+        let leaving = match (SCHEDULER.charge(me, ran_ns), leaving) {
+            (Slice::Over, Leaving::Preempted) => Leaving::SliceOver,
+            (_, leaving) => leaving,
+        };
+        (SCHEDULER.next(here, me, leaving), leaving)
+    });
+    match decision {
+        (Decision::Keep, _) => {}
+        (Decision::Run(next), leaving) => change(switcher, next, leaving),
+        (Decision::Idle, leaving) => {
+            let idle = idle_of(switcher);
+            if with_current(|me| !Arc::ptr_eq(me, &idle)) {
+                change(switcher, idle, leaving);
+            }
+        }
+    }
+    // Perhaps another CPU than before: this is the thread's own view of where it goes on.
+    with_current(|me| timers::set_slice_end(SCHEDULER.slice_deadline(Arm::id(), me, now_ns)));
+}
+
+/// Switches to `next`; returns when the caller's thread is switched to again.
+fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
+    let here = Arm::id();
+    switcher.switches.fetch_add(1, Ordering::Relaxed);
+    let next = ManuallyDrop::new(next);
+    let header = &next.payload().header;
+    let load = next.payload().context.get().cast_const();
+    header.set_cpu(here);
+    // The header keeps the reference.
+    header.thread.store(Arc::as_ptr(&next).cast_mut().cast(), Ordering::Relaxed);
+    let current = cpu::header().thread.load(Ordering::Relaxed).cast::<Thread>().cast_const();
+    // SAFETY: the pointer came from `Arc::into_raw` when this thread was switched to, and from here on the CPU holds the
+    // next thread's instead; the count moves to `previous`.
+    let current = unsafe { Arc::from_raw(current) };
+    let save = current.payload().context.get();
+    // SAFETY: only this CPU reaches the slot, and interrupts are masked; the last switch was finished, so it is empty.
+    unsafe { *switcher.previous.get() = Some((current, leaving)) };
+    // SAFETY: interrupts are masked; `save` belongs to the caller, kept alive by `previous` at least until the switch is
+    // finished; `load` and `header` belong to `next`, kept alive by its header's reference, which the scheduler took out
+    // of its queue for this CPU alone.
+    unsafe { context::switch(save, load, header) };
+    finish();
+}
+
+/// Says what becomes of the thread that this CPU has just left. The first thing that runs after a switch.
+pub(super) fn finish() {
+    let here = Arm::id();
+    let slot = SWITCHERS.of(here).previous.get();
+    // SAFETY: only this CPU reaches the slot, and interrupts are masked.
+    let previous = unsafe { (*slot).take() };
+    if let Some((thread, leaving)) = previous
+        && let Some(placement) = SCHEDULER.finish_switch(here, thread, leaving)
+    {
+        act_on(placement);
+    }
+}
+
+/// Makes `idle` the thread that this CPU has been running since it booted, and lets the CPU take others.
+pub(super) fn adopt_idle(idle: Arc<Thread>) {
+    let here = Arm::id();
+    let switcher = SWITCHERS.of(here);
+    SCHEDULER.come_online(here, &idle);
+    // Idle threads are for good: one reference for the CPU's list, one for its header.
+    let pointer = Arc::into_raw(Arc::clone(&idle));
+    switcher.idle.store(Arc::into_raw(idle).cast_mut(), Ordering::Release);
+    switcher.charged_ns.store(clock::now_ns(), Ordering::Relaxed);
+    // SAFETY: the reference just leaked keeps the thread for good.
+    let header = unsafe { &(*pointer).payload().header };
+    header.thread.store(pointer.cast_mut().cast(), Ordering::Relaxed);
+    // SAFETY: the header lives for good, belongs to this CPU, and interrupts are masked while a CPU boots.
+    unsafe { cpu::adopt_header(header) };
+}
+
+fn idle_of(switcher: &Switcher) -> Arc<Thread> {
+    let pointer = switcher.idle.load(Ordering::Acquire).cast_const();
+    assert!(!pointer.is_null(), "a CPU has an idle thread before it schedules");
+    // SAFETY: the pointer came from `Arc::into_raw` and its reference is never given up.
+    unsafe { Arc::increment_strong_count(pointer) };
+    // SAFETY: the count just added is this `Arc`'s.
+    unsafe { Arc::from_raw(pointer) }
+}
+
+/// The vectors and the locks call this when the thread may be preempted and should be.
+#[unsafe(no_mangle)]
+fn tine_preempt() {
+    leave(Leaving::Preempted);
+}
+
+#[unsafe(no_mangle)]
+fn tine_preempt_from_interrupt() {
+    pass(Leaving::Preempted);
+}

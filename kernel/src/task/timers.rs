@@ -1,0 +1,93 @@
+//! The timers of all CPUs, and the one-shot comparator that serves both them and the end of time slices.
+//!
+//! There is no tick: the comparator is set for what comes first on its CPU, or not at all.
+
+use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use kcore::addr::CpuId;
+use kcore::hal::Cpu;
+use kcore::sched;
+use kcore::sync::{Padded, PerCpu};
+use kcore::time::{Armed, Instant, TimerQueues};
+
+use super::switch::Kernel;
+use super::thread::Thread;
+use crate::arch::cpu::{self, Arm};
+use crate::dev::clock;
+
+/// What a timer does.
+pub(crate) enum Action {
+    /// Wakes a thread.
+    Unpark(Weak<Thread>),
+    /// Calls a function, in the interrupt handler.
+    #[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "so far only threads wait"))]
+    Call(fn()),
+}
+
+/// A timer.
+pub(crate) type Timer = kcore::time::Timer<Action>;
+
+static TIMERS: TimerQueues<Action, Arm> = TimerQueues::new();
+/// When the current slice ends on each CPU; `u64::MAX` for never. Its own CPU writes it.
+static SLICE_ENDS: PerCpu<AtomicU64> = PerCpu::new([const { Padded(AtomicU64::new(u64::MAX)) }; kcore::addr::MAX_CPUS]);
+
+/// Lets `timer` expire at `deadline_ns`, on this CPU.
+pub(crate) fn arm(timer: &Arc<Timer>, deadline_ns: u64) {
+    let state = Arm::irq_save();
+    let here = Arm::id();
+    if let Armed::First { cpu } = TIMERS.arm(timer, here, Instant::from_ns(deadline_ns))
+        && cpu == here
+    {
+        program(here);
+    }
+    Arm::irq_restore(state);
+}
+
+/// Stops `timer`; its action has ended or will not run.
+pub(crate) fn disarm(timer: &Timer) {
+    // Which of the two it was is of no interest: the sleeper looks at the clock.
+    let _ = TIMERS.cancel_and_wait(timer);
+}
+
+/// Notes when the current slice ends, and sets the comparator. With interrupts masked.
+pub(super) fn set_slice_end(deadline_ns: Option<u64>) {
+    let here = Arm::id();
+    let end = deadline_ns.unwrap_or(u64::MAX);
+    if SLICE_ENDS.of(here).swap(end, Ordering::Relaxed) != end {
+        program(here);
+    }
+}
+
+/// When the next timer and the slice end on `cpu`.
+pub(crate) fn next_on(cpu: CpuId) -> (Option<u64>, Option<u64>) {
+    let slice = SLICE_ENDS.of(cpu).load(Ordering::Relaxed);
+    (TIMERS.next_deadline(cpu).map(Instant::as_ns), (slice != u64::MAX).then_some(slice))
+}
+
+fn program(here: CpuId) {
+    let timer = TIMERS.next_deadline(here).map_or(u64::MAX, Instant::as_ns);
+    clock::set_alarm(timer.min(SLICE_ENDS.of(here).load(Ordering::Relaxed)));
+}
+
+/// The comparator's interrupt.
+pub(crate) fn on_alarm() {
+    let here = Arm::id();
+    let now_ns = clock::now_ns();
+    while let Some(expired) = TIMERS.expire(here, Instant::from_ns(now_ns)) {
+        match expired.action() {
+            Action::Unpark(thread) => {
+                if let Some(thread) = thread.upgrade() {
+                    let _ = sched::unpark::<Kernel>(thread);
+                }
+            }
+            Action::Call(function) => function(),
+        }
+    }
+    let slice = SLICE_ENDS.of(here);
+    if slice.load(Ordering::Relaxed) <= now_ns {
+        slice.store(u64::MAX, Ordering::Relaxed);
+        cpu::header().request_resched();
+    }
+    program(here);
+}
