@@ -1,0 +1,162 @@
+//! Unmapping a range, and the order in which things are given back.
+//!
+//! A leaf's frame and an emptied table may be in use by any CPU until the invalidation has completed, so both wait in
+//! a bounded `Retired` until then. Its bound is also the bound on how long a CPU is kept by one batch.
+
+use core::ops::ControlFlow;
+
+use heapless::Vec;
+
+use super::Mmu;
+use super::address::{HalfAddress, Index, Level, Span, VirtRange};
+use super::descriptor::{Entry, Leaf};
+use super::flush::Pending;
+use super::table::{OwnedTable, Table};
+use super::tree::Tree;
+
+/// A leaf and where it is mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MappedLeaf<A> {
+    /// The first address that it translates.
+    pub start: A,
+    /// Its level, and thereby its size.
+    pub level: Level,
+    /// What it says.
+    pub leaf: Leaf,
+}
+
+/// A range begins or ends within a block; it has to be split first. Nothing was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartialBlock<A> {
+    /// The block's first address.
+    pub at: A,
+    /// The block's level.
+    pub level: Level,
+}
+
+impl<A: HalfAddress> Tree<A> {
+    /// Unmaps whatever is mapped in `range` and frees the tables that become empty. `release` gets each leaf when no
+    /// CPU can use it any more.
+    pub fn unmap(
+        &mut self,
+        mmu: &impl Mmu,
+        range: VirtRange<A>,
+        release: impl FnMut(MappedLeaf<A>),
+    ) -> Result<(), PartialBlock<A>> {
+        self.check_whole_leaves(mmu, range)?;
+        clear(self, mmu, range.span(), release);
+        Ok(())
+    }
+
+    /// Refuses a range that cuts a block.
+    pub(super) fn check_whole_leaves(&self, mmu: &impl Mmu, range: VirtRange<A>) -> Result<(), PartialBlock<A>> {
+        let span = range.span();
+        if span.bytes() == 0 {
+            return Ok(());
+        }
+        for edge in [span.start, span.end - 1] {
+            let Some(mapping) = self.walk(mmu.memory(), A::from_offset(edge)).mapping() else { continue };
+            let start = edge & !(mapping.level.entry_size() - 1);
+            if start < span.start || start + mapping.level.entry_size() > span.end {
+                return Err(PartialBlock { at: A::from_offset(start), level: mapping.level });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Unmaps `span`, which cuts no block.
+pub(super) fn clear<A: HalfAddress>(
+    tree: &mut Tree<A>,
+    mmu: &impl Mmu,
+    span: Span,
+    release: impl FnMut(MappedLeaf<A>),
+) {
+    let mut retired = Retired::new(mmu, tree.tag, release);
+    let gone = retired.clear_table(tree.root_table(mmu.memory()), span);
+    retired.finish_batch();
+    tree.live -= gone;
+}
+
+/// Most leaves that wait for one invalidation.
+const MAX_LEAVES: usize = 32;
+/// Most tables that wait for one invalidation.
+const MAX_TABLES: usize = 8;
+
+/// What has been taken out of the tables and cannot be given back before the invalidation.
+struct Retired<'a, A: HalfAddress, X, F> {
+    mmu: &'a X,
+    tag: A::Tag,
+    release: F,
+    pending: Pending<A>,
+    leaves: Vec<MappedLeaf<A>, MAX_LEAVES>,
+    tables: Vec<OwnedTable, MAX_TABLES>,
+}
+
+impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
+    fn new(mmu: &'a X, tag: A::Tag, release: F) -> Self {
+        Self { mmu, tag, release, pending: Pending::new(), leaves: Vec::new(), tables: Vec::new() }
+    }
+
+    /// Clears `span` in `table` and below, and returns how many of the table's own entries became invalid.
+    fn clear_table(&mut self, table: Table<'_>, span: Span) -> u16 {
+        let level = table.level();
+        let mut gone = 0;
+        for (index, piece) in level.pieces(span) {
+            match table.entry(index) {
+                Entry::Invalid | Entry::Reserved => {}
+                Entry::Block(leaf) | Entry::Page(leaf) => {
+                    table.clear_leaf(index);
+                    self.retire_leaf(MappedLeaf { start: A::from_offset(piece.start), level, leaf });
+                    gone += 1;
+                }
+                Entry::Table(_) => gone += u16::from(self.clear_child(table, index, piece).is_break()),
+            }
+        }
+        gone
+    }
+
+    /// Clears `span` in the table below `index`; breaks if nothing is left of it and it was taken out.
+    fn clear_child(&mut self, table: Table<'_>, index: Index, span: Span) -> ControlFlow<()> {
+        let Some((child, entry)) = table.child(self.mmu.memory(), index) else { return ControlFlow::Continue(()) };
+        let gone = self.clear_table(child, span);
+        let live = entry.live - gone;
+        if live > 0 {
+            table.set_live(index, live);
+            return ControlFlow::Continue(());
+        }
+        if let Some(empty) = table.unlink(index) {
+            self.retire_table(A::from_offset(span.start), empty);
+        }
+        ControlFlow::Break(())
+    }
+
+    fn retire_leaf(&mut self, leaf: MappedLeaf<A>) {
+        self.pending.add(leaf.start);
+        if let Err(leaf) = self.leaves.push(leaf) {
+            self.finish_batch();
+            // That invalidation was for this leaf too.
+            (self.release)(leaf);
+        }
+    }
+
+    fn retire_table(&mut self, at: A, table: OwnedTable) {
+        self.pending.add(at);
+        if let Err(table) = self.tables.push(table) {
+            self.finish_batch();
+            // That invalidation was for this table too.
+            table.free(self.mmu.tables());
+        }
+    }
+
+    /// Invalidates, then gives everything back.
+    fn finish_batch(&mut self) {
+        core::mem::take(&mut self.pending).finish(self.mmu.tlb(), self.tag);
+        while let Some(table) = self.tables.pop() {
+            table.free(self.mmu.tables());
+        }
+        for leaf in core::mem::take(&mut self.leaves) {
+            (self.release)(leaf);
+        }
+    }
+}
