@@ -13,7 +13,7 @@
 //! * `frame`: the physical frame allocator (buddy, per-CPU caches, reference counts)
 //! * `paging`: translation tables of the AArch64 VMSA, 4 KiB granule
 //! * [`time`]: instants and the timer queue
-//! * `sched`: threads, run queues, parking, wait queues
+//! * [`sched`]: threads, parking, run queues, wait queues, sleeping mutexes
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
 //! * [`random`]: the generator behind every random number in the kernel
 
@@ -27,5 +27,6 @@ pub mod addr;
 pub mod boot;
 pub mod hal;
 pub mod random;
+pub mod sched;
 pub mod sync;
 pub mod time;

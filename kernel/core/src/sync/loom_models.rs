@@ -44,16 +44,14 @@ fn loom_a_ticket_lock_excludes_and_publishes() {
 }
 
 #[test]
-fn loom_three_takers_of_a_ticket_lock_all_get_their_turn() {
+fn loom_a_ticket_lock_goes_to_and_fro() {
     loom::model(|| {
         let lock = Arc::new(SpinLock::<_, FakeCpu>::new(Rank::TestSpinOuter, Watched::new()));
-        let threads = [(); 2].map(|()| {
-            let other = Arc::clone(&lock);
-            thread::spawn(move || other.lock().add_one())
-        });
-        lock.lock().add_one();
-        threads.map(|thread| thread.join().unwrap());
-        assert_eq!(lock.lock().get(), 3);
+        let other = Arc::clone(&lock);
+        let thread = thread::spawn(move || (0..2).for_each(|_| other.lock().add_one()));
+        (0..2).for_each(|_| lock.lock().add_one());
+        thread.join().unwrap();
+        assert_eq!(lock.lock().get(), 4);
     });
 }
 
@@ -71,7 +69,7 @@ fn loom_try_lock_sees_what_the_last_holder_wrote() {
                 }
             })
         });
-        threads.map(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(lock.lock().get(), taken.load(Relaxed));
         assert!(taken.load(Relaxed) >= 1, "the first to try finds it open");
     });

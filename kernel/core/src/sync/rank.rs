@@ -38,8 +38,16 @@ pub enum Rank {
     // ---- spin
     /// For tests: an outer spin lock.
     TestSpinOuter = 16,
+    /// The list of all kernel threads.
+    Threads,
+    /// What a new thread shall run.
+    ThreadStart,
     /// The kernel's own translation tables: windows and stacks come and go. New tables take frames.
     KernelMap,
+    /// Which slots of the kernel stacks' region are taken.
+    KernelStacks,
+    /// The mailbox to firmware and its buffer: one question at a time.
+    Firmware,
     /// For tests: a spin lock taken under any other.
     TestSpinInner,
 
@@ -99,7 +107,11 @@ impl Rank {
             Self::TestSleepOuter => "test sleep outer",
             Self::TestSleepInner => "test sleep inner",
             Self::TestSpinOuter => "test spin outer",
+            Self::Threads => "threads",
+            Self::ThreadStart => "thread start",
             Self::KernelMap => "kernel map",
+            Self::KernelStacks => "kernel stacks",
+            Self::Firmware => "firmware",
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
             Self::WaitQueue => "wait queue",
@@ -117,11 +129,15 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::TestSleepOuter,
         Self::TestSleepInner,
         Self::TestSpinOuter,
+        Self::Threads,
+        Self::ThreadStart,
         Self::KernelMap,
+        Self::KernelStacks,
+        Self::Firmware,
         Self::TestSpinInner,
         Self::TestIrqOuter,
         Self::WaitQueue,

@@ -1,0 +1,376 @@
+//! A run queue for each CPU, and the decisions.
+//!
+//! # The idle protocol
+//!
+//! A thread must not wait in one queue while another CPU sleeps that could run it. A CPU that finds its queue empty says
+//! so in the set of idle CPUs and *then* looks at the other queues once more; who queues a thread does so and *then* looks
+//! at the set. With a sequentially consistent fence between the two halves on both sides, at least one sees the other:
+//! the idle CPU steals the thread, or its queuer claims the idle CPU (by taking it out of the set, so that only one
+//! does) and interrupts it. A queue's own CPU is told under the queue's lock: `running` says whether it idles.
+//!
+//! From [`Scheduler::next`] to the `wfi` of the idle thread interrupts stay masked, or, where they are not, the
+//! interrupt makes the CPU ask [`Scheduler::next`] again; a pending interrupt ends `wfi` even while masked (Arm ARM,
+//! "Wait For Interrupt"). So the poke is never lost.
+
+use alloc::sync::Arc;
+
+use super::level::Level;
+use super::park::Finished;
+use super::run_queue::{Bar, RunQueue};
+use super::thread::{Class, Thread};
+use crate::addr::{CpuId, CpuSet, MAX_CPUS};
+use crate::hal::Cpu;
+use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
+use crate::sync::{IrqLock, Padded, PerCpu, Rank};
+
+/// A time slice, in nanoseconds: OpenBSD's 10 ms, short enough for a shell among compilers.
+pub const SLICE_NS: u64 = 10_000_000;
+
+/// All the run queues.
+///
+/// Lock order: none, one queue's lock is held at a time.
+pub struct Scheduler<P, C: Cpu> {
+    cpus: PerCpu<CpuQueue<P, C>>,
+    /// The CPUs that idle and that nobody has claimed yet.
+    idle: AtomicU8,
+    /// The CPUs that take threads.
+    online: AtomicU8,
+}
+
+/// One CPU's share.
+struct CpuQueue<P, C: Cpu> {
+    locked: IrqLock<Locked<P>, C>,
+    /// How many threads are queued, for those who look without the lock. Written under it.
+    queued: AtomicU32,
+}
+
+struct Locked<P> {
+    queue: RunQueue<P>,
+    running: Running,
+}
+
+/// What a CPU is about, as its waking neighbours need to know it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Running {
+    Nothing,
+    At(Level),
+}
+
+/// Why the current thread might leave its CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaving {
+    /// The CPU was poked: perhaps something better waits.
+    Preempted,
+    /// [`Scheduler::charge`] said so.
+    SliceOver,
+    /// It asked others of its level to go first.
+    Yielded,
+    /// It sleeps, after `Parker::prepare`.
+    Blocked,
+    /// It has ended.
+    Exited,
+}
+
+/// What the CPU does next.
+#[must_use]
+#[derive(Debug)]
+pub enum Decision<P> {
+    /// The current thread goes on.
+    Keep,
+    /// Another one runs; then [`Scheduler::finish_switch`].
+    Run(Arc<Thread<P>>),
+    /// The CPU's idle thread runs, or goes on.
+    Idle,
+}
+
+/// Where a thread was queued, and who must be told by an interrupt (the caller's own CPU: by a flag).
+///
+/// A poked CPU charges its current thread, asks [`Scheduler::next`] with [`Leaving::Preempted`], and sets its timer to
+/// [`Scheduler::slice_deadline`].
+#[must_use = "a CPU that is not poked does not know of its new thread"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// The CPU in whose queue the thread is.
+    pub cpu: CpuId,
+    /// What that CPU must do.
+    pub poke: Poke,
+    /// An idle CPU that shall come and steal.
+    pub thief: Option<CpuId>,
+}
+
+/// What the CPU that got a thread must do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Poke {
+    /// Nothing: the thread waits its turn, and the end of the slice has its timer.
+    Nothing,
+    /// Set the timer: the running thread was alone and had no end of its slice.
+    ArmSlice,
+    /// Change threads: it idles, or runs something worse.
+    Preempt,
+}
+
+impl Placement {
+    /// The CPUs to interrupt.
+    #[must_use]
+    pub fn poked(self) -> CpuSet {
+        let own = if self.poke == Poke::Nothing { CpuSet::EMPTY } else { CpuSet::only(self.cpu) };
+        self.thief.map_or(own, |thief| own.with(thief))
+    }
+}
+
+/// What is left of a thread's time slice.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slice {
+    /// So many nanoseconds.
+    Left(u64),
+    /// Nothing: others of its level go first ([`Leaving::SliceOver`]).
+    Over,
+}
+
+impl<P, C: Cpu> Scheduler<P, C> {
+    /// A scheduler without CPUs.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            cpus: PerCpu::new([const { Padded(CpuQueue::new()) }; MAX_CPUS]),
+            idle: AtomicU8::new(0),
+            online: AtomicU8::new(0),
+        }
+    }
+
+    /// A scheduler without CPUs.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new() -> Self {
+        const { assert!(MAX_CPUS > 0) };
+        Self {
+            cpus: PerCpu::new(core::array::from_fn(|_| Padded(CpuQueue::new()))),
+            idle: AtomicU8::new(0),
+            online: AtomicU8::new(0),
+        }
+    }
+
+    /// `cpu` takes threads from now on. `current` is what it runs: its idle thread, or what became of the boot code.
+    pub fn come_online(&self, cpu: CpuId, current: &Thread<P>) {
+        current.set_last_cpu(cpu);
+        self.cpus.of(cpu).locked.lock().running = Running::of(current);
+        self.online.fetch_or(CpuSet::only(cpu).bits(), Ordering::AcqRel);
+    }
+
+    /// The CPUs that take threads.
+    #[must_use]
+    pub fn online(&self) -> CpuSet {
+        CpuSet::from_bits(self.online.load(Ordering::Acquire))
+    }
+
+    /// Queues a new thread: on an idle CPU if there is one, else on the one with the fewest runnable threads (OpenBSD's
+    /// `sched_choosecpu_fork`).
+    pub fn start(&self, thread: Arc<Thread<P>>) -> Placement {
+        let cpu = self.claim_idle(&thread, None).unwrap_or_else(|| self.least_loaded(&thread, None));
+        self.enqueue(cpu, thread)
+    }
+
+    /// Queues a thread that was asleep: on an idle CPU, its last one for choice, else on the one with the fewest runnable
+    /// threads, its last one for choice.
+    pub fn make_runnable(&self, thread: Arc<Thread<P>>) -> Placement {
+        let last = Some(thread.last_cpu());
+        let cpu = self.claim_idle(&thread, last).unwrap_or_else(|| self.least_loaded(&thread, last));
+        self.enqueue(cpu, thread)
+    }
+
+    /// Accounts for the `ran_ns` that `current` has run since it was last charged.
+    pub fn charge(&self, current: &Thread<P>, ran_ns: u64) -> Slice {
+        match current.account(ran_ns, SLICE_NS) {
+            0 => Slice::Left(SLICE_NS - current.slice_used_ns()),
+            _ => Slice::Over,
+        }
+    }
+
+    /// When the slice of `current` ends, just charged at `now_ns`; `None` when nobody waits for it to end, and then there
+    /// is no timer to set.
+    #[must_use]
+    pub fn slice_deadline(&self, cpu: CpuId, current: &Thread<P>, now_ns: u64) -> Option<u64> {
+        let waited_for = current.class() == Class::Normal && self.cpus.of(cpu).queued.load(Ordering::Relaxed) > 0;
+        waited_for.then(|| now_ns.saturating_add(SLICE_NS - current.slice_used_ns()))
+    }
+
+    /// What `cpu`, which runs `current`, does next. Called on that CPU with interrupts masked, after
+    /// [`charge`](Self::charge). Unless the answer is [`Decision::Keep`], a switch and
+    /// [`finish_switch`](Self::finish_switch) follow.
+    pub fn next(&self, cpu: CpuId, current: &Thread<P>, leaving: Leaving) -> Decision<P> {
+        let own = self.cpus.of(cpu);
+        let bar = Self::bar(cpu, current, leaving);
+        {
+            let mut locked = own.locked.lock();
+            if let Some(thread) = locked.queue.pick(bar) {
+                own.note_len(&locked);
+                locked.run(cpu, &thread);
+                return Decision::Run(thread);
+            }
+            if bar != Bar::Any {
+                locked.run(cpu, current);
+                return Decision::Keep;
+            }
+            locked.running = Running::Nothing;
+        }
+        self.idle.fetch_or(CpuSet::only(cpu).bits(), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let Some(thread) = self.steal(cpu) else { return Decision::Idle };
+        self.idle.fetch_and(!CpuSet::only(cpu).bits(), Ordering::Relaxed);
+        own.locked.lock().run(cpu, &thread);
+        Decision::Run(thread)
+    }
+
+    /// What becomes of `previous`, which `cpu` has just left for the thread that calls this. The caller acts on the
+    /// placement; the thread, if nobody else has it, is freed here.
+    #[must_use = "a CPU that is not poked does not know of its new thread"]
+    pub fn finish_switch(&self, cpu: CpuId, previous: Arc<Thread<P>>, leaving: Leaving) -> Option<Placement> {
+        if previous.class() == Class::Idle {
+            return None;
+        }
+        match leaving {
+            Leaving::Exited => None,
+            Leaving::Blocked => {
+                // Before `finish`: after it another CPU may run the thread.
+                previous.forgive();
+                match previous.park().finish() {
+                    Finished::Asleep => None,
+                    Finished::Queue => Some(self.make_runnable(previous)),
+                }
+            }
+            Leaving::Preempted | Leaving::SliceOver | Leaving::Yielded => {
+                if previous.affinity().contains(cpu) {
+                    Some(self.enqueue(cpu, previous))
+                } else {
+                    Some(self.make_runnable(previous))
+                }
+            }
+        }
+    }
+
+    /// How many threads wait in the queue of `cpu`, a moment ago.
+    #[must_use]
+    pub fn queued(&self, cpu: CpuId) -> u32 {
+        self.cpus.of(cpu).queued.load(Ordering::Relaxed)
+    }
+
+    fn bar(cpu: CpuId, current: &Thread<P>, leaving: Leaving) -> Bar {
+        let must_go = current.class() == Class::Idle || !current.affinity().contains(cpu);
+        match leaving {
+            _ if must_go => Bar::Any,
+            Leaving::Blocked | Leaving::Exited => Bar::Any,
+            Leaving::Preempted => Bar::Better(current.level()),
+            Leaving::SliceOver | Leaving::Yielded => Bar::NotWorse(current.level()),
+        }
+    }
+
+    fn enqueue(&self, cpu: CpuId, thread: Arc<Thread<P>>) -> Placement {
+        let target = self.cpus.of(cpu);
+        let allowed = self.allowed(&thread);
+        let (poke, at_once) = {
+            let mut locked = target.locked.lock();
+            let alone = locked.queue.is_empty();
+            let poke = match locked.running {
+                Running::Nothing => Poke::Preempt,
+                Running::At(level) if thread.level() < level => Poke::Preempt,
+                Running::At(_) if alone => Poke::ArmSlice,
+                Running::At(_) => Poke::Nothing,
+            };
+            let at_once = alone && locked.running == Running::Nothing;
+            locked.queue.enqueue(thread);
+            target.note_len(&locked);
+            (poke, at_once)
+        };
+        if at_once {
+            return Placement { cpu, poke, thief: None };
+        }
+        // The other half of the idle protocol: somebody may have gone idle since the CPU was chosen.
+        fence(Ordering::SeqCst);
+        Placement { cpu, poke, thief: self.claim(allowed.without(cpu), None) }
+    }
+
+    fn steal(&self, thief: CpuId) -> Option<Arc<Thread<P>>> {
+        // From the next one on, so that thieves do not all begin at the same victim.
+        let others = CpuId::all().skip(thief.index() + 1).chain(CpuId::all().take(thief.index()));
+        others.map(|cpu| self.cpus.of(cpu)).filter(|victim| victim.queued.load(Ordering::Relaxed) > 0).find_map(
+            |victim| {
+                let mut locked = victim.locked.lock();
+                let thread = locked.queue.steal(thief);
+                victim.note_len(&locked);
+                thread
+            },
+        )
+    }
+
+    /// The CPUs that the thread can be queued on: if it is bound to none that is online, any that is.
+    fn allowed(&self, thread: &Thread<P>) -> CpuSet {
+        let online = self.online();
+        let allowed = thread.affinity().and(online);
+        if allowed.is_empty() { online } else { allowed }
+    }
+
+    fn claim_idle(&self, thread: &Thread<P>, preferred: Option<CpuId>) -> Option<CpuId> {
+        self.claim(self.allowed(thread), preferred)
+    }
+
+    /// Takes one of `candidates` out of the set of idle CPUs, `preferred` for choice.
+    fn claim(&self, candidates: CpuSet, preferred: Option<CpuId>) -> Option<CpuId> {
+        loop {
+            let idle = CpuSet::from_bits(self.idle.load(Ordering::Relaxed)).and(candidates);
+            let cpu = preferred.filter(|&cpu| idle.contains(cpu)).or_else(|| idle.iter().next())?;
+            let bit = CpuSet::only(cpu).bits();
+            if self.idle.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
+                return Some(cpu);
+            }
+        }
+    }
+
+    fn least_loaded(&self, thread: &Thread<P>, preferred: Option<CpuId>) -> CpuId {
+        let load = |cpu: &CpuId| (self.queued(*cpu), Some(*cpu) != preferred);
+        self.allowed(thread).iter().min_by_key(load).expect("threads are queued after the first CPU came online")
+    }
+}
+
+impl<P, C: Cpu> Default for Scheduler<P, C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P, C: Cpu> CpuQueue<P, C> {
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        Self { locked: IrqLock::new(Rank::RunQueue, Locked::new()), queued: AtomicU32::new(0) }
+    }
+
+    #[cfg(loom)]
+    fn new() -> Self {
+        Self { locked: IrqLock::new(Rank::RunQueue, Locked::new()), queued: AtomicU32::new(0) }
+    }
+
+    fn note_len(&self, locked: &Locked<P>) {
+        self.queued.store(locked.queue.len(), Ordering::Relaxed);
+    }
+}
+
+impl<P> Locked<P> {
+    const fn new() -> Self {
+        Self { queue: RunQueue::new(), running: Running::Nothing }
+    }
+
+    fn run(&mut self, cpu: CpuId, thread: &Thread<P>) {
+        thread.set_last_cpu(cpu);
+        self.running = Running::of(thread);
+    }
+}
+
+impl Running {
+    fn of<P>(thread: &Thread<P>) -> Self {
+        match thread.class() {
+            Class::Idle => Self::Nothing,
+            Class::Normal => Self::At(thread.level()),
+        }
+    }
+}

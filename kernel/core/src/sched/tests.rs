@@ -1,0 +1,5 @@
+//! Tests with ordinary threads.
+
+mod run_queue;
+mod scheduler;
+mod waiting;
