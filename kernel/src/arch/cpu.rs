@@ -182,7 +182,10 @@ impl Cpu for Arm {
 
     #[inline]
     fn relax() {
-        core::hint::spin_loop();
+        // Not `core::hint::spin_loop`, which is an ISB: QEMU lets another CPU run at a YIELD when it runs them in turn
+        // (`-icount`), and a waiting CPU would otherwise use up its whole turn.
+        // SAFETY: a hint.
+        unsafe { asm!("yield", options(nomem, nostack, preserves_flags)) }
     }
 
     fn held_ranks() -> &'static AtomicU64 {
