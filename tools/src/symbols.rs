@@ -92,10 +92,11 @@ fn annotation(line: &str, find: impl Fn(u64) -> Vec<Place>) -> Option<String> {
             Mention::Exact(address) => address,
             Mention::Return(address) => address - 1,
         };
-        let places: Vec<String> = find(address).iter().map(ToString::to_string).collect();
-        if !places.is_empty() {
-            text.push_str(" = ");
-            text.push_str(&places.join(" in "));
+        match &find(address)[..] {
+            [] => {}
+            [only] => text.push_str(&format!(" = {only}")),
+            // What was inlined, and where; the functions between the two say little.
+            [inlined, .., function] => text.push_str(&format!(" = {inlined} in {function}")),
         }
     }
     if text.is_empty() { None } else { Some(text) }

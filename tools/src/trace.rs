@@ -72,10 +72,14 @@ impl Decoder<'_> {
     }
 }
 
-/// A path from the workspace root on, where the compiler noted a longer one.
+/// A path from the workspace root on, or from the root of the library or crate it is in, where the compiler noted a
+/// longer one.
 pub(crate) fn short(file: &Path) -> String {
     let file = file.display().to_string();
-    let roots = ["/kernel/", "/drivers/"];
+    if let Some((_, rest)) = file.split_once("/registry/src/") {
+        return rest.split_once('/').map_or(rest, |(_, path)| path).to_owned();
+    }
+    let roots = ["/kernel/", "/drivers/", "/library/"];
     let start = roots.iter().filter_map(|root| file.rfind(root)).min();
     start.map_or(file.as_str(), |start| &file[start + 1..]).to_owned()
 }
@@ -88,5 +92,8 @@ mod tests {
     fn paths_are_shown_from_the_workspace_root_on() {
         assert_eq!(short(Path::new("/home/me/tine/kernel/src/main.rs")), "kernel/src/main.rs");
         assert_eq!(short(Path::new("kernel/core/src/frame.rs")), "kernel/core/src/frame.rs");
+        assert_eq!(short(Path::new("/rustc/59807616/library/core/src/fmt/mod.rs")), "library/core/src/fmt/mod.rs");
+        let dependency = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c/heapless-0.9.3/src/vec.rs";
+        assert_eq!(short(Path::new(dependency)), "heapless-0.9.3/src/vec.rs");
     }
 }
