@@ -83,6 +83,8 @@ pub enum TreeError {
     },
     /// A version of the format other than 17.
     UnsupportedVersion(u32),
+    /// A node or property has a name that the specification does not allow, such as one of more than 31 bytes.
+    BadName,
     /// The structure is damaged.
     Damaged,
     /// This property, which must be right, is not.
@@ -164,6 +166,7 @@ fn open(blob: &[u8]) -> Result<Fdt<'_>, TreeError> {
     let blob = blob.get(..total_bytes).ok_or(TreeError::Truncated { total_bytes })?;
     Fdt::new(blob).map_err(|error| match error.kind {
         FdtErrorKind::UnsupportedVersion(version) => TreeError::UnsupportedVersion(version),
+        FdtErrorKind::InvalidNodeName | FdtErrorKind::InvalidPropertyName => TreeError::BadName,
         _ => TreeError::Damaged,
     })
 }

@@ -91,7 +91,7 @@ fn pages_of(map: &MemoryMap) -> Vec<bool, 64> {
 }
 
 fn doses() -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 8 } else { 1000 }, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: if cfg!(miri) { 3 } else { 1000 }, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
