@@ -7,11 +7,12 @@
 # second. What is missing is installed, with a word about it before; where that is not possible without asking
 # (another user's machine, an unknown system), the exact commands are printed instead and the script fails.
 #
-# For its own tests: SETUP_ROOT stands before /etc, SETUP_UNAME and SETUP_UID answer for uname and id.
+# For its own tests: SETUP_ROOT stands before /etc, SETUP_UNAME, SETUP_UID and SETUP_QEMU
+# answer for uname, id and qemu.
 set -eu
 
 OLDEST_QEMU=9
-QEMU=${TINE_QEMU:-qemu-system-aarch64}
+QEMU=${SETUP_QEMU:-${TINE_QEMU:-qemu-system-aarch64}}
 ROOT=${SETUP_ROOT:-}
 DRY_RUN=${1:-}
 cd "$(dirname "$0")/.."
@@ -80,6 +81,7 @@ wanted() { for word in $(list "$1"); do echo "$2 $word"; done; }
 check_qemu() {
     found=$(qemu_major)
     [ "${found:-0}" -ge "$OLDEST_QEMU" ] && return
+    [ -z "${TINE_QEMU:-}" ] || fail "TINE_QEMU=$TINE_QEMU is no QEMU $OLDEST_QEMU or newer"
     if [ -n "$found" ]; then
         say "QEMU $found is too old: raspi4b needs $OLDEST_QEMU"
     else

@@ -39,7 +39,8 @@ impl System {
             .env("SETUP_ROOT", self.root.path())
             .env("SETUP_UNAME", "Linux")
             .env("SETUP_UID", uid)
-            .env("TINE_QEMU", self.root.path().join("qemu"))
+            .env_remove("TINE_QEMU")
+            .env("SETUP_QEMU", self.root.path().join("qemu"))
             .output()
             .unwrap();
         assert!(output.stdout.is_empty());
