@@ -1,0 +1,10 @@
+//! Small containers and arithmetic that know nothing of kernels.
+//!
+//! * [`ranges`]: a sorted set of half-open ranges of numbers, of fixed capacity: the boot memory map is one
+//! * [`ring`]: a lock-free byte ring between one writer and one reader, whose frames arrive whole or not at all
+//!
+//! Nothing here takes a lock, allocates or is `unsafe`.
+
+pub mod line_editor;
+pub mod ranges;
+pub mod ring;
