@@ -6,12 +6,12 @@
 //!
 //! Modules, each importing only what stands before it:
 //!
-//! * `util`: small containers and arithmetic that know nothing of kernels
+//! * [`util`]: small containers and arithmetic that know nothing of kernels
 //! * [`addr`]: physical, virtual and user addresses, frames, CPU ids, ASIDs: one type for each kind of number
 //! * [`hal`]: the seam to the machine, as traits
 //! * [`sync`]: ranked spin locks, once cells, per-CPU slots; [`sync::rank`] is *the* lock order
-//! * `frame`: the physical frame allocator (buddy, per-CPU caches, reference counts)
-//! * `paging`: translation tables of the AArch64 VMSA, 4 KiB granule
+//! * [`frame`]: the physical frame allocator (buddy, per-CPU caches, reference counts)
+//! * [`paging`]: translation tables of the AArch64 VMSA, 4 KiB granule
 //! * [`time`]: instants and the timer queue
 //! * [`sched`]: threads, parking, run queues, wait queues, sleeping mutexes
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
@@ -25,8 +25,11 @@ extern crate std;
 
 pub mod addr;
 pub mod boot;
+pub mod frame;
 pub mod hal;
+pub mod paging;
 pub mod random;
 pub mod sched;
 pub mod sync;
 pub mod time;
+pub mod util;

@@ -3,9 +3,12 @@
 //!
 //! * [`FakeCpu`]: a CPU for each host thread
 //! * [`FakeClock`]: a clock that a test moves
+//! * [`FakeMemory`]: physical memory made of heap
 
 mod clock;
 mod cpu;
+mod memory;
 
 pub use clock::FakeClock;
 pub use cpu::FakeCpu;
+pub use memory::FakeMemory;

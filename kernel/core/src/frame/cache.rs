@@ -1,0 +1,102 @@
+//! The frames that a CPU has at hand, and its share of the statistics.
+
+use super::allocator::Zeroing;
+use super::kind::FrameUse;
+use super::record::Index;
+
+/// The most frames of unspecified contents in a cache.
+pub(super) const CAPACITY: usize = 64;
+/// The most frames in a cache that are already zero.
+pub(super) const ZEROED_CAPACITY: usize = 32;
+/// How many frames go to or from the buddy at a time.
+pub(super) const BATCH: usize = 16;
+
+/// Frames on their way between a cache and the buddy.
+pub(super) type Batch = heapless::Vec<Index, BATCH>;
+
+/// Frames in use, by use, as one CPU saw them come and go. A frame may go on another CPU than it came on, so that only the
+/// sum over all CPUs means anything; it is right in arithmetic modulo 2^32.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally([u32; FrameUse::COUNT]);
+
+impl Tally {
+    pub(super) fn add(&mut self, kind: FrameUse, frames: u32) {
+        let count = &mut self.0[kind.index()];
+        *count = count.wrapping_add(frames);
+    }
+
+    pub(super) fn subtract(&mut self, kind: FrameUse, frames: u32) {
+        let count = &mut self.0[kind.index()];
+        *count = count.wrapping_sub(frames);
+    }
+
+    pub(super) fn add_to(&self, sums: &mut [u32; FrameUse::COUNT]) {
+        for (sum, count) in sums.iter_mut().zip(self.0) {
+            *sum = sum.wrapping_add(count);
+        }
+    }
+}
+
+/// A frame out of a cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) index: Index,
+    /// What is in it.
+    pub(super) contents: Zeroing,
+}
+
+/// One CPU's cache.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    plain: heapless::Vec<Index, CAPACITY>,
+    zeroed: heapless::Vec<Index, ZEROED_CAPACITY>,
+    pub(super) tally: Tally,
+}
+
+impl Cache {
+    /// A frame, with the wanted contents if there is one.
+    pub(super) fn pop(&mut self, wanted: Zeroing) -> Option<Taken> {
+        let plain = |index| Taken { index, contents: Zeroing::Unspecified };
+        let zeroed = |index| Taken { index, contents: Zeroing::Zeroed };
+        match wanted {
+            Zeroing::Zeroed => self.zeroed.pop().map(zeroed).or_else(|| self.plain.pop().map(plain)),
+            Zeroing::Unspecified => self.plain.pop().map(plain).or_else(|| self.zeroed.pop().map(zeroed)),
+        }
+    }
+
+    /// Puts a frame of unspecified contents in, after taking a batch out into `overflow` if there is no room.
+    pub(super) fn push(&mut self, index: Index, overflow: &mut Batch) {
+        if self.plain.is_full() {
+            while let Some(oldest) = (!overflow.is_full()).then(|| self.plain.pop()).flatten() {
+                let moved = overflow.push(oldest);
+                debug_assert!(moved.is_ok(), "checked to have room");
+            }
+        }
+        let pushed = self.plain.push(index);
+        debug_assert!(pushed.is_ok(), "a batch was taken out");
+    }
+
+    /// Puts a frame of zeroes in, or gives it back where there is no room.
+    pub(super) fn push_zeroed(&mut self, index: Index) -> Result<(), Index> {
+        self.zeroed.push(index)
+    }
+
+    /// Whether no more frames of zeroes are wanted.
+    pub(super) fn is_stocked(&self) -> bool {
+        self.zeroed.is_full()
+    }
+
+    /// Takes up to a batch out, whatever its contents.
+    pub(super) fn drain(&mut self, into: &mut Batch) {
+        while !into.is_full() {
+            let Some(taken) = self.pop(Zeroing::Unspecified) else { break };
+            let moved = into.push(taken.index);
+            debug_assert!(moved.is_ok(), "checked to have room");
+        }
+    }
+
+    /// How many frames there are.
+    pub(super) fn frames(&self) -> usize {
+        self.plain.len() + self.zeroed.len()
+    }
+}

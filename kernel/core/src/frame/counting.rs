@@ -1,0 +1,97 @@
+//! References kept as bare frame numbers: what translation tables hold.
+//!
+//! Copy-on-write and shared tables live by these four: one more reference when a descriptor is copied, one less when it is
+//! overwritten, and the question whether we are the last. They take no lock. They are `unsafe` because a number proves
+//! nothing: a reference given up once too often frees memory under somebody's hands. What the records can tell is
+//! checked all the same: see [`FrameAllocator::from_raw`].
+
+use super::allocator::FrameAllocator;
+use super::count::Dropped;
+use super::handle::FrameHandle;
+use super::kind::{FrameState, FrameUse};
+use super::record::{FrameRecord, Index};
+use crate::addr::PhysFrame;
+use crate::hal::{Cpu, FrameAccess};
+
+impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
+    /// The handle for a reference that was kept as a number. Dropping a handle to a block that is not in use is a panic in
+    /// a debug build; a release build refuses it and counts it in `Statistics::refused`.
+    ///
+    /// # Safety
+    ///
+    /// * The caller has a reference to the block that begins at `frame`, from [`FrameHandle::into_raw`],
+    ///   [`add_reference`](Self::add_reference) or [`adopt`](Self::adopt), and does not use it again.
+    /// * While a page of the handle is borrowed, nobody writes to it, not even a program, unless `page_mut` lent it.
+    pub unsafe fn from_raw(&self, frame: PhysFrame) -> FrameHandle<'_, M, C> {
+        let index = Index::try_from(frame.number()).expect("the number was a handle's");
+        FrameHandle::new(self, index)
+    }
+
+    /// Makes one more reference to the block that begins at `frame`.
+    ///
+    /// # Safety
+    ///
+    /// The caller has a reference to it, or keeps whoever has it from giving it up meanwhile.
+    pub unsafe fn add_reference(&self, frame: PhysFrame) {
+        let record = self.record_of(frame);
+        debug_assert!(matches!(record.state(), FrameState::Used(_)), "{frame:?} shared while {:?}", record.state());
+        record.references().increment();
+    }
+
+    /// Gives up a reference to the block that begins at `frame`. If it was the last, the block comes back as a handle:
+    /// the caller looks through what it refers to (a table's children) and drops it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    pub unsafe fn drop_reference(&self, frame: PhysFrame) -> Option<FrameHandle<'_, M, C>> {
+        let index = Index::try_from(frame.number()).expect("the number was a handle's");
+        self.decrement(index).map(|_| {
+            self.record(index).references().set(1);
+            FrameHandle::new(self, index)
+        })
+    }
+
+    /// How many references there are to the block that begins at `frame`; 0 for a frame that is not in use. Only a
+    /// holder can tell anything from it: if he sees 1, it stays 1 until he shares it.
+    #[must_use]
+    pub fn references(&self, frame: PhysFrame) -> u32 {
+        let record = self.record_of(frame);
+        if matches!(record.state(), FrameState::Used(_)) { record.references().get() } else { 0 }
+    }
+
+    /// What the record of `frame` says; `None` for a frame without one.
+    #[must_use]
+    pub fn state(&self, frame: PhysFrame) -> Option<FrameState> {
+        let index = usize::try_from(frame.number()).ok()?;
+        self.records.get(index).map(FrameRecord::state)
+    }
+
+    /// Gives up a reference and frees the block if it was the last.
+    pub(super) fn give_up(&self, index: Index) {
+        if let Some(kind) = self.decrement(index) {
+            self.free_block(index, self.record(index).order(), kind);
+        }
+    }
+
+    /// Gives up a reference. If it was the last, says what the block was used for.
+    fn decrement(&self, index: Index) -> Option<FrameUse> {
+        let record = self.record(index);
+        let FrameState::Used(kind) = record.state() else {
+            self.refuse(index);
+            return None;
+        };
+        match record.references().decrement() {
+            Dropped::Last => Some(kind),
+            Dropped::Shared => None,
+            Dropped::Underflow => {
+                self.refuse(index);
+                None
+            }
+        }
+    }
+
+    fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {
+        self.record(Index::try_from(frame.number()).expect("a managed frame"))
+    }
+}
