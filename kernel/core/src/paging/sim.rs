@@ -1,7 +1,7 @@
 //! A software MMU with the worst TLB that the architecture allows.
 //!
-//! It caches every valid translation of the watched pages at every moment that somebody could notice: before each
-//! invalidation, each time a table is freed, at each check. It caches table descriptors with their accumulated
+//! It caches every valid translation of the watched pages at every moment that somebody could notice: when stores are
+//! published, before each invalidation, each time a table is freed, at each check. It caches table descriptors with their accumulated
 //! attributes as well, and walks on from them although the tables above have changed. It drops an entry only when it
 //! is told to. So it catches a missing invalidation, one that comes before the store, a frame that is freed too early,
 //! and a missing break-before-make. Descriptors it decodes by itself, as an oracle for `descriptor` and `attr`.
@@ -317,6 +317,7 @@ fn rights(leaf: u64, tables: u64) -> Rights {
 impl Tlb for Sim {
     fn publish(&self) {
         self.note_published();
+        self.speculate();
     }
 
     fn flush_user_page(&self, asid: Asid, page: UserAddr) {

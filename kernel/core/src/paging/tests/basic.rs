@@ -293,6 +293,12 @@ fn limits_of_all_tables_add_up_and_the_topmost_one_is_found() {
     assert_eq!(walk.first_restricting(TableLimits::NO_USER_EXECUTE).unwrap().level, Level::One);
     assert_eq!(walk.first_restricting(TableLimits::NO_USER_DATA), None);
 
+    let above = tree.visit(&*lab.memory, range(0, 0x1000), |visited| match visited.entry {
+        Entry::Page(_) => ControlFlow::Break(visited.limits),
+        _ => ControlFlow::Continue(()),
+    });
+    assert_eq!(above, ControlFlow::Break(TableLimits::READ_ONLY | TableLimits::NO_USER_EXECUTE));
+
     // Limits survive what is done below them.
     tree.map(&lab, range(0x1000, 0x1000), PhysAddr::new(0xa000), all).unwrap();
     tree.unmap(&lab, range(0, 0x1000), |_| ()).unwrap();

@@ -8,6 +8,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::{GIB, MIB_2, TestHalf, dose, expect_forgotten, finish, live_tree, range};
 use crate::addr::{PhysAddr, UserAddr, VirtAddr};
@@ -38,6 +39,11 @@ fn watched() -> Vec<u64> {
 
 fn any_op() -> impl Strategy<Value = Op> {
     let at = || 0..watched().len();
+    let border = || {
+        let is_border = |&number: &usize| watched()[number].is_multiple_of(MIB_2);
+        select((0..watched().len()).filter(is_border).collect::<Vec<_>>())
+    };
+    let place = move || prop_oneof![3 => at(), 1 => border()];
     let pages = || {
         let large = if cfg!(miri) { 3 } else { 512 };
         prop_oneof![6 => 0..12_u64, 2 => Just(large), 1 => Just(2 * large + 3)]
@@ -45,12 +51,12 @@ fn any_op() -> impl Strategy<Value = Op> {
     let output = prop_oneof![Just(0), Just(GIB), Just(GIB + 3 * PAGE), (0..64_u64).prop_map(|n| n * PAGE)];
     let budget = || prop_oneof![3 => Just(None), 1 => (0..5_usize).prop_map(Some)];
     prop_oneof![
-        5 => (at(), pages(), output, any::<usize>(), any::<bool>(), budget()).prop_map(
+        5 => (place(), pages(), output, any::<usize>(), any::<bool>(), budget()).prop_map(
             |(at, pages, output, access, in_pages, budget)| Op::Map { at, pages, output, access, in_pages, budget }
         ),
-        3 => (at(), pages()).prop_map(|(at, pages)| Op::Unmap { at, pages }),
-        2 => (at(), pages(), any::<usize>()).prop_map(|(at, pages, access)| Op::Protect { at, pages, access }),
-        1 => (at(), budget()).prop_map(|(at, budget)| Op::Split { at, budget }),
+        3 => (place(), pages()).prop_map(|(at, pages)| Op::Unmap { at, pages }),
+        2 => (place(), pages(), any::<usize>()).prop_map(|(at, pages, access)| Op::Protect { at, pages, access }),
+        1 => (place(), budget()).prop_map(|(at, budget)| Op::Split { at, budget }),
     ]
 }
 
