@@ -9,8 +9,8 @@
 //! * [`FrameAllocator`]: the caches in front of the buddy, statistics, out of memory as a value;
 //! * [`FrameHandle`]: *one counted reference* to a block, given back when dropped. A page table keeps frames as bare
 //!   numbers and uses [`FrameHandle::into_raw`] and the counting by number in [`counting`];
-//! * [`Reservation`]: frames in the hand before a step that must not fail (F28 of the fork listing's items: after the
-//!   kernel stack, nothing can fail);
+//! * [`Reservation`]: frames in the hand before a step that must not fail, as fork has one: once the kernel stack is
+//!   there, nothing may go wrong any more;
 //! * [`Pool`]: equal-sized objects, packed into frames, for what every fork makes.
 //!
 //! # Locks

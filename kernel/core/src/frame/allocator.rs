@@ -82,7 +82,8 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         }
         // SAFETY: the loop above has written each element.
         let records: &'static [FrameRecord] = unsafe { table.assume_init_mut() };
-        let low_limit = Index::try_from(low_limit.number()).unwrap_or(Order::MAX.frames() << 11);
+        // A limit beyond all numbers leaves everything in the low zone.
+        let low_limit = Index::try_from(low_limit.number()).unwrap_or(Index::MAX - (Order::MAX.frames() - 1));
         assert!(low_limit.is_multiple_of(Order::MAX.frames()), "a block would straddle frame {low_limit:#x}");
         Self {
             memory,

@@ -119,7 +119,7 @@ impl<'a> World<'a> {
         self.stamp = self.stamp.wrapping_add(1) | 1;
         for at in 0..1 << log2 {
             let page = handle.page_mut(at).expect("a new block has one reference");
-            assert!(!zeroed || page.iter().all(|&byte| byte == 0));
+            assert!(!zeroed || *page == ZEROES);
             page[..8].fill(self.stamp);
             page[4088..].fill(self.stamp);
         }
