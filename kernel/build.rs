@@ -13,7 +13,10 @@ fn main() {
         println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     }
     println!("cargo:rustc-env=TINE_VERSION={}", version(&manifest));
-    println!("cargo:rerun-if-changed=../.git/HEAD");
+    let log = Path::new(&manifest).join("../.git/logs/HEAD");
+    if log.exists() {
+        println!("cargo:rerun-if-changed={}", log.display());
+    }
 }
 
 /// The package version, and the commit when there is one: `0.1.0-g1234abc`.

@@ -1,4 +1,13 @@
 //! Tine: a small Unix kernel for the Raspberry Pi 3 and 4.
+//!
+//! This crate is the half of it that knows the machine; what is true on any machine is in `kcore`, registers and
+//! protocols of devices are in `drivers`. Modules, lowest first, each importing only what stands below it:
+//!
+//! * [`arch`]: assembly and system registers
+//! * [`mem`], [`board`], [`log`]: memory, what machine this is, what the kernel says
+//! * [`task`], [`dev`]: threads; devices as the kernel uses them
+//! * [`monitor`] (or `ktest`, the kernel's tests of itself), and this file: the order in which everything starts
+
 #![no_std]
 #![no_main]
 
@@ -7,35 +16,129 @@ extern crate alloc;
 mod arch;
 mod board;
 mod dev;
+#[cfg(feature = "ktest")]
+mod ktest;
 mod log;
 mod mem;
+#[cfg(not(feature = "ktest"))]
+mod monitor;
 mod task;
 
-use crate::log::println;
+use kcore::addr::{CpuSet, PhysAddr};
+use kcore::boot::command_line::{CommandLine, PanicAction, Trace, Verbosity};
+use kcore::random::Quality;
+use kcore::sched::Priority;
 
+use crate::board::facts::{self, Facts};
+use crate::log::panic::AfterPanic;
+use crate::log::println;
+use crate::log::trace::Mode;
+
+/// The boot, in order. The head calls this on the boot CPU with what x0 held and the counter's value at entry; from the
+/// end on the boot CPU is an idle CPU like any other.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_entry(tree: u64, entered: u64) -> ! {
+extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     let board = board::current();
-    let facts = board::facts::gather(board, tree);
-    log::console::init(None);
-    mem::init(&facts.memory, &facts.reserved).unwrap();
+    let pins = dev::pins::init();
+    let facts = facts::gather(board, x0);
+    log::console::init(board::uart_clock_hz());
+    dev::power::init();
+    mem::init(&facts.memory, &facts.reserved).expect("a kernel needs its memory");
     task::smp::release(&facts.release);
+    let options = CommandLine::parse(&facts.command_line);
+    apply(&options);
     dev::irq::init();
     dev::irq::init_cpu();
     dev::clock::init();
-    task::smp::adopt_boot_cpu().unwrap();
-    let cpus = task::smp::gather();
-    println!("Tine {} ({}, {} cores, {} MiB)", env!("TINE_VERSION"), board.name, cpus.iter().count(), facts.memory_bytes() >> 20);
-    println!("boot: {} us from entry", (dev::clock::now_ns() - dev::clock::ticks_to_ns(entered)) / 1000);
-    println!("{}", facts.source);
-    for i in 0..6 {
-        task::thread::spawn("test", kcore::sched::Priority::DEFAULT, kcore::addr::CpuSet::ALL, move || {
-            for j in 0..5 {
-                println!("thread {i} round {j} on {}", <arch::cpu::Arm as kcore::hal::Cpu>::id());
-                task::sleep(core::time::Duration::from_millis(100));
-            }
-            if i == 5 { panic!("that is all"); }
-        }).unwrap();
+    let quality = dev::random::init(&facts.seed);
+    if let Some(tree) = facts.tree {
+        mem::firmware::wipe_seeds(tree);
     }
+    task::smp::adopt_boot_cpu().expect("there is memory for the first threads");
+    dev::trace::init().expect("there is memory for the first threads");
+    let cpus = task::smp::gather();
+    announce(board, &facts, cpus);
+    pins.expect("the console's pins are not reserved");
+    report(&facts, &options, quality);
+    let boot_us = (dev::clock::now_ns() - dev::clock::ticks_to_ns(entered)) / 1000;
+    println!("boot: {boot_us} us from entry");
+    defmt::info!("boot took {=u64} us with {=usize} cpus", boot_us, cpus.iter().count());
+    dev::uart::init();
+    task::thread::spawn("main", Priority::DEFAULT, CpuSet::ALL, first_thread)
+        .expect("there is memory for the first threads");
     task::idle::run()
+}
+
+#[cfg(not(feature = "ktest"))]
+fn first_thread() {
+    monitor::run()
+}
+
+#[cfg(feature = "ktest")]
+fn first_thread() {
+    ktest::run();
+}
+
+/// Does what the command line asks for.
+fn apply(options: &CommandLine<'_>) {
+    log::panic::set_after(match options.on_panic {
+        PanicAction::Reboot => AfterPanic::Reboot,
+        PanicAction::Halt => AfterPanic::Halt,
+        PanicAction::Exit => AfterPanic::Exit,
+    });
+    log::trace::set_mode(match options.trace {
+        Trace::Off => Mode::Off,
+        Trace::Uart1 => Mode::Uart1,
+        Trace::Console => Mode::Console,
+    });
+}
+
+/// The first line: scripts wait for it.
+fn announce(board: &board::Board, facts: &Facts, cpus: CpuSet) {
+    println!(
+        "Tine {} ({}, {} cores, {} MiB)",
+        env!("TINE_VERSION"),
+        board.name,
+        cpus.iter().count(),
+        facts.memory_bytes() >> 20,
+    );
+}
+
+/// What a person wants to know of this machine, and what was wrong.
+fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality) {
+    if options.verbosity == Verbosity::Normal {
+        println!("facts: {}", facts.source);
+        if !facts.model.is_empty() {
+            println!("model: {}", facts.model);
+        }
+        report_initramfs(facts);
+    }
+    match quality {
+        Quality::JitterOnly => println!("random: WARNING: {quality}"),
+        Quality::Hardware | Quality::Seed if options.verbosity == Verbosity::Normal => println!("random: {quality}"),
+        Quality::Hardware | Quality::Seed => {}
+    }
+    for oddity in &facts.oddities {
+        println!("{oddity}");
+    }
+    for problem in &options.problems {
+        println!("command line: {problem}");
+    }
+}
+
+/// Counts what is in the initramfs. A torn archive is reported, and what came before the tear is there.
+fn report_initramfs(facts: &Facts) {
+    let Some(place) = facts.initrd else { return };
+    let (start, end): (PhysAddr, PhysAddr) = (place.start(), place.end());
+    let mut count = 0_u32;
+    for entry in kcore::boot::initramfs::entries(mem::firmware::initramfs(place)) {
+        match entry {
+            Ok(_) => count += 1,
+            Err(error) => {
+                println!("initramfs: {error}");
+                break;
+            }
+        }
+    }
+    println!("initramfs: {count} files at {start}..{end}");
 }

@@ -55,11 +55,6 @@ impl Header {
         self.preempt.load(Ordering::Relaxed)
     }
 
-    /// Whether an interrupt is being handled on top of the thread.
-    pub(crate) fn in_interrupt(&self) -> bool {
-        self.preempt_count() >= IN_INTERRUPT
-    }
-
     /// Asks for a pass through the scheduler at the next point where the thread may be preempted.
     pub(crate) fn request_resched(&self) {
         self.need_resched.store(1, Ordering::Relaxed);

@@ -6,6 +6,7 @@
 //! * [`context`]: switching threads
 //! * [`mmu`], [`cache`]: translation and cache maintenance
 //! * [`probe`]: reading a device that may not be there
+//! * [`crash`]: dying on purpose
 //! * [`semihosting`]: leaving QEMU with a status
 //! * [`unwind`]: frame records of a stack that may be damaged
 //! * [`upcall`]: what this layer asks of the layers above
@@ -16,6 +17,7 @@ pub(crate) mod boot;
 pub(crate) mod cache;
 pub(crate) mod context;
 pub(crate) mod cpu;
+pub(crate) mod crash;
 mod exception;
 pub(crate) mod mmu;
 pub(crate) mod probe;

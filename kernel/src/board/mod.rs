@@ -8,6 +8,7 @@ pub(crate) mod videocore;
 
 use core::ops::Range;
 
+use drivers::mailbox::tags::{ClockId, ClockRate};
 use kcore::addr::{PhysAddr, VirtAddr};
 use spin::Once;
 
@@ -39,8 +40,6 @@ pub(crate) struct Board {
     pub(crate) pm: PhysAddr,
     /// The random number generator.
     pub(crate) rng: RngHardware,
-    /// The 1 MHz system timer.
-    pub(crate) system_timer: PhysAddr,
     /// Interrupt line of the generic (virtual) timer, as `dev::irq` numbers lines.
     pub(crate) timer_line: u32,
 }
@@ -108,4 +107,9 @@ fn by_part() -> &'static Board {
 /// Where the kernel sees the registers at `address`.
 pub(crate) fn registers(address: PhysAddr) -> VirtAddr {
     layout::device(address)
+}
+
+/// The console UART's clock as firmware says it, if it says one.
+pub(crate) fn uart_clock_hz() -> Option<u32> {
+    videocore::ask(&ClockRate(ClockId::UART)).ok().filter(|&hz| hz > 0)
 }

@@ -22,6 +22,5 @@ pub(super) const BOARD: Board = Board {
     pulls: Pulls::Direct,
     pm: PhysAddr::new(PERIPHERALS + 0x10_0000),
     rng: RngHardware::Rng200(PhysAddr::new(PERIPHERALS + 0x10_4000)),
-    system_timer: PhysAddr::new(PERIPHERALS + 0x3000),
     timer_line: 27,
 };

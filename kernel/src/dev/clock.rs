@@ -31,6 +31,11 @@ pub(crate) fn now_ns() -> u64 {
     timer().now_ns()
 }
 
+/// Microseconds since the counter started; zero before the clock does. For the trace, which may be written at any time.
+pub(crate) fn uptime_us() -> u64 {
+    TIMER.get().map_or(0, |timer| timer.now_ns() / 1000)
+}
+
 /// Nanoseconds for a raw value of the counter.
 pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
     timer().ticks_to_ns(ticks)

@@ -27,13 +27,15 @@ pub(crate) enum Ipi {
     Reschedule,
     /// Stop for good: another CPU panicked.
     Stop,
+    /// Wake the trace's carrier; a CPU sends this to itself.
+    Trace,
     /// Answer: used by the self-tests.
     Ping,
 }
 
 impl Ipi {
     /// Every kind, in the order of its number.
-    pub(crate) const ALL: [Self; 3] = [Self::Reschedule, Self::Stop, Self::Ping];
+    pub(crate) const ALL: [Self; 4] = [Self::Reschedule, Self::Stop, Self::Trace, Self::Ping];
 
     /// The number that stands for it on the wire: an SGI, or a mailbox bit.
     const fn number(self) -> u8 {
@@ -49,6 +51,7 @@ impl Ipi {
         match self {
             Self::Reschedule => "ipi reschedule",
             Self::Stop => "ipi stop",
+            Self::Trace => "ipi trace",
             Self::Ping => "ipi ping",
         }
     }
@@ -88,6 +91,7 @@ struct Counts {
 
 static CONTROLLER: Once<Either> = Once::new();
 static HANDLERS: [Once<Line>; LINES] = [const { Once::new() }; LINES];
+static TRACE: Once<fn()> = Once::new();
 static PING: Once<fn()> = Once::new();
 static COUNTS: [Counts; MAX_CPUS] = [const {
     Counts {
@@ -143,7 +147,13 @@ pub(crate) fn enable_here(line: u32) {
     controller().enable(line);
 }
 
+/// Names who answers [`Ipi::Trace`].
+pub(crate) fn on_trace(handler: fn()) {
+    TRACE.call_once(|| handler);
+}
+
 /// Names who answers [`Ipi::Ping`].
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "the self-tests are its only user"))]
 pub(crate) fn on_ping(handler: fn()) {
     PING.call_once(|| handler);
 }
@@ -181,11 +191,14 @@ fn answer(ipi: Ipi) {
     match ipi {
         Ipi::Reschedule => crate::arch::cpu::header().request_resched(),
         Ipi::Stop => crate::arch::cpu::park(),
-        Ipi::Ping => {
-            if let Some(handler) = PING.get() {
-                handler();
-            }
-        }
+        Ipi::Trace => call(&TRACE),
+        Ipi::Ping => call(&PING),
+    }
+}
+
+fn call(handler: &Once<fn()>) {
+    if let Some(handler) = handler.get() {
+        handler();
     }
 }
 

@@ -1,6 +1,18 @@
-//! Devices as the kernel uses them: interrupt routing, clock and timers, UART input, randomness, power.
+//! Devices as the kernel uses them.
+//!
+//! * [`irq`]: interrupt routing in front of either board's controllers
+//! * [`clock`]: the monotonic clock, and each CPU's alarm
+//! * [`pins`], [`uart`]: the console's pins and input
+//! * [`trace`]: carrying the trace off
+//! * [`random`]: the kernel's random numbers
+//! * [`power`]: switching off, starting again
 //!
 //! The registers and protocols are in the crate `drivers`; here they meet locks, interrupt lines and threads.
 
 pub(crate) mod clock;
 pub(crate) mod irq;
+pub(crate) mod pins;
+pub(crate) mod power;
+pub(crate) mod random;
+pub(crate) mod trace;
+pub(crate) mod uart;

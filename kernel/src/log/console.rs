@@ -8,25 +8,47 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use drivers::pl011::{Interrupts, Pl011};
+use drivers::serial::RxError;
 use heapless::Deque;
 use kcore::sync::{IrqLock, Rank};
 
 use crate::arch::cpu::Arm;
 use crate::mem::devices;
 
-/// Bytes that can wait for the UART: a screenful.
-const RING: usize = 4096;
+/// Bytes of output that can wait for the UART: a screenful.
+const OUTPUT_RING: usize = 4096;
+/// Bytes of input that can wait for a reader. What comes when it is full is dropped and counted.
+pub(crate) const INPUT_RING: usize = 4096;
 /// Line speed in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
 /// The UART's clock when the mailbox does not say better: what firmware sets.
 const DEFAULT_CLOCK_HZ: u32 = 48_000_000;
 
-struct Output {
+struct Line {
     uart: Option<Pl011>,
-    ring: Deque<u8, RING>,
+    output: Deque<u8, OUTPUT_RING>,
+    input: Deque<u8, INPUT_RING>,
+    input_errors: InputErrors,
 }
 
-static OUTPUT: IrqLock<Output, Arm> = IrqLock::new(Rank::Console, Output { uart: None, ring: Deque::new() });
+/// What went wrong with input so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InputErrors {
+    /// Bytes that nobody read in time, in the UART or in the ring.
+    pub(crate) overruns: u32,
+    /// Bytes with a framing or parity error, and breaks.
+    pub(crate) noise: u32,
+}
+
+static LINE: IrqLock<Line, Arm> = IrqLock::new(
+    Rank::Console,
+    Line {
+        uart: None,
+        output: Deque::new(),
+        input: Deque::new(),
+        input_errors: InputErrors { overruns: 0, noise: 0 },
+    },
+);
 /// Whether the transmit interrupt empties the ring.
 static INTERRUPT_DRIVEN: AtomicBool = AtomicBool::new(false);
 
@@ -37,7 +59,7 @@ pub(crate) fn init(clock_hz: Option<u32>) {
     if clock_hz.is_none_or(|hz| uart.init(hz, BAUD).is_err()) {
         uart.init(DEFAULT_CLOCK_HZ, BAUD).expect("48 MHz makes 115200 baud");
     }
-    OUTPUT.lock().uart = Some(uart);
+    LINE.lock().uart = Some(uart);
 }
 
 /// Lets the transmit interrupt do the waiting. The handler of the UART's line calls [`on_interrupt`].
@@ -47,34 +69,71 @@ pub(crate) fn use_interrupts() {
 
 /// Prints text; `\n` becomes `\r\n`.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
-    let mut output = OUTPUT.lock();
+    let mut line = LINE.lock();
     // Writing into the ring cannot fail.
-    let _ = output.write_fmt(text);
-    output.send();
+    let _ = line.write_fmt(text);
+    line.send();
 }
 
 /// Puts bytes into the console stream as they are, all together: trace frames.
-pub(crate) fn write_raw(bytes: &[u8]) {
-    let mut output = OUTPUT.lock();
-    for &byte in bytes {
-        output.push(byte);
+pub(crate) fn write_pieces(pieces: &[&[u8]]) {
+    let mut line = LINE.lock();
+    for &byte in pieces.iter().copied().flatten() {
+        line.push(byte);
     }
-    output.send();
+    line.send();
 }
 
-/// Sends what waits. Called with the UART's interrupt; returns the receive interrupts that are pending.
-pub(crate) fn on_interrupt(receive: impl FnOnce(&Pl011)) {
-    let mut output = OUTPUT.lock();
-    if let Some(uart) = &output.uart {
+/// Answers the UART's interrupt: takes what came in, sends what waits. Says whether there is input to read.
+pub(crate) fn on_interrupt() -> bool {
+    let mut line = LINE.lock();
+    if let Some(uart) = &line.uart {
+        // Before the FIFO is read: a byte that comes later raises the interrupt again.
         uart.acknowledge(Interrupts::all());
-        receive(uart);
     }
-    output.send();
+    line.receive();
+    line.send();
+    !line.input.is_empty()
 }
 
-impl Output {
+/// Takes a byte of input, if there is one.
+pub(crate) fn read() -> Option<u8> {
+    LINE.lock().input.pop_front()
+}
+
+/// Whether there is nothing to read.
+pub(crate) fn is_input_empty() -> bool {
+    LINE.lock().input.is_empty()
+}
+
+/// What went wrong with input so far.
+pub(crate) fn input_errors() -> InputErrors {
+    LINE.lock().input_errors
+}
+
+impl Line {
+    fn receive(&mut self) {
+        // In QEMU the interrupt rises only when the FIFO stops being empty, so it is emptied.
+        while let Some(byte) = self.uart.as_ref().and_then(Pl011::read_byte) {
+            let byte = match byte {
+                Ok(byte) => byte,
+                Err(RxError::Overrun(byte)) => {
+                    self.input_errors.overruns += 1;
+                    byte
+                }
+                Err(RxError::Break(_) | RxError::Framing(_) | RxError::Parity(_)) => {
+                    self.input_errors.noise += 1;
+                    continue;
+                }
+            };
+            if self.input.push_back(byte).is_err() {
+                self.input_errors.overruns += 1;
+            }
+        }
+    }
+
     fn push(&mut self, byte: u8) {
-        while self.ring.push_back(byte).is_err() {
+        while self.output.push_back(byte).is_err() {
             self.send_one();
         }
     }
@@ -82,31 +141,31 @@ impl Output {
     /// Sends the oldest byte, waiting for room in the FIFO. A UART that does not take it within its bound loses it:
     /// there is nobody left to tell.
     fn send_one(&mut self) {
-        if let (Some(uart), Some(byte)) = (&self.uart, self.ring.pop_front()) {
+        if let (Some(uart), Some(byte)) = (&self.uart, self.output.pop_front()) {
             let _ = uart.write_byte(byte);
         }
     }
 
     fn send(&mut self) {
-        let Self { uart: Some(uart), ring } = self else { return };
+        let Self { uart: Some(uart), output, .. } = self else { return };
         if INTERRUPT_DRIVEN.load(Ordering::Acquire) {
-            while let Some(&byte) = ring.front() {
+            while let Some(&byte) = output.front() {
                 if !uart.try_write_byte(byte) {
                     break;
                 }
-                ring.pop_front();
+                output.pop_front();
             }
-            let transmit = if ring.is_empty() { Interrupts::empty() } else { Interrupts::TRANSMIT };
+            let transmit = if output.is_empty() { Interrupts::empty() } else { Interrupts::TRANSMIT };
             uart.unmask_only(Interrupts::RECEIVE | Interrupts::RECEIVE_TIMEOUT | transmit);
         } else {
-            while !self.ring.is_empty() {
+            while !self.output.is_empty() {
                 self.send_one();
             }
         }
     }
 }
 
-impl Write for Output {
+impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             if byte == b'\n' {
@@ -143,20 +202,20 @@ impl Write for Emergency {
 
 /// Sends what the ring holds, if nobody has the lock: the words before a panic. Called once the other CPUs stand still.
 pub(crate) fn rescue() {
-    if let Some(mut output) = OUTPUT.try_lock() {
-        while output.uart.is_some() && !output.ring.is_empty() {
-            output.send_one();
+    if let Some(mut line) = LINE.try_lock() {
+        while line.uart.is_some() && !line.output.is_empty() {
+            line.send_one();
         }
     }
 }
 
 /// Waits until all that was printed has left the UART: before power-off and reset.
 pub(crate) fn flush() {
-    let mut output = OUTPUT.lock();
-    while output.uart.is_some() && !output.ring.is_empty() {
-        output.send_one();
+    let mut line = LINE.lock();
+    while line.uart.is_some() && !line.output.is_empty() {
+        line.send_one();
     }
-    if let Some(uart) = &output.uart {
+    if let Some(uart) = &line.uart {
         // A FIFO of 16 bytes needs 1.4 ms at 115200 baud.
         let _ = uart.drain(drivers::wait::Polls::new(100_000));
     }

@@ -2,11 +2,13 @@
 //!
 //! * [`console`]: text lines on the PL011, through a ring that the transmit interrupt empties
 //! * [`panic`]: the report of a dying kernel, on a path without locks
+//! * [`trace`]: `defmt` frames, recorded without a lock
 //! * [`backtrace`]: return addresses by frame pointers
 
 pub(crate) mod backtrace;
 pub(crate) mod console;
 pub(crate) mod panic;
+pub(crate) mod trace;
 
 /// Prints a line of text on the console.
 macro_rules! println {

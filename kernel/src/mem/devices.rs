@@ -15,7 +15,6 @@ use drivers::mmio::Mmio;
 use drivers::pl011::Pl011Registers;
 use drivers::pm::PmRegisters;
 use drivers::rng200::Rng200Registers;
-use drivers::system_timer::SystemTimerRegisters;
 use kcore::addr::PhysAddr;
 
 use super::layout;
@@ -47,8 +46,6 @@ windows! {
     gpio: GpioRegisters = |board| board.gpio;
     /// Reset and power-off.
     pm: PmRegisters = |board| board.pm;
-    /// The 1 MHz timer.
-    system_timer: SystemTimerRegisters = |board| board.system_timer;
 }
 
 /// The interrupt controllers' registers.

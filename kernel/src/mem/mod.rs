@@ -31,6 +31,7 @@ use crate::arch::mmu;
 
 /// Why the kernel cannot have its memory. There is nothing to do but say so.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "what the variants carry is read in the panic's text")]
 pub(crate) enum MemoryError {
     /// Too many pieces.
     Map(memory_map::MapError),

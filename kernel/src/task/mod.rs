@@ -19,7 +19,7 @@ use core::time::Duration;
 use kcore::sched::{SleepMutex, Switch, WaitQueue};
 
 pub(crate) use switch::Kernel;
-pub(crate) use thread::{SpawnError, Thread};
+pub(crate) use thread::SpawnError;
 
 /// A queue of threads that wait for one event.
 pub(crate) type Waiters = WaitQueue<Kernel>;

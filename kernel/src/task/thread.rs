@@ -34,7 +34,7 @@ pub(crate) struct Machine {
     /// What it shall run; taken by its first instructions.
     start: SpinLock<Option<Box<dyn FnOnce() + Send>>, Arm>,
     /// Its stack; an idle thread has its CPU's boot stack.
-    stack: Option<KernelStack>,
+    _stack: Option<KernelStack>,
 }
 
 /// Registers of a thread that is switched away from.
@@ -84,7 +84,7 @@ pub(crate) fn spawn(
         ended: AtomicBool::new(false),
         joiners: Waiters::new(),
         start: SpinLock::new(Rank::ThreadStart, Some(Box::new(run))),
-        stack: Some(stack),
+        _stack: Some(stack),
     };
     let thread = Thread::new(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, priority, machine);
     // A thread for no CPU is a thread for all of them.
@@ -103,7 +103,7 @@ pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread
         ended: AtomicBool::new(false),
         joiners: Waiters::new(),
         start: SpinLock::new(Rank::ThreadStart, None),
-        stack: None,
+        _stack: None,
     };
     machine.header.set_cpu(cpu);
     let thread = Thread::idle(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, cpu, machine);

@@ -104,6 +104,16 @@ pub enum Problem<'a> {
     UnclosedQuote(Word<'a>),
 }
 
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadValue { name, value } => write!(f, "{name}={value} makes no sense, ignored"),
+            Self::TooManyWords(word) => write!(f, "no room for {word}"),
+            Self::UnclosedQuote(word) => write!(f, "the quotation in {word} never ends"),
+        }
+    }
+}
+
 /// What the command line asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommandLine<'a> {
@@ -203,8 +213,10 @@ impl Default for CommandLine<'_> {
             console: None,
             max_processes: None,
             max_threads: None,
-            trace: Trace::Off,
-            on_panic: PanicAction::Halt,
+            // Harmless where nobody listens: on a board the mini-UART is not on the header's pins, and without
+            // semihosting an exit is a halt.
+            trace: Trace::Uart1,
+            on_panic: PanicAction::Exit,
             verbosity: Verbosity::Normal,
             arguments: Vec::new(),
             environment: Vec::new(),

@@ -11,6 +11,7 @@
 
 mod header;
 
+use core::fmt;
 use core::ops::Range;
 
 use header::Header;
@@ -63,6 +64,20 @@ pub enum ArchiveError {
     Truncated(usize),
     /// The bytes end where an entry or the trailer should stand.
     MissingTrailer(usize),
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, offset) = match self {
+            Self::BadMagic(offset) => ("no newc header", offset),
+            Self::UnsupportedFormat(offset) => ("a format other than newc", offset),
+            Self::BadNumber(offset) => ("a header field that is no number", offset),
+            Self::BadName(offset) => ("a bad name", offset),
+            Self::Truncated(offset) => ("torn in the entry", offset),
+            Self::MissingTrailer(offset) => ("no trailer", offset),
+        };
+        write!(f, "{what} at byte {offset}")
+    }
 }
 
 /// The entries of all archives in `bytes`, in order, without the trailers. After an error there is nothing more.

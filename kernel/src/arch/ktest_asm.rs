@@ -1,0 +1,180 @@
+//! What the self-tests of the kernel ask of the processor: every register filled with a pattern and looked at again.
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+/// One look at the registers: what was put into them, and what was found afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct Registers {
+    /// x0 to x30.
+    pub(crate) x: [u64; 31],
+    /// The stack pointer; found only, [`Round::put`] gets it from the assembly.
+    pub(crate) sp: u64,
+    /// The condition flags, as `NZCV` holds them.
+    pub(crate) nzcv: u64,
+}
+
+impl Registers {
+    /// A pattern of which no two registers have the same value, and no two seeds either.
+    pub(crate) fn pattern(seed: u64) -> Self {
+        let value = |n: u64| (seed << 8 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut numbers = 0..;
+        let x = core::array::from_fn(|_| value(numbers.next().unwrap_or_default()));
+        Self { x, sp: 0, nzcv: (seed & 0xf) << 28 }
+    }
+}
+
+/// What one call of the functions below puts and finds.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub(crate) struct Round {
+    /// The values before. Of `sp` the assembly notes what it is.
+    pub(crate) put: Registers,
+    /// The values after.
+    pub(crate) found: Registers,
+}
+
+impl Round {
+    /// A round that puts the pattern of `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { put: Registers::pattern(seed), found: Registers { x: [0; 31], sp: 0, nzcv: 0 } }
+    }
+}
+
+unsafe extern "C" {
+    fn ktest_wait_with_registers(round: *mut Round);
+    fn ktest_call_with_registers(round: *mut Round, callee: extern "C" fn());
+}
+
+/// Fills all 31 registers and the flags, waits for one interrupt, and notes what it left in them.
+pub(crate) fn across_interrupt(round: &mut Round) {
+    // SAFETY: the assembly keeps what the procedure call standard preserves, and writes the round alone.
+    unsafe { ktest_wait_with_registers(round) }
+}
+
+/// Fills the registers that a callee preserves, calls `callee`, and notes what is in them then.
+pub(crate) fn across_call(round: &mut Round, callee: extern "C" fn()) {
+    // SAFETY: as for `across_interrupt`; `callee` keeps to the procedure call standard itself.
+    unsafe { ktest_call_with_registers(round, callee) }
+}
+
+/// The part of `CPACR_EL1` that traps FP and SIMD instructions: 0 traps those of EL1 and EL0 (Arm ARM, `CPACR_EL1.FPEN`).
+pub(crate) fn fp_enabled() -> u64 {
+    let cpacr: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, cpacr_el1", out(reg) cpacr, options(nomem, nostack, preserves_flags)) }
+    cpacr >> 20 & 3
+}
+
+/// Executes `2 * turns` instructions and nothing else.
+pub(crate) fn spin_exactly(turns: u64) {
+    // SAFETY: counts a register down.
+    unsafe { asm!("2: subs {0}, {0}, #1", "b.ne 2b", inout(reg) turns => _, options(nomem, nostack)) }
+}
+
+global_asm!(
+    r#"
+    .macro ktest_enter
+    stp     x29, x30, [sp, #-112]!
+    stp     x19, x20, [sp, #16]
+    stp     x21, x22, [sp, #32]
+    stp     x23, x24, [sp, #48]
+    stp     x25, x26, [sp, #64]
+    stp     x27, x28, [sp, #80]
+    str     x0, [sp, #96]               // the round
+    mov     x9, sp
+    str     x9, [x0, #{put_sp}]
+    .endm
+
+    .macro ktest_leave
+    ldp     x19, x20, [sp, #16]
+    ldp     x21, x22, [sp, #32]
+    ldp     x23, x24, [sp, #48]
+    ldp     x25, x26, [sp, #64]
+    ldp     x27, x28, [sp, #80]
+    ldp     x29, x30, [sp], #112
+    ret
+    .endm
+
+    .section .text.ktest, "ax"
+ktest_wait_with_registers:
+    ktest_enter
+    ldr     x1, [x0, #{put_nzcv}]
+    msr     nzcv, x1
+    ldp     x2, x3, [x0, #16 * 1]
+    ldp     x4, x5, [x0, #16 * 2]
+    ldp     x6, x7, [x0, #16 * 3]
+    ldp     x8, x9, [x0, #16 * 4]
+    ldp     x10, x11, [x0, #16 * 5]
+    ldp     x12, x13, [x0, #16 * 6]
+    ldp     x14, x15, [x0, #16 * 7]
+    ldp     x16, x17, [x0, #16 * 8]
+    ldp     x18, x19, [x0, #16 * 9]
+    ldp     x20, x21, [x0, #16 * 10]
+    ldp     x22, x23, [x0, #16 * 11]
+    ldp     x24, x25, [x0, #16 * 12]
+    ldp     x26, x27, [x0, #16 * 13]
+    ldp     x28, x29, [x0, #16 * 14]
+    ldr     x30, [x0, #16 * 15]
+    ldp     x0, x1, [x0]
+    wfi
+    sub     sp, sp, #16
+    stp     x0, x1, [sp]
+    add     x1, sp, #16                 // neither changes the flags
+    ldr     x0, [sp, #16 + 96]
+    add     x0, x0, #{found}
+    str     x1, [x0, #{sp_at}]
+    mrs     x1, nzcv
+    str     x1, [x0, #{nzcv_at}]
+    stp     x2, x3, [x0, #16 * 1]
+    stp     x4, x5, [x0, #16 * 2]
+    stp     x6, x7, [x0, #16 * 3]
+    stp     x8, x9, [x0, #16 * 4]
+    stp     x10, x11, [x0, #16 * 5]
+    stp     x12, x13, [x0, #16 * 6]
+    stp     x14, x15, [x0, #16 * 7]
+    stp     x16, x17, [x0, #16 * 8]
+    stp     x18, x19, [x0, #16 * 9]
+    stp     x20, x21, [x0, #16 * 10]
+    stp     x22, x23, [x0, #16 * 11]
+    stp     x24, x25, [x0, #16 * 12]
+    stp     x26, x27, [x0, #16 * 13]
+    stp     x28, x29, [x0, #16 * 14]
+    str     x30, [x0, #16 * 15]
+    ldp     x2, x3, [sp], #16
+    stp     x2, x3, [x0]
+    ktest_leave
+
+ktest_call_with_registers:
+    ktest_enter
+    mov     x9, x1
+    ldr     x19, [x0, #8 * 19]
+    ldp     x20, x21, [x0, #16 * 10]
+    ldp     x22, x23, [x0, #16 * 11]
+    ldp     x24, x25, [x0, #16 * 12]
+    ldp     x26, x27, [x0, #16 * 13]
+    ldp     x28, x29, [x0, #16 * 14]
+    blr     x9
+    mov     x1, sp
+    ldr     x0, [sp, #96]
+    add     x0, x0, #{found}
+    str     x1, [x0, #{sp_at}]
+    str     x19, [x0, #8 * 19]
+    stp     x20, x21, [x0, #16 * 10]
+    stp     x22, x23, [x0, #16 * 11]
+    stp     x24, x25, [x0, #16 * 12]
+    stp     x26, x27, [x0, #16 * 13]
+    stp     x28, x29, [x0, #16 * 14]
+    ktest_leave
+    .section .text
+"#,
+    put_sp = const offset_of!(Round, put) + offset_of!(Registers, sp),
+    put_nzcv = const offset_of!(Round, put) + offset_of!(Registers, nzcv),
+    found = const offset_of!(Round, found),
+    sp_at = const offset_of!(Registers, sp),
+    nzcv_at = const offset_of!(Registers, nzcv),
+);
+
+// The assembly reads `put` at the round's own address, and the registers at the begin of each half.
+const _: () = assert!(offset_of!(Round, put) == 0 && offset_of!(Registers, x) == 0);

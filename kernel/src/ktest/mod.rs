@@ -1,0 +1,93 @@
+//! The kernel's tests of itself, on the machine: what no host test can see.
+//!
+//! A kernel with the feature `ktest` boots as any other and then runs [`TESTS`] in order, in its first thread. The
+//! console gets a line for each, `test NAME ... ok` or `test NAME ... FAILED: reason`, at last
+//! `ktest: N passed, M failed`; then the board switches off, and QEMU ends with a status that says how it went.
+//!
+//! * [`harness`]: failures as values, threads on chosen CPUs, bounded waits
+//! * [`watchdog`]: ends a run in which a test hangs
+//! * one file a subject for the rest; a test is a function without arguments
+//!
+//! Every wait has a bound in guest time. A bound says "never" and is far from "late": a loaded host makes no test fail.
+//! At each test a comment names a change to the kernel that made it fail.
+
+mod clock;
+mod cpus;
+mod devices;
+mod frames;
+mod harness;
+mod heap;
+mod idle;
+mod interrupts;
+mod mapping;
+mod preemption;
+mod registers;
+mod stacks;
+mod timers;
+mod waiting;
+mod watchdog;
+
+use crate::dev::power;
+use crate::log::{print, println};
+use harness::Outcome;
+
+/// A test.
+struct Test {
+    name: &'static str,
+    run: fn() -> Outcome,
+}
+
+macro_rules! tests {
+    ($($subject:ident: $($name:ident,)*;)*) => {
+        &[$($(Test { name: concat!(stringify!($subject), "::", stringify!($name)), run: $subject::$name },)*)*]
+    };
+}
+
+/// Every test, in the order in which they run: what the later ones rely on comes first.
+static TESTS: &[Test] = tests! {
+    cpus: every_cpu_starts_a_thread, a_ping_reaches_each_cpu_from_each_and_no_other,;
+    clock: time_never_goes_back_between_cpus, a_sleep_never_ends_early, sleepers_wake_in_the_order_of_their_deadlines,;
+    registers: every_register_survives_an_interrupt_and_a_switch, preserved_registers_survive_a_switch,
+        floating_point_is_trapped_in_the_kernel,;
+    interrupts: an_interrupt_is_taken_with_no_lock_held, an_interrupt_is_taken_under_a_spin_lock_without_preemption,
+        an_interrupt_waits_for_an_irq_lock, nested_locks_let_interrupts_through_one_by_one,;
+    preemption: a_thread_that_never_yields_is_preempted, nothing_preempts_while_preemption_is_off,
+        a_better_thread_runs_at_once,;
+    timers: a_cancelled_timer_never_fires, an_armed_timer_fires_once, timers_survive_a_storm_from_every_cpu,;
+    waiting: a_sleeping_mutex_excludes_on_every_cpu, what_is_produced_is_consumed_once, wake_one_wakes_one,
+        wake_all_wakes_all, a_wait_ends_at_its_deadline,;
+    frames: frames_keep_their_contents_and_come_back,;
+    heap: the_heap_keeps_its_contents_and_comes_back,;
+    stacks: a_guard_lies_below_a_stack, an_ended_thread_gives_its_memory_back,;
+    mapping: text_and_constants_are_not_writable, data_is_writable, the_linear_map_shows_the_image_read_only,
+        address_zero_is_not_mapped,;
+    devices: a_missing_generator_is_no_harm, random_numbers_differ, a_uniform_number_is_below_its_bound,;
+    idle: nothing_runs_when_there_is_nothing_to_do,;
+};
+
+/// Runs every test and switches off.
+pub(crate) fn run() -> ! {
+    watchdog::start();
+    let failed = TESTS.iter().filter(|test| !passes(test)).count();
+    end(TESTS.len() - failed, failed)
+}
+
+fn passes(test: &Test) -> bool {
+    watchdog::watch(test.name);
+    print!("test {} ... ", test.name);
+    match (test.run)() {
+        Ok(()) => {
+            println!("ok");
+            true
+        }
+        Err(failure) => {
+            println!("FAILED: {failure}");
+            false
+        }
+    }
+}
+
+fn end(passed: usize, failed: usize) -> ! {
+    println!("ktest: {passed} passed, {failed} failed");
+    power::exit(if failed == 0 { abi::exit::POWEROFF } else { abi::exit::KTEST_FAILED })
+}
