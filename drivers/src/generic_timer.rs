@@ -1,8 +1,8 @@
 //! The Arm generic timer: the clock of the kernel and, through its virtual timer CNTV, the alarm of each core
 //! (Arm ARM, chapter D12 "The Generic Timer in AArch64 state").
 //!
-//! [`VirtualTimer`] is arithmetic over [`TimerRegisters`]; [`SystemRegisters`] is the real thing. The counter is one
-//! for all cores, the comparator is each core's own.
+//! [`VirtualTimer`] works on [`TimerRegisters`]; [`SystemRegisters`] is the real thing. The counter is one for all
+//! cores, the comparator is each core's own. All times are ticks: seconds are the caller's business.
 //!
 //! The frequency is always read, never known: 19.2 MHz on a Pi 3, 54 MHz on a Pi 4, 62.5 MHz in QEMU on both.
 
@@ -14,7 +14,6 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0};
 use tock_registers::interfaces::{Readable, Writeable};
 
-const NS_PER_S: u64 = 1_000_000_000;
 /// `CNTV_CTL_EL0.ENABLE`, with IMASK clear.
 const ENABLE: u64 = 1 << 0;
 /// `CNTV_CTL_EL0.ISTATUS`.
@@ -112,35 +111,10 @@ impl<R: TimerRegisters> VirtualTimer<R> {
         self.registers.count()
     }
 
-    /// Nanoseconds since the counter started.
-    #[must_use]
-    pub fn now_ns(&self) -> u64 {
-        self.ticks_to_ns(self.registers.count())
-    }
-
-    /// Nanoseconds in `ticks`, rounded down.
-    ///
-    /// Exact at any uptime: whole seconds and the rest are converted apart, which costs two divisions and needs no
-    /// 128-bit product. A scaled multiplication would be shorter, but drifts or overflows.
-    #[must_use]
-    pub const fn ticks_to_ns(&self, ticks: u64) -> u64 {
-        let frequency = self.frequency.get();
-        let (seconds, rest) = (ticks / frequency, ticks % frequency);
-        seconds.saturating_mul(NS_PER_S).saturating_add(rest * NS_PER_S / frequency)
-    }
-
-    /// Ticks in `ns`, rounded up: when they have passed, so have the nanoseconds.
-    #[must_use]
-    pub const fn ns_to_ticks(&self, ns: u64) -> u64 {
-        let frequency = self.frequency.get();
-        let (seconds, rest) = (ns / NS_PER_S, ns % NS_PER_S);
-        seconds.saturating_mul(frequency).saturating_add((rest * frequency).div_ceil(NS_PER_S))
-    }
-
-    /// Interrupts the calling core once [`now_ns`](Self::now_ns) reaches `deadline_ns`; at once if it has. The
+    /// Interrupts the calling core once [`now_ticks`](Self::now_ticks) reaches `deadline_ticks`; at once if it has. The
     /// interrupt stays asserted until the alarm is set anew or [`cancel`](Self::cancel)led.
-    pub fn set_alarm_ns(&self, deadline_ns: u64) {
-        self.registers.set_compare(self.ns_to_ticks(deadline_ns));
+    pub fn set_alarm(&self, deadline_ticks: u64) {
+        self.registers.set_compare(deadline_ticks);
         self.registers.set_control(ENABLE);
     }
 
@@ -190,9 +164,6 @@ mod tests {
         }
     }
 
-    /// Pi 3, Pi 4, QEMU, and the ends of what is accepted.
-    const FREQUENCIES: [u64; 5] = [19_200_000, 54_000_000, 62_500_000, 1, u32::MAX as u64];
-
     fn with_timer(frequency: u64, test: impl FnOnce(&FakeTimer, &VirtualTimer<&FakeTimer>)) {
         let registers = FakeTimer { frequency, ..FakeTimer::default() };
         let timer = VirtualTimer::new(&registers).expect("the frequency is valid");
@@ -209,67 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn a_second_has_as_many_ticks_as_the_frequency_says() {
-        for frequency in FREQUENCIES {
-            with_timer(frequency, |registers, timer| {
-                registers.count.set(3 * frequency);
-                assert_eq!(timer.now_ns(), 3 * NS_PER_S);
-                assert_eq!(timer.ns_to_ticks(3 * NS_PER_S), 3 * frequency);
-            });
-        }
-    }
-
-    #[test]
-    fn the_clock_agrees_with_128_bit_arithmetic() {
-        for frequency in FREQUENCIES {
-            with_timer(frequency, |_, timer| {
-                for ticks in (0..44).flat_map(|shift| [1 << shift, (1 << shift) + frequency / 3]) {
-                    let exact = u128::from(ticks) * u128::from(NS_PER_S) / u128::from(frequency);
-                    assert_eq!(u128::from(timer.ticks_to_ns(ticks)), exact.min(u64::MAX.into()));
-                }
-            });
-        }
-    }
-
-    #[test]
-    fn the_clock_does_not_go_back_where_a_second_ends() {
-        for frequency in FREQUENCIES {
-            with_timer(frequency, |_, timer| {
-                let around = 7 * frequency - 1..=7 * frequency + 1;
-                assert!(around.map(|ticks| timer.ticks_to_ns(ticks)).is_sorted());
-            });
-        }
-    }
-
-    #[test]
-    fn an_alarm_is_never_early_and_late_by_less_than_two_ticks() {
-        for frequency in [19_200_000, 54_000_000, 62_500_000] {
-            with_timer(frequency, |registers, timer| {
-                for ns in [0, 1, 16, 17, 999_999_999, 1_000_000_001, 86_400 * NS_PER_S + 7] {
-                    timer.set_alarm_ns(ns);
-                    let due = timer.ticks_to_ns(registers.compare.get());
-                    assert!(due >= ns, "{due} is before {ns}");
-                    assert!(due - ns < 2 * NS_PER_S / frequency + 1, "{due} is long after {ns}");
-                }
-            });
-        }
-    }
-
-    #[test]
-    fn a_deadline_beyond_the_counter_does_not_wrap() {
-        with_timer(u32::MAX.into(), |_, timer| assert_eq!(timer.ns_to_ticks(u64::MAX), u64::MAX));
-        with_timer(1, |_, timer| assert_eq!(timer.ticks_to_ns(u64::MAX), u64::MAX));
-    }
-
-    #[test]
     fn an_alarm_is_due_at_its_time_and_not_when_cancelled() {
         with_timer(62_500_000, |registers, timer| {
             assert!(!timer.is_due(), "no alarm was set");
-            timer.set_alarm_ns(1_600);
+            timer.set_alarm(100);
             registers.count.set(99);
             assert!(!timer.is_due());
             registers.count.set(100);
             assert!(timer.is_due());
+            assert_eq!(timer.now_ticks(), 100);
             timer.cancel();
             assert!(!timer.is_due());
         });

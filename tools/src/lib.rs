@@ -4,7 +4,7 @@
 //! From a build to a running board:
 //!
 //! * [`board`]: the two boards, and what the host has to know of each
-//! * [`raw`]: kernel ELF to the raw image that firmware loads
+//! * [`raw`]: kernel ELF to the raw image that firmware loads; [`function_names`]: the table inside it
 //! * [`dtb`]: the small device trees for QEMU
 //! * [`cpio`]: the initramfs, its file data aligned so that programs can be mapped
 //! * [`qemu`]: finding QEMU, and one command line for everybody
@@ -28,6 +28,7 @@ pub mod console;
 pub mod cpio;
 pub mod demux;
 pub mod dtb;
+pub mod function_names;
 pub mod layers;
 pub mod qemu;
 pub mod raw;

@@ -5,9 +5,12 @@
 
 use std::fmt;
 
+use abi::symbols;
 use anyhow::Context as _;
 use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
-use object::{Endianness, elf};
+use object::{Endianness, Object as _, ObjectSection as _, elf};
+
+use crate::function_names;
 
 /// Where firmware and QEMU put a 64-bit kernel without a header.
 pub const LOAD_ADDRESS: u64 = 0x8_0000;
@@ -38,6 +41,8 @@ pub enum Error {
     Overlap(u64),
     /// The kernel reaches up to this address, where QEMU puts the initrd.
     TooLong(u64),
+    /// The table of function names has so many bytes more than its section has room for.
+    TooManyNames(u64),
 }
 
 impl fmt::Display for Error {
@@ -47,6 +52,9 @@ impl fmt::Display for Error {
             Self::Empty => f.write_str("no loadable segment"),
             Self::Start(address) => write!(f, "starts at {address:#x}, not at {LOAD_ADDRESS:#x}"),
             Self::Overlap(address) => write!(f, "the segment at {address:#x} overlaps the one before it"),
+            Self::TooManyNames(excess) => {
+                write!(f, "the function names need {excess} bytes more than {} has", symbols::SECTION)
+            }
             Self::TooLong(end) => {
                 write!(f, "ends at {end:#x}, above {:#x} where QEMU puts the initrd", LOAD_ADDRESS + SPAN_LIMIT)
             }
@@ -77,7 +85,22 @@ impl Image {
             let data = header.data(endian, elf).ok().context("a segment reaches past the end of the file")?;
             segments.push(Segment { address: header.p_paddr(endian), data, memory_size: header.p_memsz(endian) });
         }
-        Ok(Self::from_segments(segments)?)
+        let mut image = Self::from_segments(segments)?;
+        image.write_names(&file, elf)?;
+        Ok(image)
+    }
+
+    /// Puts the table of function names into its section, if the kernel has one.
+    fn write_names(&mut self, file: &ElfFile64<'_, Endianness>, elf: &[u8]) -> anyhow::Result<()> {
+        let Some(section) = file.section_by_name(symbols::SECTION) else { return Ok(()) };
+        let table = function_names::table(elf)?;
+        let length = u64::try_from(table.len())?;
+        if length > section.size() {
+            return Err(Error::TooManyNames(length - section.size()).into());
+        }
+        let start = usize::try_from(section.address() - symbols::BASE - LOAD_ADDRESS)?;
+        self.bytes.get_mut(start..start + table.len()).context("the names lie outside the image")?.copy_from_slice(&table);
+        Ok(())
     }
 
     fn from_segments(mut segments: Vec<Segment<'_>>) -> Result<Self, Error> {

@@ -5,6 +5,8 @@
 //! * [`FrameAccess`], [`Tlb`] and [`Clock`] are taken by value or reference, so that a test can have several at once;
 //!   on the boards they are zero-sized.
 
+pub mod syndrome;
+
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 

@@ -207,7 +207,7 @@ pub(crate) fn irqs_masked() -> bool {
     daif & IRQ_MASKED != 0
 }
 
-/// Unmasks interrupts, FIQs and SErrors.
+/// Unmasks all asynchronous exceptions: IRQ, FIQ and `SError`.
 #[inline]
 pub(crate) fn irqs_unmask() {
     // SAFETY: the callers are the ends of the boot paths and of the thread trampoline, where handlers may run.

@@ -70,33 +70,34 @@ impl Tlb for HardwareTlb {
     }
 }
 
-/// The physical address that the kernel's own address `address` translates to for a write, by the MMU's own word
-/// (`AT S1E1W`); `None` where the write would fault.
-pub(crate) fn translate_write(address: VirtAddr) -> Option<PhysAddr> {
-    at(address, true)
-}
-
-/// As [`translate_write`], for a read.
-pub(crate) fn translate_read(address: VirtAddr) -> Option<PhysAddr> {
-    at(address, false)
-}
-
-fn at(address: VirtAddr, write: bool) -> Option<PhysAddr> {
-    let par: u64;
-    let raw = address.get();
-    // SAFETY: address translation instructions report in PAR_EL1 and touch nothing else; interrupts are masked around
-    // the pair so that a handler's own use cannot come between.
-    unsafe {
-        if write {
-            asm!("mrs {s}, daif", "msr daifset, #3", "at s1e1w, {a}", "isb", "mrs {p}, par_el1", "msr daif, {s}",
-                s = out(reg) _, a = in(reg) raw, p = out(reg) par, options(nostack));
-        } else {
-            asm!("mrs {s}, daif", "msr daifset, #3", "at s1e1r, {a}", "isb", "mrs {p}, par_el1", "msr daif, {s}",
-                s = out(reg) _, a = in(reg) raw, p = out(reg) par, options(nostack));
+macro_rules! translate {
+    ($(#[$doc:meta])* $name:ident, $instruction:literal) => {
+        $(#[$doc])*
+        pub(crate) fn $name(address: VirtAddr) -> Option<PhysAddr> {
+            let par: u64;
+            let raw = address.get();
+            // SAFETY: an address translation instruction reports in PAR_EL1 and touches nothing else; interrupts are
+            // masked between it and the read, so that no handler's own use comes between.
+            unsafe {
+                asm!("mrs {s}, daif", "msr daifset, #3", $instruction, "isb", "mrs {p}, par_el1", "msr daif, {s}",
+                    s = out(reg) _, a = in(reg) raw, p = out(reg) par, options(nostack));
+            }
+            translated(par, address)
         }
-    }
-    if par & 1 != 0 {
-        return None;
-    }
-    Some(PhysAddr::new(par & 0x000f_ffff_ffff_f000 | address.page_offset()))
+    };
+}
+
+translate! {
+    /// The physical address that the kernel's own address `address` translates to for a write, by the MMU's own word;
+    /// `None` where the write would fault.
+    translate_write, "at s1e1w, {a}"
+}
+translate! {
+    /// As [`translate_write`], for a read.
+    translate_read, "at s1e1r, {a}"
+}
+
+/// What `PAR_EL1` says (Arm ARM D19.2.110): bit 0 for a fault, else the frame.
+fn translated(par: u64, address: VirtAddr) -> Option<PhysAddr> {
+    (par & 1 == 0).then(|| PhysAddr::new(par & 0x000f_ffff_ffff_f000 | address.page_offset()))
 }

@@ -8,6 +8,7 @@
 //! * [`probe`]: reading a device that may not be there
 //! * [`crash`]: dying on purpose
 //! * [`semihosting`]: leaving QEMU with a status
+//! * `ktest_asm`: every register filled and looked at, for the self-tests
 //! * [`unwind`]: frame records of a stack that may be damaged
 //! * [`upcall`]: what this layer asks of the layers above
 //!
@@ -17,8 +18,11 @@ pub(crate) mod boot;
 pub(crate) mod cache;
 pub(crate) mod context;
 pub(crate) mod cpu;
+#[cfg(not(feature = "ktest"))]
 pub(crate) mod crash;
 mod exception;
+#[cfg(feature = "ktest")]
+pub(crate) mod ktest_asm;
 pub(crate) mod mmu;
 pub(crate) mod probe;
 pub(crate) mod semihosting;

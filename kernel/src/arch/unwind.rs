@@ -10,7 +10,7 @@ use super::mmu;
 /// not in the kernel's half, or not mapped: a backtrace must not fault.
 pub(crate) fn frame_record(address: u64) -> Option<(u64, u64)> {
     const KERNEL_HALF: u64 = 0xffff_ff80_0000_0000;
-    if address % 16 != 0 || address < KERNEL_HALF {
+    if !address.is_multiple_of(16) || address < KERNEL_HALF {
         return None;
     }
     // A record is 16 bytes and 16-aligned, so it lies in one page.

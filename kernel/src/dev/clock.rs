@@ -1,13 +1,19 @@
 //! The clock and each CPU's one-shot alarm: the generic timer's virtual counter and comparator.
 
 use drivers::generic_timer::{SystemRegisters, VirtualTimer};
-use spin::Once;
+use kcore::sync::Once;
+use kcore::time::CounterScale;
 
 use crate::board;
 use crate::dev::irq;
 use crate::task::timers;
 
-static TIMER: Once<VirtualTimer> = Once::new();
+struct Clock {
+    timer: VirtualTimer,
+    scale: CounterScale,
+}
+
+static CLOCK: Once<Clock> = Once::new();
 
 /// Reads the counter's frequency and sets the boot CPU's alarm up.
 ///
@@ -15,46 +21,52 @@ static TIMER: Once<VirtualTimer> = Once::new();
 ///
 /// When firmware left no frequency behind: nothing that counts time can work then.
 pub(crate) fn init() {
-    TIMER.call_once(|| VirtualTimer::new(SystemRegisters).expect("CNTFRQ_EL0 is set by firmware"));
+    CLOCK.call_once(|| {
+        let timer = VirtualTimer::new(SystemRegisters).expect("CNTFRQ_EL0 is set by firmware");
+        let hz = u32::try_from(timer.frequency_hz()).ok().and_then(CounterScale::new);
+        Clock { timer, scale: hz.expect("the timer's driver refuses zero and more than 32 bits") }
+    });
     irq::register(board::current().timer_line, "timer", timers::on_alarm);
 }
 
 /// Sets up the alarm of another CPU.
 pub(crate) fn init_cpu() {
-    timer().cancel();
+    clock().timer.cancel();
     irq::enable_here(board::current().timer_line);
 }
 
 /// Nanoseconds since the counter started: the same on every CPU, never going back.
 #[inline]
 pub(crate) fn now_ns() -> u64 {
-    timer().now_ns()
+    let clock = clock();
+    clock.scale.to_ns(clock.timer.now_ticks())
 }
 
 /// Microseconds since the counter started; zero before the clock does. For the trace, which may be written at any time.
 pub(crate) fn uptime_us() -> u64 {
-    TIMER.get().map_or(0, |timer| timer.now_ns() / 1000)
+    CLOCK.get().map_or(0, |clock| clock.scale.to_ns(clock.timer.now_ticks()) / 1000)
 }
 
 /// Nanoseconds for a raw value of the counter.
 pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
-    timer().ticks_to_ns(ticks)
+    clock().scale.to_ns(ticks)
 }
 
 /// The counter's frequency.
 pub(crate) fn frequency_hz() -> u64 {
-    timer().frequency_hz()
+    clock().timer.frequency_hz()
 }
 
-/// Lets this CPU's comparator interrupt at `deadline_ns`; never for `u64::MAX`.
+/// Lets this CPU's comparator interrupt at `deadline_ns`, never earlier; not at all for `u64::MAX`.
 pub(crate) fn set_alarm(deadline_ns: u64) {
+    let clock = clock();
     if deadline_ns == u64::MAX {
-        timer().cancel();
+        clock.timer.cancel();
     } else {
-        timer().set_alarm_ns(deadline_ns);
+        clock.timer.set_alarm(clock.scale.ticks_for(deadline_ns));
     }
 }
 
-fn timer() -> &'static VirtualTimer {
-    TIMER.get().expect("the clock is started early in the boot")
+fn clock() -> &'static Clock {
+    CLOCK.get().expect("the clock is started early in the boot")
 }

@@ -1,10 +1,12 @@
 //! Randomness: where the seed comes from on this machine.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use drivers::bcm2835_rng::Bcm2835Rng;
 use drivers::rng200::Rng200;
 use drivers::wait::Polls;
-use kcore::random::{Contribution, EntropyPool, Quality, RandomSource};
-use kcore::sync::Once;
+use kcore::random::{Contribution, EntropyPool, Quality, RESEED_INTERVAL, RandomSource};
+use kcore::sync::{Once, Rank, SpinLock};
 use kcore::time::Instant;
 use rand_core::TryRng;
 
@@ -12,8 +14,10 @@ use super::clock;
 use crate::arch::cpu::Arm;
 use crate::mem::devices::{self, RngRegistersOf};
 
-/// Words that the hardware generator contributes: 512 bits.
+/// Words that the hardware generator contributes each time: 512 bits.
 const WORDS: usize = 16;
+/// How often new entropy is offered to the generator.
+const OFFER_INTERVAL_NS: u64 = RESEED_INTERVAL.as_secs() * 1_000_000_000;
 /// How often a word is looked for. The first one of the Pi 3 comes after a warm-up of some 100 ms of discarded bits, and
 /// a look takes about 100 ns.
 const PATIENCE: Polls = Polls::new(5_000_000);
@@ -21,12 +25,24 @@ const PATIENCE: Polls = Polls::new(5_000_000);
 const JITTER_SAMPLES: usize = 256;
 
 static SOURCE: Once<RandomSource<Arm>> = Once::new();
+/// When new entropy was last offered.
+static OFFERED_NS: AtomicU64 = AtomicU64::new(0);
+/// The hardware generator, if the machine has one.
+static HARDWARE: SpinLock<Option<Hardware>, Arm> = SpinLock::new(Rank::RandomHardware, None);
+
+enum Hardware {
+    Bcm2835(Bcm2835Rng),
+    Rng200(Rng200),
+}
 
 /// Seeds the generator: from the hardware, else from `tree_seed`, else from timer jitter. Says which.
 pub(crate) fn init(tree_seed: &[u8]) -> Quality {
+    *HARDWARE.lock() = devices::random_generator().map(|registers| match registers {
+        RngRegistersOf::Bcm2835(registers) => Hardware::Bcm2835(Bcm2835Rng::start(registers, PATIENCE)),
+        RngRegistersOf::Rng200(registers) => Hardware::Rng200(Rng200::start(registers, PATIENCE)),
+    });
     let mut pool = EntropyPool::new();
-    let mut words = [0; WORDS * 4];
-    if fill_from_hardware(&mut words) {
+    if let Some(words) = hardware_words() {
         pool.mix(Contribution::Hardware(&words));
     }
     if !tree_seed.is_empty() {
@@ -36,26 +52,59 @@ pub(crate) fn init(tree_seed: &[u8]) -> Quality {
         pool.mix(Contribution::Timer(clock::now_ns()));
     }
     let quality = pool.quality();
-    SOURCE.call_once(|| RandomSource::new(pool, Instant::from_ns(clock::now_ns())));
+    let now_ns = clock::now_ns();
+    OFFERED_NS.store(now_ns, Ordering::Relaxed);
+    SOURCE.call_once(|| RandomSource::new(pool, Instant::from_ns(now_ns)));
     quality
 }
 
-/// The kernel's random numbers.
-///
-/// # Panics
-///
-/// Before [`init`].
+/// Fills `out` with random bytes. Never waits for entropy.
 #[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "pids and address-space layout are drawn from it"))]
-pub(crate) fn source() -> &'static RandomSource<Arm> {
+pub(crate) fn fill(out: &mut [u8]) {
+    reseed_if_due();
+    source().fill(out);
+}
+
+/// A number from 0 to `bound` - 1, each as likely as any other.
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "pids and address-space layout are drawn from it"))]
+pub(crate) fn uniform(bound: u64) -> u64 {
+    reseed_if_due();
+    source().uniform(bound)
+}
+
+/// Mixes in the moment of an interrupt from the world outside. For handlers: it never waits.
+pub(crate) fn sample_interrupt() {
+    if let Some(source) = SOURCE.get() {
+        source.sample_timer(clock::now_ns());
+    }
+}
+
+/// Offers new entropy every few minutes, to whoever draws first after that: there is no tick that could.
+fn reseed_if_due() {
+    let now_ns = clock::now_ns();
+    let offered_ns = OFFERED_NS.load(Ordering::Relaxed);
+    if now_ns.saturating_sub(offered_ns) < OFFER_INTERVAL_NS
+        || OFFERED_NS.compare_exchange(offered_ns, now_ns, Ordering::Relaxed, Ordering::Relaxed).is_err()
+    {
+        return;
+    }
+    if let Some(words) = hardware_words() {
+        source().contribute(Contribution::Hardware(&words));
+    }
+    // Where there is too little fresh entropy the key stays, and the pool goes on collecting.
+    let _ = source().reseed_if_due(Instant::from_ns(now_ns));
+}
+
+fn source() -> &'static RandomSource<Arm> {
     SOURCE.get().expect("randomness is set up before it is used")
 }
 
-fn fill_from_hardware(words: &mut [u8]) -> bool {
-    match devices::random_generator() {
-        Some(RngRegistersOf::Bcm2835(registers)) => {
-            Bcm2835Rng::start(registers, PATIENCE).try_fill_bytes(words).is_ok()
-        }
-        Some(RngRegistersOf::Rng200(registers)) => Rng200::start(registers, PATIENCE).try_fill_bytes(words).is_ok(),
-        None => false,
+/// Words from the hardware generator; `None` where there is none, or where it does not answer.
+fn hardware_words() -> Option<[u8; WORDS * 4]> {
+    let mut words = [0; WORDS * 4];
+    match HARDWARE.lock().as_mut()? {
+        Hardware::Bcm2835(generator) => generator.try_fill_bytes(&mut words).ok()?,
+        Hardware::Rng200(generator) => generator.try_fill_bytes(&mut words).ok()?,
     }
+    Some(words)
 }

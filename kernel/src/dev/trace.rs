@@ -46,6 +46,7 @@ fn carry() {
     let mut uart = MiniUart::new(devices::aux());
     let core_hz = videocore::ask(&ClockRate(ClockId::CORE)).unwrap_or(DEFAULT_CORE_HZ);
     let line = uart.init(core_hz, BAUD).is_ok();
+    let mut reported = 0;
     loop {
         PENDING.wait_while(trace::is_empty);
         trace::drain(|frame| match trace::mode() {
@@ -53,6 +54,12 @@ fn carry() {
             Mode::Console => console::write_pieces(&[&[abi::trace::FRAME_START, abi::trace::FRAME_SYNC], frame]),
             Mode::Uart1 | Mode::Off => {}
         });
+        // Said in the stream itself, and only now: the rings have room again.
+        let (_, lost) = trace::counts();
+        if lost != reported {
+            defmt::warn!("{=u32} records lost so far", lost);
+            reported = lost;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Console input: the UART's interrupt, and a thread that waits for it.
 
-use super::irq;
+use super::{irq, random};
 use crate::board;
 use crate::log::console;
 use crate::task::Waiters;
@@ -10,6 +10,7 @@ static READERS: Waiters = Waiters::new();
 /// Lets the console work by interrupts.
 pub(crate) fn init() {
     irq::register(board::current().pl011.line, "uart0", || {
+        random::sample_interrupt();
         if console::on_interrupt() {
             READERS.wake_one();
         }

@@ -2,20 +2,24 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use kcore::addr::{CpuId, CpuSet};
+use kcore::frame::{FrameUse, Order};
 use kcore::hal::Cpu;
-use kcore::sched::Priority;
+use kcore::sched::{Class, Priority};
 use kcore::sync::{Rank, SpinLock};
 
+use crate::arch::boot::STACK_SIZE;
 use crate::arch::cpu::Arm;
 use crate::dev::clock;
-use crate::task::{self, Thread, switch, thread};
+use crate::mem::frames::frames;
+use crate::task::thread::Thread;
+use crate::task::{self, switch, thread};
 
 /// How a test, or one of its threads, ended.
 pub(super) type Outcome = Result<(), Failure>;
@@ -167,28 +171,77 @@ impl Team {
         Ok(())
     }
 
-    /// Waits until all have ended, and says how the first that failed did.
-    pub(super) fn join(mut self) -> Outcome {
-        for thread in self.threads.drain(..) {
+    /// Waits until all have ended and left their last CPU and their memory is free, and says how the first that failed
+    /// did.
+    pub(super) fn join(self) -> Outcome {
+        for thread in self.threads {
             thread::join(&thread);
         }
+        wait_for("the stack of an ended thread", is_every_stack_alive)?;
         self.failure.0.lock().take().map_or(Ok(()), Err)
     }
+}
 
-    /// As [`join`](Self::join), and waits until the threads have left their last CPU and their memory is free.
-    pub(super) fn join_and_bury(mut self) -> Outcome {
-        let remains: Vec<Weak<Thread>> = self.threads.iter().map(Arc::downgrade).collect();
-        for thread in self.threads.drain(..) {
-            thread::join(&thread);
-        }
-        wait_for("the end of a joined thread", || remains.iter().all(|thread| thread.strong_count() == 0))?;
-        self.join()
-    }
+/// Whether the only kernel stacks are those of threads that there are. A thread is in no list any more once its last
+/// `Arc` goes; its stack goes last, some time after that.
+fn is_every_stack_alive() -> bool {
+    let each = Order::for_bytes(STACK_SIZE).map_or(0, Order::frames);
+    let threads = thread::all().iter().filter(|thread| thread.class() == Class::Normal).count();
+    let stacks = frames().statistics().used_for(FrameUse::Stack) / u64::from(each);
+    usize::try_from(stacks) == Ok(threads)
 }
 
 /// Runs `work` on each CPU at the same time, in a thread that is bound to it.
 pub(super) fn on_each_cpu(name: &str, work: impl Fn(CpuId) -> Outcome + Send + Sync + 'static) -> Outcome {
     Team::on_each_cpu(name, work)?.join()
+}
+
+/// A round of stress on each CPU: `churn`, as often as it has turns left, between two looks at the books. Both looks are
+/// taken while the threads live, so that what they do between is all that happens.
+pub(super) fn stress<T>(
+    name: &str,
+    books: impl Fn() -> T,
+    churn: impl Fn(CpuId, Turns) -> Outcome + Send + Sync + 'static,
+) -> Result<(T, T), Failure> {
+    let meeting = Arc::new(Meeting::new(cpus().count() + 1));
+    let theirs = Arc::clone(&meeting);
+    let team = Team::on_each_cpu(name, move |cpu| {
+        theirs.meet()?;
+        let outcome = churn(cpu, Turns::new());
+        let met = theirs.meet().and_then(|()| theirs.meet());
+        outcome.and(met)
+    })?;
+    let before = books();
+    let churned = meeting.meet().and_then(|()| meeting.meet());
+    let after = books();
+    let met = meeting.meet();
+    team.join().and(churned).and(met)?;
+    Ok((before, after))
+}
+
+/// So many turns of a loop, or what fits a time: where a loaded host stops the CPU that is next in the queue for a lock,
+/// all the others wait for it, and a turn takes as long as the host pleases.
+pub(super) struct Turns {
+    left: u32,
+    deadline_ns: u64,
+}
+
+impl Turns {
+    const MOST: u32 = 600;
+    const TIME: Duration = Duration::from_millis(500);
+
+    fn new() -> Self {
+        Self { left: Self::MOST, deadline_ns: from_now(Self::TIME) }
+    }
+}
+
+impl Iterator for Turns {
+    type Item = ();
+
+    fn next(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        (clock::now_ns() < self.deadline_ns).then_some(())
+    }
 }
 
 /// Marsaglia's xorshift64: which numbers come is of no importance, that they are the same in each run is.

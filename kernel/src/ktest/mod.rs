@@ -67,27 +67,23 @@ static TESTS: &[Test] = tests! {
 
 /// Runs every test and switches off.
 pub(crate) fn run() -> ! {
-    watchdog::start();
-    let failed = TESTS.iter().filter(|test| !passes(test)).count();
-    end(TESTS.len() - failed, failed)
-}
-
-fn passes(test: &Test) -> bool {
-    watchdog::watch(test.name);
-    print!("test {} ... ", test.name);
-    match (test.run)() {
-        Ok(()) => {
-            println!("ok");
-            true
-        }
-        Err(failure) => {
-            println!("FAILED: {failure}");
-            false
+    let mut failed = 0;
+    if let Err(failure) = watchdog::start() {
+        println!("ktest: no watchdog: {failure}");
+        failed += 1;
+    }
+    for (index, test) in TESTS.iter().enumerate() {
+        watchdog::watch(index, failed);
+        // The name first: a panic or a hang comes after it.
+        print!("test {} ... ", test.name);
+        match (test.run)() {
+            Ok(()) => println!("ok"),
+            Err(failure) => {
+                println!("FAILED: {failure}");
+                failed += 1;
+            }
         }
     }
-}
-
-fn end(passed: usize, failed: usize) -> ! {
-    println!("ktest: {passed} passed, {failed} failed");
+    println!("ktest: {} passed, {failed} failed", TESTS.len().saturating_sub(failed));
     power::exit(if failed == 0 { abi::exit::POWEROFF } else { abi::exit::KTEST_FAILED })
 }

@@ -186,6 +186,11 @@ impl Emergency {
     pub(crate) fn new() -> Self {
         Self(Pl011::new(devices::pl011()))
     }
+
+    /// Sends the byte that ends a trace record.
+    pub(crate) fn end_record(&self) {
+        let _ = self.0.write_byte(abi::trace::FRAME_END);
+    }
 }
 
 impl Write for Emergency {

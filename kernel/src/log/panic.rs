@@ -8,14 +8,18 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use abi::symbols::{Place, Table};
 use kcore::addr::{CpuSet, VirtAddr};
+use kcore::hal::Cpu;
 use kcore::hal::syndrome::{Cause, Syndrome};
 
-use super::backtrace;
 use super::console::{self, Emergency};
+use super::{backtrace, trace};
+use crate::arch::cpu::Arm;
 use crate::arch::upcall::{Fatal, FatalKind};
 use crate::arch::vectors::Frame;
 use crate::arch::{cpu, mmu, semihosting, unwind};
+use crate::mem::layout;
 
 /// What the kernel does after a panic (`panic=` on the command line).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,8 +85,14 @@ fn die(report: impl FnOnce(&mut Emergency)) -> ! {
     if let Some(actions) = LAST_ACTIONS.get() {
         (actions.stop_cpus)(CpuSet::from_bits(!(1 << me)));
     }
+    // From here on the order of locks is nobody's concern, least of all that of the lock whose misuse is being reported.
+    Arm::held_ranks().store(0, Ordering::Relaxed);
     console::rescue();
     let mut out = Emergency::new();
+    if trace::mode() == trace::Mode::Console {
+        // Ends a record that was cut short, so that the report is not taken for its rest.
+        out.end_record();
+    }
     let _ = write!(out, "\npanic on cpu {me}: ");
     report(&mut out);
     let _ = writeln!(out, "end of panic");
@@ -120,7 +130,7 @@ fn write_exception(out: &mut Emergency, report: Fatal<'_>) {
     let _ = writeln!(out, "elr {:#018x}", frame.elr);
     let _ = writeln!(out, "spsr {:#010x} (EL{}, {})", frame.spsr, frame.spsr >> 2 & 3, masks(frame.spsr));
     write_registers(out, frame);
-    let _ = writeln!(out, "bt {:#018x}", frame.elr);
+    write_call(out, frame.elr, frame.elr);
     if frame.spsr & 0xf != 0 {
         write_backtrace(out, frame.x[29]);
     }
@@ -152,7 +162,32 @@ fn write_registers(out: &mut Emergency, frame: &Frame) {
 }
 
 fn write_backtrace(out: &mut Emergency, fp: u64) {
+    let mut last = None;
+    let mut repeated = 0;
     for address in backtrace::from(fp) {
-        let _ = writeln!(out, "bt {address:#018x}");
+        if last == Some(address) {
+            repeated += 1;
+            continue;
+        }
+        write_repeated(out, core::mem::take(&mut repeated));
+        last = Some(address);
+        // A return address may be the first of the next function: the call is before it.
+        write_call(out, address, address - 4);
+    }
+    write_repeated(out, repeated);
+}
+
+/// A line for `address`, with the name of the function that `within` lies in, if the image has the names.
+fn write_call(out: &mut Emergency, address: u64, within: u64) {
+    let place = Table::new(layout::function_names()).and_then(|table| table.find(within));
+    let _ = match place {
+        Some(Place { function, offset }) => writeln!(out, "bt {address:#018x} {function}+{offset:#x}"),
+        None => writeln!(out, "bt {address:#018x}"),
+    };
+}
+
+fn write_repeated(out: &mut Emergency, times: u32) {
+    if times > 0 {
+        let _ = writeln!(out, "   ... {times} times more");
     }
 }

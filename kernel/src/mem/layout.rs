@@ -46,6 +46,8 @@ pub(crate) fn pointer<T>(address: VirtAddr) -> NonNull<T> {
 unsafe extern "C" {
     static __image_start: u8;
     static __text_end: u8;
+    static __ksyms_start: u8;
+    static __ksyms_end: u8;
     static __rodata_end: u8;
     static __data_end: u8;
     static __boot_stacks: u8;
@@ -95,4 +97,12 @@ impl Image {
 /// The physical address of a static object of the kernel.
 pub(crate) fn physical_of<T: ?Sized>(object: *const T) -> PhysAddr {
     PhysAddr::new(object.addr() as u64 - IMAGE_BASE)
+}
+
+/// The section for the table of function names (`abi::symbols`).
+pub(crate) fn function_names() -> &'static [u8] {
+    let start = &raw const __ksyms_start;
+    let length = (&raw const __ksyms_end).addr() - start.addr();
+    // SAFETY: the linker script reserves these bytes among the constants, which nobody ever writes to.
+    unsafe { core::slice::from_raw_parts(start, length) }
 }

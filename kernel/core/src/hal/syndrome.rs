@@ -124,7 +124,6 @@ impl Syndrome {
             0x07 => Cause::FpTrapped,
             0x0e => Cause::IllegalState,
             0x15 => Cause::SystemCall(low16),
-            #[expect(clippy::cast_possible_truncation, reason = "masked to 25 bits")]
             0x18 => Cause::SystemRegister(iss as u32),
             0x20 => Cause::InstructionAbort(abort(iss, Origin::User, true)),
             0x21 => Cause::InstructionAbort(abort(iss, Origin::Kernel, true)),
@@ -150,15 +149,11 @@ impl Syndrome {
 }
 
 const fn class(raw: u64) -> u8 {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 6 bits")]
-    let class = (raw >> 26 & 0x3f) as u8;
-    class
+    (raw >> 26 & 0x3f) as u8
 }
 
 const fn low16(iss: u64) -> u16 {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 16 bits")]
-    let low = (iss & 0xffff) as u16;
-    low
+    (iss & 0xffff) as u16
 }
 
 const fn abort(iss: u64, origin: Origin, instruction: bool) -> Abort {
@@ -175,7 +170,6 @@ const fn abort(iss: u64, origin: Origin, instruction: bool) -> Abort {
 }
 
 const fn fault(iss: u64) -> Fault {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 6 bits")]
     let code = (iss & 0x3f) as u8;
     let level = code & 3;
     match code {

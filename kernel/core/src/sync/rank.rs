@@ -46,6 +46,8 @@ pub enum Rank {
     KernelMap,
     /// Which slots of the kernel stacks' region are taken.
     KernelStacks,
+    /// The hardware random number generator: a word may take milliseconds, but interrupts are on.
+    RandomHardware,
     /// The mailbox to firmware and its buffer: one question at a time.
     Firmware,
     /// For tests: a spin lock taken under any other.
@@ -111,6 +113,7 @@ impl Rank {
             Self::ThreadStart => "thread start",
             Self::KernelMap => "kernel map",
             Self::KernelStacks => "kernel stacks",
+            Self::RandomHardware => "random hardware",
             Self::Firmware => "firmware",
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
@@ -129,7 +132,7 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::TestSleepOuter,
         Self::TestSleepInner,
         Self::TestSpinOuter,
@@ -137,6 +140,7 @@ impl Rank {
         Self::ThreadStart,
         Self::KernelMap,
         Self::KernelStacks,
+        Self::RandomHardware,
         Self::Firmware,
         Self::TestSpinInner,
         Self::TestIrqOuter,

@@ -335,7 +335,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+        #![proptest_config(ProptestConfig {
+            // No file of past failures: Miri has no file system.
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 })
+        })]
 
         #[test]
         fn ranges_hold_what_a_set_of_numbers_holds(steps in prop::collection::vec(step(), 1..40)) {

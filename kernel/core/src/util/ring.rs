@@ -311,7 +311,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+        #![proptest_config(ProptestConfig {
+            // No file of past failures: Miri has no file system.
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 })
+        })]
 
         #[test]
         fn a_ring_is_a_bounded_queue_of_frames(

@@ -1,0 +1,91 @@
+//! Physical memory under stress from every CPU.
+
+use alloc::vec::Vec;
+
+use kcore::addr::CpuId;
+use kcore::frame::{FrameUse, Order, Zeroing};
+
+use super::harness::{Dice, Failure, Outcome, Turns, ensure, stress, wait_for};
+use crate::mem::frames::{Frame, frames};
+
+/// The largest blocks: 2^4 frames.
+const ORDERS: usize = 5;
+/// What a CPU holds at most.
+const HELD: usize = 24;
+
+/// Frames that idle CPUs put by, zeroed, are not in use: what is compared is use.
+///
+/// Fails when `hand_out` skips the zeroing, when the buddy frees the wrong half of a block, and without the tally in
+/// `give_up`.
+pub(super) fn frames_keep_their_contents_and_come_back() -> Outcome {
+    let (before, after) = stress("frames", || frames().statistics(), churn)?;
+    for kind in FrameUse::ALL {
+        let (then, now) = (before.used_for(kind), after.used_for(kind));
+        ensure!(then == now, "{then} frames of {} before, {now} after", kind.name());
+    }
+    ensure!(after.refused == 0, "{} frames were given back that nobody had", after.refused);
+    ensure!(after.total == before.total, "{} frames of {}", after.total, before.total);
+    wait_for("every frame to be somewhere", || {
+        let books = frames().statistics();
+        books.accounted() == books.total
+    })
+}
+
+/// A block, and the byte that every page of it is full of.
+struct Held {
+    block: Frame,
+    byte: u8,
+    shared: Option<Frame>,
+}
+
+fn churn(cpu: CpuId, turns: Turns) -> Outcome {
+    let mut dice = Dice::new(0xf4a3 + cpu.index() as u64);
+    let mut held = Vec::with_capacity(HELD);
+    for () in turns {
+        if held.len() == HELD || (!held.is_empty() && dice.below(2) == 0) {
+            check(cpu, held.swap_remove(dice.below(held.len())))?;
+        } else {
+            held.push(take(cpu, &mut dice)?);
+        }
+    }
+    held.into_iter().try_for_each(|one| check(cpu, one))
+}
+
+fn take(cpu: CpuId, dice: &mut Dice) -> Result<Held, Failure> {
+    let order = u8::try_from(dice.below(ORDERS)).ok().and_then(Order::new).unwrap_or(Order::SINGLE);
+    let zeroing = if dice.below(2) == 0 { Zeroing::Zeroed } else { Zeroing::Unspecified };
+    let mut block = frames()
+        .allocate(order, FrameUse::UserAnonymous, zeroing)
+        .map_err(|error| Failure::new(format_args!("cpu {cpu}: {error:?}")))?;
+    let byte = u8::try_from(1 + dice.below(255)).unwrap_or(u8::MAX);
+    for number in 0..order.frames() {
+        let frame = block.frame();
+        let page = block.page_mut(number).ok_or_else(|| Failure::new(format_args!("no page {number} of {frame:?}")))?;
+        let zero = zeroing == Zeroing::Unspecified || page.iter().all(|&byte| byte == 0);
+        ensure!(zero, "cpu {cpu}: page {number} of {frame:?}, {order:?}, is not zero");
+        page.fill(byte);
+    }
+    let shared = (dice.below(4) == 0).then(|| block.share());
+    ensure!(shared.is_none() || block.page_mut(0).is_none(), "cpu {cpu}: a shared frame was lent for writing");
+    Ok(Held { block, byte, shared })
+}
+
+fn check(cpu: CpuId, held: Held) -> Outcome {
+    let Held { block, byte, shared } = held;
+    let references = block.references();
+    ensure!(references == 1 + u32::from(shared.is_some()), "cpu {cpu}: {references} references");
+    // The first reference goes; the contents stay for the second.
+    let block = match shared {
+        Some(other) => {
+            drop(block);
+            other
+        }
+        None => block,
+    };
+    ensure!(block.references() == 1, "cpu {cpu}: {} references to one's own frame", block.references());
+    for number in 0..block.order().frames() {
+        let intact = block.page(number).is_some_and(|page| page.iter().all(|&found| found == byte));
+        ensure!(intact, "cpu {cpu}: page {number} of {:?} was written by somebody else", block.frame());
+    }
+    Ok(())
+}

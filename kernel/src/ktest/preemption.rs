@@ -1,0 +1,104 @@
+//! The kernel takes a CPU away from a thread that does not give it up.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+
+use kcore::addr::CpuSet;
+use kcore::sched::{Priority, SLICE_NS};
+use kcore::sync::NoPreempt;
+
+use super::harness::{Outcome, Team, cpus, ensure, spin, spin_for, wait_for};
+use crate::arch::cpu::Arm;
+
+/// What two threads of a CPU tell each other; no lock and no wait in it.
+#[derive(Default)]
+struct Flags {
+    first_runs: AtomicBool,
+    second_is_there: AtomicBool,
+    second_ran: AtomicBool,
+}
+
+fn set(flag: &AtomicBool) {
+    flag.store(true, Ordering::Release);
+}
+
+fn is_set(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Acquire)
+}
+
+/// Fails without `set_slice_end` at the end of `pass`.
+pub(super) fn a_thread_that_never_yields_is_preempted() -> Outcome {
+    for cpu in cpus() {
+        let flags = Arc::new(Flags::default());
+        let mut team = Team::default();
+        let (hog, other) = (Arc::clone(&flags), Arc::clone(&flags));
+        team.add("hog", Priority::DEFAULT, CpuSet::only(cpu), move || {
+            set(&hog.first_runs);
+            spin_for("the other thread of a CPU", || is_set(&hog.second_ran))
+        })?;
+        wait_for("the hog", || is_set(&flags.first_runs))?;
+        team.add("other", Priority::DEFAULT, CpuSet::only(cpu), move || {
+            set(&other.second_ran);
+            Ok(())
+        })?;
+        team.join()?;
+    }
+    Ok(())
+}
+
+/// Fails when `should_preempt` forgets the count, and without the question in `preempt_enable`.
+pub(super) fn nothing_preempts_while_preemption_is_off() -> Outcome {
+    for cpu in cpus() {
+        let flags = Arc::new(Flags::default());
+        let mut team = Team::default();
+        let (hog, other) = (Arc::clone(&flags), Arc::clone(&flags));
+        team.add("hog", Priority::DEFAULT, CpuSet::only(cpu), move || {
+            let (queued, ran) = {
+                let _off = NoPreempt::<Arm>::new();
+                set(&hog.first_runs);
+                let queued = spin_for("the other thread of a CPU", || is_set(&hog.second_is_there));
+                spin(3 * Duration::from_nanos(SLICE_NS));
+                (queued, is_set(&hog.second_ran))
+            };
+            let ran_at_once = is_set(&hog.second_ran);
+            queued?;
+            ensure!(!ran, "cpu {cpu}: preempted with preemption off");
+            ensure!(ran_at_once, "cpu {cpu}: the preemption that was due did not come when it could");
+            Ok(())
+        })?;
+        wait_for("the hog", || is_set(&flags.first_runs))?;
+        team.add("other", Priority::DEFAULT, CpuSet::only(cpu), move || {
+            set(&other.second_ran);
+            Ok(())
+        })?;
+        set(&flags.second_is_there);
+        team.join()?;
+    }
+    Ok(())
+}
+
+/// Fails when `enqueue` says `Poke::Nothing` for a CPU that runs something worse, and when `pick` takes the worst level first.
+pub(super) fn a_better_thread_runs_at_once() -> Outcome {
+    for cpu in cpus() {
+        let flags = Arc::new(Flags::default());
+        let mut team = Team::default();
+        let (worse, better) = (Arc::clone(&flags), Arc::clone(&flags));
+        team.add("worse", Priority::WORST, CpuSet::only(cpu), move || {
+            set(&worse.first_runs);
+            spin_for("the better thread", || is_set(&worse.second_ran))?;
+            set(&worse.second_is_there);
+            Ok(())
+        })?;
+        wait_for("the worse thread", || is_set(&flags.first_runs))?;
+        team.add("better", Priority::KERNEL, CpuSet::only(cpu), move || {
+            set(&better.second_ran);
+            // As long as this one runs, the worse one does not.
+            spin(2 * Duration::from_nanos(SLICE_NS));
+            ensure!(!is_set(&better.second_is_there), "cpu {cpu}: a worse thread ran beside a better one");
+            Ok(())
+        })?;
+        team.join()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Kernel stacks: where they are, what lies below, and that they come back.
+
+use kcore::addr::{CpuSet, PAGE_SIZE, VirtAddr};
+use kcore::frame::FrameUse;
+use kcore::sched::Priority;
+
+use super::harness::{Outcome, Team, cpus, ensure, on_each_cpu};
+use crate::arch::boot::STACK_SIZE;
+use crate::arch::mmu;
+use crate::mem::frames::frames;
+use crate::task;
+
+/// Fails when `map_pages` maps a page more below the stack, and with one less.
+pub(super) fn a_guard_lies_below_a_stack() -> Outcome {
+    on_each_cpu("stack", |cpu| {
+        let here = 0_u8;
+        let page = PAGE_SIZE as u64;
+        let bottom = VirtAddr::new((&raw const here).addr() as u64).align_down(STACK_SIZE as u64).get();
+        for address in (bottom..bottom + STACK_SIZE as u64).step_by(PAGE_SIZE) {
+            let address = VirtAddr::new(address);
+            ensure!(mmu::translate_write(address).is_some(), "cpu {cpu}: {address} of a stack is not writable");
+        }
+        for address in [bottom - 1, bottom - page, bottom - STACK_SIZE as u64, bottom + STACK_SIZE as u64] {
+            let address = VirtAddr::new(address);
+            ensure!(mmu::translate_read(address).is_none(), "cpu {cpu}: {address} beside a stack is mapped");
+        }
+        Ok(())
+    })
+}
+
+/// Fails when an `Arc` of the ended thread is leaked in `change`, and without `unmap_pages` in the stack's destructor.
+pub(super) fn an_ended_thread_gives_its_memory_back() -> Outcome {
+    const GENERATIONS: usize = 8;
+    const THREADS: usize = 12;
+    let books = || {
+        let statistics = frames().statistics();
+        (statistics.used_for(FrameUse::Stack), statistics.used_for(FrameUse::PageTable), statistics.used())
+    };
+    let before = books();
+    for _ in 0..GENERATIONS {
+        let mut team = Team::default();
+        for number in 0..THREADS {
+            let cpu = cpus().nth(number % cpus().count()).unwrap_or_default();
+            team.add("mayfly", Priority::DEFAULT, CpuSet::only(cpu), || {
+                task::switch::yield_now();
+                Ok(())
+            })?;
+        }
+        team.join()?;
+    }
+    let after = books();
+    ensure!(before == after, "stacks, tables and all in use: {before:?} before, {after:?} after");
+    Ok(())
+}
