@@ -36,8 +36,8 @@ fn short(name: &str) -> String {
 }
 
 fn encode(functions: &BTreeMap<u32, String>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut names = Vec::new();
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut names: Vec<u8> = Vec::new();
     bytes.extend(MAGIC.to_le_bytes());
     bytes.extend(length(functions.len()).to_le_bytes());
     for (offset, name) in functions {
