@@ -99,7 +99,10 @@ impl Image {
             return Err(Error::TooManyNames(length - section.size()).into());
         }
         let start = usize::try_from(section.address() - symbols::BASE - LOAD_ADDRESS)?;
-        self.bytes.get_mut(start..start + table.len()).context("the names lie outside the image")?.copy_from_slice(&table);
+        self.bytes
+            .get_mut(start..start + table.len())
+            .context("the names lie outside the image")?
+            .copy_from_slice(&table);
         Ok(())
     }
 

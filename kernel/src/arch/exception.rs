@@ -3,9 +3,9 @@
 use kcore::hal::syndrome::{Cause, Syndrome};
 
 use super::cpu::header;
-use super::{probe, semihosting};
 use super::upcall::{self, Fatal, FatalKind};
 use super::vectors::Frame;
+use super::{probe, semihosting};
 
 #[unsafe(no_mangle)]
 extern "C" fn exception_irq(_frame: &mut Frame) {

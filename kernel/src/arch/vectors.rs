@@ -38,8 +38,7 @@ struct EmergencyStacks(core::cell::UnsafeCell<[u8; 4 * EMERGENCY_SIZE]>);
 // SAFETY: only the entry code below uses the bytes, each CPU its own part.
 unsafe impl Sync for EmergencyStacks {}
 
-static EMERGENCY_STACKS: EmergencyStacks =
-    EmergencyStacks(core::cell::UnsafeCell::new([0; 4 * EMERGENCY_SIZE]));
+static EMERGENCY_STACKS: EmergencyStacks = EmergencyStacks(core::cell::UnsafeCell::new([0; 4 * EMERGENCY_SIZE]));
 
 global_asm!(
     r#"

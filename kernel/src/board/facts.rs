@@ -127,13 +127,11 @@ impl Facts {
     /// Asks firmware for what is missing; the tag list's own memory range is a fixed number in QEMU, so it is not used.
     fn fill_gaps(&mut self, board: &Board) {
         if self.memory.is_empty() {
-            let asked = videocore::ask(&ArmMemory).ok().and_then(|range| {
-                PhysRange::from_size(PhysAddr::new(u64::from(range.base)), u64::from(range.size))
-            });
-            let built_in = PhysRange::new(
-                PhysAddr::new(board.default_memory.start),
-                PhysAddr::new(board.default_memory.end),
-            );
+            let asked = videocore::ask(&ArmMemory)
+                .ok()
+                .and_then(|range| PhysRange::from_size(PhysAddr::new(u64::from(range.base)), u64::from(range.size)));
+            let built_in =
+                PhysRange::new(PhysAddr::new(board.default_memory.start), PhysAddr::new(board.default_memory.end));
             self.memory.extend(asked.filter(|range| !range.is_empty()).or(built_in));
         }
         if self.command_line.is_empty() {

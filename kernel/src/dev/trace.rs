@@ -12,8 +12,8 @@ use super::clock;
 use super::irq::{self, Ipi};
 use crate::arch::cpu::Arm;
 use crate::board::videocore;
-use crate::log::trace::{self, Mode};
 use crate::log::console;
+use crate::log::trace::{self, Mode};
 use crate::mem::devices;
 use crate::task::{self, SpawnError, Waiters};
 

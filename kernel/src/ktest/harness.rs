@@ -2,7 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -174,10 +174,13 @@ impl Team {
     /// Waits until all have ended and left their last CPU and their memory is free, and says how the first that failed
     /// did.
     pub(super) fn join(self) -> Outcome {
+        let remains: Vec<Weak<Thread>> = self.threads.iter().map(Arc::downgrade).collect();
         for thread in self.threads {
             thread::join(&thread);
         }
-        wait_for("the stack of an ended thread", is_every_stack_alive)?;
+        wait_for("the end of a joined thread", || {
+            remains.iter().all(|thread| thread.strong_count() == 0) && is_every_stack_alive()
+        })?;
         self.failure.0.lock().take().map_or(Ok(()), Err)
     }
 }

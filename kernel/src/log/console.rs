@@ -42,12 +42,7 @@ pub(crate) struct InputErrors {
 
 static LINE: IrqLock<Line, Arm> = IrqLock::new(
     Rank::Console,
-    Line {
-        uart: None,
-        output: Deque::new(),
-        input: Deque::new(),
-        input_errors: InputErrors { overruns: 0, noise: 0 },
-    },
+    Line { uart: None, output: Deque::new(), input: Deque::new(), input_errors: InputErrors { overruns: 0, noise: 0 } },
 );
 /// Whether the transmit interrupt empties the ring.
 static INTERRUPT_DRIVEN: AtomicBool = AtomicBool::new(false);

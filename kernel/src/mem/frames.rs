@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use kcore::addr::{PAGE_SIZE, PhysAddr, PhysFrame};
 use kcore::boot::PhysRange;
 use kcore::boot::memory_map::MemoryMap;
-use kcore::frame::{FrameAllocator, FrameHandle, FrameRecord, FrameUse, Zeroing, Order};
+use kcore::frame::{FrameAllocator, FrameHandle, FrameRecord, FrameUse, Order, Zeroing};
 use kcore::hal::FrameAccess;
 use kcore::paging::{OutOfFrames, TableSource};
 use spin::Once;

@@ -110,8 +110,7 @@ fn map(tree: &mut Tree<VirtAddr>, start: u64, end: u64, access: KernelAccess) ->
         return Ok(());
     }
     let output = PhysAddr::new(start);
-    let range = VirtRange::new(layout::linear(output), end - start)
-        .map_err(|_| MapError::OutOfRange { output })?;
+    let range = VirtRange::new(layout::linear(output), end - start).map_err(|_| MapError::OutOfRange { output })?;
     tree.map(&BootMmu, range, output, Attributes::normal(access))
 }
 

@@ -29,7 +29,12 @@ const COMMANDS: [Command; 10] = [
     Command { name: "mem", arguments: "", help: "memory: frames by use, heap", run: |words| none(words, memory) },
     Command { name: "cpus", arguments: "", help: "processors and what they do", run: |words| none(words, cpus) },
     Command { name: "threads", arguments: "", help: "kernel threads", run: |words| none(words, threads) },
-    Command { name: "irq", arguments: "", help: "interrupts taken, by processor", run: |words| none(words, interrupts) },
+    Command {
+        name: "irq",
+        arguments: "",
+        help: "interrupts taken, by processor",
+        run: |words| none(words, interrupts),
+    },
     Command { name: "timers", arguments: "", help: "clock and next alarms", run: |words| none(words, show_timers) },
     Command {
         name: "trace",
