@@ -1,0 +1,97 @@
+//! What `make build` leaves, found.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use tools::board::Board;
+
+/// Names another directory than `build` at the root of the sources.
+const VARIABLE: &str = "TINE_BUILD";
+
+/// The files of one build.
+#[derive(Clone, Debug)]
+pub struct Build {
+    directory: PathBuf,
+}
+
+/// A file that is not there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Missing(pub PathBuf);
+
+impl Build {
+    /// The build that `TINE_BUILD` names, else the one in the sources' own `build`.
+    ///
+    /// # Errors
+    ///
+    /// With the first file that is missing.
+    pub fn find() -> Result<Self, Missing> {
+        let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("build");
+        Self::open(std::env::var_os(VARIABLE).map_or_else(usual, PathBuf::from))
+    }
+
+    fn open(directory: PathBuf) -> Result<Self, Missing> {
+        let build = Self { directory };
+        let trees = Board::ALL.map(|board| build.tree(board));
+        let files = [build.image(), build.elf(), build.initramfs()].into_iter().chain(trees);
+        match files.into_iter().find(|file| !file.is_file()) {
+            Some(file) => Err(Missing(file)),
+            None => Ok(build),
+        }
+    }
+
+    /// The raw image, the same for both boards.
+    #[must_use]
+    pub fn image(&self) -> PathBuf {
+        self.directory.join("kernel8.img")
+    }
+
+    /// The kernel with symbols and the trace's tables.
+    #[must_use]
+    pub fn elf(&self) -> PathBuf {
+        self.directory.join("kernel.elf")
+    }
+
+    /// The initramfs.
+    #[must_use]
+    pub fn initramfs(&self) -> PathBuf {
+        self.directory.join("initramfs.cpio")
+    }
+
+    /// The device tree of `board`.
+    #[must_use]
+    pub fn tree(&self, board: Board) -> PathBuf {
+        self.directory.join(format!("{board}.dtb"))
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is missing; `make build` makes it, {VARIABLE}=DIRECTORY names another build", self.0.display())
+    }
+}
+
+impl std::error::Error for Missing {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_found_when_every_file_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["kernel8.img", "kernel.elf", "initramfs.cpio", "raspi3b.dtb", "raspi4b.dtb"] {
+            std::fs::write(directory.path().join(name), name).unwrap();
+        }
+        let build = Build::open(directory.path().to_owned()).unwrap();
+        assert_eq!(std::fs::read(build.tree(Board::Raspi4b)).unwrap(), b"raspi4b.dtb");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_what_makes_it() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("kernel8.img"), "").unwrap();
+        let missing = Build::open(directory.path().to_owned()).unwrap_err();
+        assert_eq!(missing, Missing(directory.path().join("kernel.elf")));
+        assert!(missing.to_string().contains("make build"));
+    }
+}

@@ -1,0 +1,39 @@
+//! What a test asks of the host's system.
+
+use std::fs;
+use std::time::Duration;
+
+/// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, which is 100 wherever QEMU runs on Linux (proc(5)).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// The CPU time that all threads of process `id` have used, user and system; `None` where the system has no `/proc`.
+#[must_use]
+pub fn cpu_time(id: u32) -> Option<Duration> {
+    cpu_time_in(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+}
+
+/// Fields 14 and 15 of a `stat` line. The second field is the program's name in parentheses, which may hold anything.
+fn cpu_time_in(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(14 - 3);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks()? + ticks()?) * 1000 / TICKS_PER_SECOND))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_system_time_are_added() {
+        let stat = "4711 (qemu) sys) S 1 4711 4711 0 -1 4194560 2345 0 12 0 250 50 0 0 20 0 6 0 12345 0 0";
+        assert_eq!(cpu_time_in(stat), Some(Duration::from_secs(3)));
+        assert_eq!(cpu_time_in("garbage"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_very_process_has_a_cpu_time() {
+        assert!(cpu_time(std::process::id()).is_some());
+    }
+}

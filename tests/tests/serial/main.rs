@@ -1,0 +1,48 @@
+//! The serial console tests: one table of tests a subject, each run on each board.
+//!
+//! `cargo test -p tests` runs them; README.md tells how to choose a board or one test.
+
+mod boot;
+mod case;
+mod editing;
+mod idle;
+mod monitor;
+mod panic;
+mod power;
+mod trace;
+mod tree;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use tests::bench::{Bench, Place};
+
+use crate::case::Case;
+
+/// A board in QEMU has four CPUs of its own; with more of them at once every time-out would have to grow.
+const MOST_AT_ONCE: usize = 2;
+
+/// All the tables.
+const SUBJECTS: [&[Case]; 8] =
+    [boot::CASES, tree::CASES, monitor::CASES, editing::CASES, trace::CASES, panic::CASES, power::CASES, idle::CASES];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let benches = match Bench::all() {
+        Ok(benches) => benches,
+        Err(error) => {
+            eprintln!("serial tests: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let most = if benches.iter().any(|bench| matches!(bench.place, Place::Cable(_))) { 1 } else { MOST_AT_ONCE };
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(most).min(most));
+    libtest_mimic::run(&arguments, trials(benches)).exit_code()
+}
+
+/// Every case on every board, the boards in turn so that a filter by board keeps the order.
+fn trials(benches: Vec<Bench>) -> Vec<Trial> {
+    let benches = benches.into_iter().map(Arc::new);
+    benches.flat_map(|bench| SUBJECTS.iter().copied().flatten().map(move |case| case.trial(&bench))).collect()
+}
