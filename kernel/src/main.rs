@@ -10,6 +10,7 @@
 
 #![no_std]
 #![no_main]
+#![cfg_attr(feature = "ktest", expect(dead_code, reason = "what only the monitor uses"))]
 
 extern crate alloc;
 

@@ -18,7 +18,6 @@ pub(crate) mod boot;
 pub(crate) mod cache;
 pub(crate) mod context;
 pub(crate) mod cpu;
-#[cfg(not(feature = "ktest"))]
 pub(crate) mod crash;
 mod exception;
 #[cfg(feature = "ktest")]

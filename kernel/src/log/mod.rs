@@ -1,7 +1,7 @@
 //! What the kernel says: the console for people, the trace for tools, and the last words of a panic.
 //!
 //! * [`console`]: text lines on the PL011, through a ring that the transmit interrupt empties
-//! * [`panic`]: the report of a dying kernel, on a path without locks
+//! * [`mod@panic`]: the report of a dying kernel, on a path without locks
 //! * [`trace`]: `defmt` frames, recorded without a lock
 //! * [`backtrace`]: return addresses by frame pointers
 
