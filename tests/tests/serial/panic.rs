@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tests::bench::Bench;
-use tests::console::Console;
+use tests::console::{Console, ENTER};
 use tests::panic_report::PanicReport;
 use tools::symbols::Symbols;
 
@@ -17,6 +17,8 @@ const END: &str = "end of panic\r\n";
 
 pub(crate) const CASES: &[Case] = cases![
     Emulator a_panic_names_its_place_and_the_monitors_function,
+    Emulator a_panic_names_functions_without_any_help,
+    Emulator a_panic_is_readable_between_trace_frames,
     Emulator a_write_to_constants_is_a_permission_fault,
     Emulator a_read_of_address_zero_is_a_translation_fault,
     Emulator an_undefined_instruction_is_called_one,
@@ -32,6 +34,26 @@ fn a_panic_names_its_place_and_the_monitors_function(bench: &Bench) -> anyhow::R
     ensure!(location.starts_with("kernel/src/monitor/"), "the location is {location}");
     ensure!(report.message.contains("asked for"), "the message is {:?}", report.message);
     ensure_monitor(&report, bench)
+}
+
+/// The image carries the names of its functions: `bt 0xADDRESS NAME+0xOFFSET`.
+fn a_panic_names_functions_without_any_help(bench: &Bench) -> anyhow::Result<()> {
+    for line in ["panic text", "panic undefined"] {
+        let report = crash(bench, line)?;
+        let mut calls = report.lines.iter().filter(|line| line.starts_with("bt "));
+        ensure!(calls.any(|call| call.contains("monitor::") && call.contains("+0x")), "{report:#?}");
+    }
+    Ok(())
+}
+
+/// The report follows records at once, perhaps in the middle of one.
+fn a_panic_is_readable_between_trace_frames(bench: &Bench) -> anyhow::Result<()> {
+    let (mut console, _) = bench.boot_as(&bench.command().cmdline("trace=console"))?;
+    console.send(format!("trace test{ENTER}panic{ENTER}"))?;
+    let text = last_words(&mut console)?;
+    let report = PanicReport::find(&text)?;
+    ensure!(report.location.is_some() && !report.backtrace.is_empty(), "{report:#?}");
+    Ok(())
 }
 
 fn a_write_to_constants_is_a_permission_fault(bench: &Bench) -> anyhow::Result<()> {
