@@ -167,7 +167,7 @@ mod tests {
         let path = std::env::current_exe().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let file = object::File::parse(&*bytes).unwrap();
-        let load = file.symbols().find(|symbol| symbol.name().is_ok_and(|name| name.contains("demangled"))).unwrap();
+        let load = file.symbols().find(|symbol| symbol.name().is_ok_and(|name| name.contains("symbols9demangled"))).unwrap();
         let places = Symbols::load(&path).unwrap().find(load.address());
         assert!(places.iter().any(|place| place.function.ends_with("symbols::demangled")), "{places:?}");
     }
