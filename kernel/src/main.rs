@@ -26,7 +26,7 @@ mod monitor;
 mod task;
 
 use kcore::addr::{CpuSet, PhysAddr};
-use kcore::boot::command_line::{CommandLine, PanicAction, Trace, Verbosity};
+use kcore::boot::command_line::{CommandLine, Console, PanicAction, Trace, Verbosity};
 use kcore::random::Quality;
 use kcore::sched::Priority;
 
@@ -121,6 +121,9 @@ fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality) {
     }
     for oddity in &facts.oddities {
         println!("{oddity}");
+    }
+    if options.console == Some(Console::MiniUart) {
+        println!("command line: the console is uart0; uart1 is the trace's line");
     }
     for problem in &options.problems {
         println!("command line: {problem}");

@@ -1,5 +1,7 @@
 //! Switching off and starting again.
 
+use core::time::Duration;
+
 use drivers::pm::PowerManager;
 use kcore::addr::CpuSet;
 use kcore::hal::Cpu;
@@ -7,9 +9,10 @@ use kcore::hal::Cpu;
 use super::irq::{self, Ipi};
 use crate::arch::cpu::{self, Arm};
 use crate::arch::semihosting;
-use crate::log::console;
 use crate::log::panic::{self, LastActions};
+use crate::log::{console, trace};
 use crate::mem::devices;
+use crate::task;
 
 /// Gives a panic the means to stop the others and to reset.
 pub(crate) fn init() {
@@ -41,8 +44,17 @@ pub(crate) fn exit(status: u8) -> ! {
     power_off()
 }
 
-/// Lets the last words out and stops the other CPUs.
+/// How long the trace's carrier is waited for.
+const TRACE_PATIENCE_MS: u32 = 200;
+
+/// Lets the last words and records out and stops the other CPUs.
 fn settle() {
+    for _ in 0..TRACE_PATIENCE_MS {
+        if trace::is_empty() {
+            break;
+        }
+        task::sleep(Duration::from_millis(1));
+    }
     console::flush();
     let _masked = kcore::sync::IrqMasked::<Arm>::new();
     irq::send(CpuSet::ALL.without(Arm::id()), Ipi::Stop);

@@ -1,12 +1,15 @@
 //! Devices that may be missing, and random numbers.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use drivers::bcm2835_rng::Bcm2835Rng;
 use drivers::wait::Polls;
+use kcore::sync::{Rank, SpinLock};
 use rand_core::TryRng;
 
-use super::harness::{Outcome, ensure, on_each_cpu};
+use super::harness::{Outcome, cpus, ensure, on_each_cpu};
+use crate::arch::cpu::Arm;
 use crate::board::{self, RngHardware};
 use crate::dev::{clock, random};
 use crate::mem::devices::{self, RngRegistersOf};
@@ -33,15 +36,24 @@ pub(super) fn a_missing_generator_is_no_harm() -> Outcome {
     Ok(())
 }
 
+/// Every CPU has a generator of its own, and no two of all their numbers are the same.
+///
 /// Fails when `child_key` gives every CPU the same key.
 pub(super) fn random_numbers_differ() -> Outcome {
-    on_each_cpu("random", |cpu| {
-        let mut numbers: Vec<u64> = (0..64).map(|_| random_word()).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        ensure!(numbers.len() == 64, "cpu {cpu}: {} different numbers of 64", numbers.len());
+    const EACH: usize = 64;
+    let total = EACH * cpus().count();
+    let all = Arc::new(SpinLock::<_, Arm>::new(Rank::TestSpinOuter, Vec::with_capacity(total)));
+    let theirs = Arc::clone(&all);
+    on_each_cpu("random", move |_| {
+        let numbers: Vec<u64> = (0..EACH).map(|_| random_word()).collect();
+        theirs.lock().extend(numbers);
         Ok(())
-    })
+    })?;
+    let mut numbers = core::mem::take(&mut *all.lock());
+    numbers.sort_unstable();
+    numbers.dedup();
+    ensure!(numbers.len() == total, "{} different numbers of {total}", numbers.len());
+    Ok(())
 }
 
 /// Fails with the bound not handed down.

@@ -73,7 +73,8 @@ pub(super) fn run(line: &str) {
         return;
     };
     if let Err(Usage) = (command.run)(arguments) {
-        println!("usage: {} {}", command.name, command.arguments);
+        let gap = if command.arguments.is_empty() { "" } else { " " };
+        println!("usage: {}{gap}{}", command.name, command.arguments);
     }
 }
 
