@@ -127,7 +127,7 @@ fn cpus() {
     for cpu in CpuId::all() {
         let state = if switch::online().contains(cpu) { "online" } else { "absent" };
         let (waiting, switches) = switch::load(cpu);
-        println!("{cpu:<5} {state:<8} {waiting:>8} {switches:>12}");
+        println!("{:<5} {state:<8} {waiting:>8} {switches:>12}", cpu.index());
     }
     println!("core: {}", Core(cpu::midr()));
 }
