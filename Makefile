@@ -72,7 +72,7 @@ miri: setup ## kcore and drivers under Miri (MIRI_TOOLCHAIN=)
 	MIRIFLAGS="-Zmiri-permissive-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore --lib -- --include-ignored time::queue
 
 loom: setup ## every interleaving of the lock-free code that three preemptions can make
-	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --release --lib loom
+	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --lib loom
 
 prepush: setup clean-logs suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) suite-loom suite-miri ## all that CI does
 	@$(TINE) summary --out build/test/total build/test/*.log
