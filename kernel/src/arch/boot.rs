@@ -88,10 +88,14 @@ secondary_wait:
     cbz     x3, 1b
     br      x3
 
-    // x0 = where we are, x1 = where we belong. The loop that copies would copy over itself when the two overlap, so it
-    // runs from a copy beyond both.
+    // x0 = where we are, x1 = where we belong. Where the two overlap the loop that copies would copy over itself, so it
+    // then runs from a copy beyond both.
 move_image:
     ldr     x2, =__image_bytes
+    subs    x3, x0, x1
+    cneg    x3, x3, lo
+    cmp     x3, x2
+    b.hs    mover
     cmp     x0, x1
     csel    x3, x0, x1, hi
     add     x3, x3, x2

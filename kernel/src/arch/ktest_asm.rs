@@ -1,7 +1,10 @@
 //! What the self-tests of the kernel ask of the processor: every register filled with a pattern and looked at again.
 
 use core::arch::{asm, global_asm};
-use core::mem::offset_of;
+use core::mem::{MaybeUninit, offset_of};
+
+use super::context::Context;
+use super::cpu;
 
 /// One look at the registers: what was put into them, and what was found afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ impl Round {
 unsafe extern "C" {
     fn ktest_wait_with_registers(round: *mut Round);
     fn ktest_call_with_registers(round: *mut Round, callee: extern "C" fn());
+    fn ktest_switch_with_registers(round: *mut Round, sides: *mut Sides);
+    safe fn ktest_other_side(sides: usize) -> !;
 }
 
 /// Fills all 31 registers and the flags, waits for one interrupt, and notes what it left in them.
@@ -57,6 +62,35 @@ pub(crate) fn across_interrupt(round: &mut Round) {
 pub(crate) fn across_call(round: &mut Round, callee: extern "C" fn()) {
     // SAFETY: as for `across_interrupt`; `callee` keeps to the procedure call standard itself.
     unsafe { ktest_call_with_registers(round, callee) }
+}
+
+/// The two contexts of [`across_switch`].
+#[repr(C)]
+struct Sides {
+    here: Context,
+    there: Context,
+}
+
+/// Room for a context that calls one function.
+#[repr(C, align(16))]
+struct SmallStack([u64; 32]);
+
+/// Fills the registers that a callee preserves, changes by `context_switch` to a context that overwrites them all and
+/// changes back, and notes what is in them then. No Rust lies in between that would restore them by itself, as it does
+/// on the way to any switch of threads.
+pub(crate) fn across_switch(round: &mut Round) {
+    let state = cpu::irq_save_raw();
+    let mut stack = SmallStack([0; 32]);
+    let top = (&raw mut stack).expose_provenance() + size_of::<SmallStack>();
+    let mut sides = MaybeUninit::<Sides>::uninit();
+    let sides_at = sides.as_mut_ptr();
+    let there = Context::new(top as u64, ktest_other_side, sides_at.expose_provenance());
+    let sides_at = sides.write(Sides { here: Context::default(), there });
+    // SAFETY: interrupts are masked; `here` is filled by the assembly before `there` is loaded, once, and `there` comes
+    // back to it before this returns, so all three locals live; both run under the header of the current thread.
+    unsafe { ktest_switch_with_registers(round, sides_at) }
+    core::hint::black_box(&mut stack);
+    cpu::irq_restore_raw(state);
 }
 
 /// The part of `CPACR_EL1` that traps FP and SIMD instructions: 0 traps those of EL1 and EL0 (Arm ARM, `CPACR_EL1.FPEN`).
@@ -95,6 +129,29 @@ global_asm!(
     ldp     x27, x28, [sp, #80]
     ldp     x29, x30, [sp], #112
     ret
+    .endm
+
+    // x0 = the round
+    .macro ktest_fill_preserved
+    ldr     x19, [x0, #8 * 19]
+    ldp     x20, x21, [x0, #16 * 10]
+    ldp     x22, x23, [x0, #16 * 11]
+    ldp     x24, x25, [x0, #16 * 12]
+    ldp     x26, x27, [x0, #16 * 13]
+    ldp     x28, x29, [x0, #16 * 14]
+    .endm
+
+    .macro ktest_note_preserved
+    mov     x1, sp
+    ldr     x0, [sp, #96]
+    add     x0, x0, #{found}
+    str     x1, [x0, #{sp_at}]
+    str     x19, [x0, #8 * 19]
+    stp     x20, x21, [x0, #16 * 10]
+    stp     x22, x23, [x0, #16 * 11]
+    stp     x24, x25, [x0, #16 * 12]
+    stp     x26, x27, [x0, #16 * 13]
+    stp     x28, x29, [x0, #16 * 14]
     .endm
 
     .section .text.ktest, "ax"
@@ -149,24 +206,30 @@ ktest_wait_with_registers:
 ktest_call_with_registers:
     ktest_enter
     mov     x9, x1
-    ldr     x19, [x0, #8 * 19]
-    ldp     x20, x21, [x0, #16 * 10]
-    ldp     x22, x23, [x0, #16 * 11]
-    ldp     x24, x25, [x0, #16 * 12]
-    ldp     x26, x27, [x0, #16 * 13]
-    ldp     x28, x29, [x0, #16 * 14]
+    ktest_fill_preserved
     blr     x9
-    mov     x1, sp
-    ldr     x0, [sp, #96]
-    add     x0, x0, #{found}
-    str     x1, [x0, #{sp_at}]
-    str     x19, [x0, #8 * 19]
-    stp     x20, x21, [x0, #16 * 10]
-    stp     x22, x23, [x0, #16 * 11]
-    stp     x24, x25, [x0, #16 * 12]
-    stp     x26, x27, [x0, #16 * 13]
-    stp     x28, x29, [x0, #16 * 14]
+    ktest_note_preserved
     ktest_leave
+
+ktest_switch_with_registers:
+    ktest_enter
+    ktest_fill_preserved
+    mov     x0, x1
+    add     x1, x1, #{there}
+    mrs     x2, tpidr_el1
+    bl      context_switch
+    ktest_note_preserved
+    ktest_leave
+
+ktest_other_side:                       // x0 = the sides
+    mov     x1, x0
+    add     x0, x0, #{there}
+    mrs     x2, tpidr_el1
+    .irp    n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+    mov     x\n, #-1
+    .endr
+    bl      context_switch
+    b       .
     .section .text
 "#,
     put_sp = const offset_of!(Round, put) + offset_of!(Registers, sp),
@@ -174,6 +237,7 @@ ktest_call_with_registers:
     found = const offset_of!(Round, found),
     sp_at = const offset_of!(Registers, sp),
     nzcv_at = const offset_of!(Registers, nzcv),
+    there = const offset_of!(Sides, there),
 );
 
 // The assembly reads `put` at the round's own address, and the registers at the begin of each half.

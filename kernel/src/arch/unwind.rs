@@ -7,10 +7,12 @@ use kcore::addr::VirtAddr;
 use super::mmu;
 
 /// The frame record at `address`: the caller's record and the return address. `None` where the address is misaligned,
-/// not in the kernel's half, or not mapped: a backtrace must not fault.
+/// not among stacks or in the image, or not mapped: a backtrace must not fault.
 pub(crate) fn frame_record(address: u64) -> Option<(u64, u64)> {
-    const KERNEL_HALF: u64 = 0xffff_ff80_0000_0000;
-    if !address.is_multiple_of(16) || address < KERNEL_HALF {
+    // Stacks and the image lie above everything else of the kernel's half; below are device registers, which a backtrace
+    // must not read.
+    const LOWEST: u64 = 0xffff_ffd0_0000_0000;
+    if !address.is_multiple_of(16) || address < LOWEST {
         return None;
     }
     // A record is 16 bytes and 16-aligned, so it lies in one page.

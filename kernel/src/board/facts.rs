@@ -2,21 +2,23 @@
 //! record. Everything is copied out: what firmware left may be overwritten afterwards.
 
 use core::fmt;
+use core::ops::Range;
 
 use drivers::mailbox::tags::ArmMemory;
 use heapless::{String, Vec};
 use kcore::addr::{MAX_CPUS, PhysAddr};
 use kcore::boot::PhysRange;
 use kcore::boot::atags::AtagFacts;
+use kcore::boot::memory_map::{MAX_FREE_RANGES, MemoryMap};
 use kcore::boot::tree::{EnableMethod, Oddity, TreeError, TreeFacts};
 
 use super::{Board, videocore};
 use crate::mem::firmware::{self, Handover};
-use crate::mem::layout::Image;
+use crate::mem::layout::{Image, LINEAR_SIZE};
 
 /// The longest command line that is kept.
 const COMMAND_LINE: usize = 1024;
-const MEMORY_RANGES: usize = 16;
+const MEMORY_RANGES: usize = MAX_FREE_RANGES;
 const RESERVED_RANGES: usize = 40;
 const SEED: usize = 64;
 
@@ -86,6 +88,8 @@ pub(crate) fn gather(board: &Board, x0: u64) -> Facts {
         Handover::Nothing => {}
     });
     facts.fill_gaps(board);
+    facts.clip_memory(board);
+    facts.check_places();
     facts.reserve_own();
     facts
 }
@@ -130,9 +134,7 @@ impl Facts {
             let asked = videocore::ask(&ArmMemory)
                 .ok()
                 .and_then(|range| PhysRange::from_size(PhysAddr::new(u64::from(range.base)), u64::from(range.size)));
-            let built_in =
-                PhysRange::new(PhysAddr::new(board.default_memory.start), PhysAddr::new(board.default_memory.end));
-            self.memory.extend(asked.filter(|range| !range.is_empty()).or(built_in));
+            self.memory.extend([asked.filter(|range| !range.is_empty()).unwrap_or(range(&board.default_memory))]);
         }
         if self.command_line.is_empty() {
             let mut line = [0; COMMAND_LINE];
@@ -142,15 +144,42 @@ impl Facts {
         }
     }
 
+    /// Cuts what cannot be RAM out of the memory ranges, and adds what must be: the kernel itself runs there.
+    fn clip_memory(&mut self, board: &Board) {
+        let built_in = range(&board.default_memory);
+        let not_memory = [range(&board.not_memory), range(&(LINEAR_SIZE..u64::MAX))];
+        let clip = |memory: &[PhysRange]| MemoryMap::build(memory.iter().copied().chain(own_places()), not_memory);
+        let clipped = clip(&self.memory).or_else(|_| {
+            self.note("memory");
+            clip(&[built_in])
+        });
+        self.memory.clear();
+        if let Ok(clipped) = clipped {
+            self.memory.extend(clipped.free().iter().copied());
+        }
+    }
+
+    /// Forgets an initramfs or a tree that does not lie in free RAM: both are read through the map of RAM.
+    fn check_places(&mut self) {
+        let sound = |place: &PhysRange| {
+            self.memory.iter().any(|memory| memory.covers(place.pages_around()))
+                && !own_places().iter().any(|own| own.overlaps(*place))
+        };
+        let (initrd, tree) = (self.initrd.filter(sound), self.tree.filter(sound));
+        if initrd != self.initrd {
+            self.note("linux,initrd-start");
+        }
+        (self.initrd, self.tree) = (initrd, tree);
+    }
+
+    fn note(&mut self, property: &'static str) {
+        // The first few tell enough.
+        let _ = self.oddities.push(Oddity(property));
+    }
+
     fn reserve_own(&mut self) {
-        let image = Image::physical();
-        let own = [
-            // The spin table and the stub, until every core has left them.
-            PhysRange::from_size(PhysAddr::new(0), 0x1000),
-            PhysRange::new(PhysAddr::new(image.start), PhysAddr::new(image.end)),
-            self.tree,
-            self.initrd,
-        ];
+        let [first, image] = own_places();
+        let own = [Some(first), Some(image), self.tree, self.initrd];
         for range in own.into_iter().flatten() {
             // The tree has at most 32 reservations, so there is always room for four.
             let _ = self.reserved.push(range);
@@ -165,6 +194,16 @@ impl Facts {
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.memory.iter().map(|range| range.bytes()).sum()
     }
+}
+
+/// The spin table and the stub, until every core has left them; and the kernel's image.
+fn own_places() -> [PhysRange; 2] {
+    [range(&(0..0x1000)), range(&Image::physical())]
+}
+
+/// A range of constants, whose order is right.
+fn range(range: &Range<u64>) -> PhysRange {
+    PhysRange::new(PhysAddr::new(range.start), PhysAddr::new(range.end)).unwrap_or(PhysRange::EMPTY)
 }
 
 /// As much of `text` as fits, cut at a character.

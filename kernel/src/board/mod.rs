@@ -24,6 +24,9 @@ pub(crate) struct Board {
     part: u64,
     /// RAM when neither tree nor mailbox says better.
     pub(crate) default_memory: Range<u64>,
+    /// Addresses that are no RAM whatever a tree says: the device windows. RAM's mapping is cacheable and read
+    /// speculatively, which devices do not bear.
+    pub(crate) not_memory: Range<u64>,
     /// The interrupt controllers.
     pub(crate) interrupts: InterruptHardware,
     /// PL011 UART0: the console.

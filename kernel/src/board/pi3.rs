@@ -11,6 +11,8 @@ pub(super) const BOARD: Board = Board {
     name: "Raspberry Pi 3",
     part: 0xd03,
     default_memory: 0..0x3b40_0000,
+    // Everything above the peripherals' base: the board has no RAM there.
+    not_memory: PERIPHERALS..u64::MAX,
     interrupts: InterruptHardware::Local {
         local: PhysAddr::new(0x4000_0000),
         legacy: PhysAddr::new(PERIPHERALS + 0xb200),

@@ -11,6 +11,7 @@ pub(super) const BOARD: Board = Board {
     name: "Raspberry Pi 4",
     part: 0xd08,
     default_memory: 0..0x3b40_0000,
+    not_memory: 0xfc00_0000..0x1_0000_0000,
     interrupts: InterruptHardware::Gic {
         distributor: PhysAddr::new(0xff84_1000),
         cpu_interface: PhysAddr::new(0xff84_2000),

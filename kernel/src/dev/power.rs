@@ -50,12 +50,13 @@ const TRACE_PATIENCE_MS: u32 = 200;
 /// Lets the last words and records out and stops the other CPUs.
 fn settle() {
     for _ in 0..TRACE_PATIENCE_MS {
-        if trace::is_empty() {
+        if trace::is_carried_off() {
             break;
         }
         task::sleep(Duration::from_millis(1));
     }
     console::flush();
-    let _masked = kcore::sync::IrqMasked::<Arm>::new();
+    // For good: the others may stop with locks held, so no other thread shall run here any more.
+    cpu::irqs_mask_all();
     irq::send(CpuSet::ALL.without(Arm::id()), Ipi::Stop);
 }

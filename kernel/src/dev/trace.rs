@@ -12,8 +12,8 @@ use super::clock;
 use super::irq::{self, Ipi};
 use crate::arch::cpu::Arm;
 use crate::board::videocore;
-use crate::log::console;
 use crate::log::trace::{self, Mode};
+use crate::log::{console, println};
 use crate::mem::devices;
 use crate::task::{self, SpawnError, Waiters};
 
@@ -45,12 +45,12 @@ fn notify() {
 fn carry() {
     let mut uart = MiniUart::new(devices::aux());
     let core_hz = videocore::ask(&ClockRate(ClockId::CORE)).unwrap_or(DEFAULT_CORE_HZ);
-    let line = uart.init(core_hz, BAUD).is_ok();
+    let mut line = uart.init(core_hz, BAUD).is_ok();
     let mut reported = 0;
     loop {
         PENDING.wait_while(trace::is_empty);
         trace::drain(|frame| match trace::mode() {
-            Mode::Uart1 if line => send(&uart, frame),
+            Mode::Uart1 if line => line = send(&uart, frame),
             Mode::Console => console::write_pieces(&[&[abi::trace::FRAME_START, abi::trace::FRAME_SYNC], frame]),
             Mode::Uart1 | Mode::Off => {}
         });
@@ -63,11 +63,22 @@ fn carry() {
     }
 }
 
-/// The mini-UART's FIFO has eight bytes, 0.7 ms of line time; the carrier sleeps while it is full.
-fn send(uart: &MiniUart, bytes: &[u8]) {
+/// How often the carrier sleeps for one byte: 100 ms, a thousand times what a byte takes.
+const SLEEPS: u32 = 200;
+
+/// The mini-UART's FIFO has eight bytes, 0.7 ms of line time; the carrier sleeps while it is full. Says whether the line
+/// lives.
+fn send(uart: &MiniUart, bytes: &[u8]) -> bool {
     for &byte in bytes {
+        let mut sleeps = 0;
         while !uart.try_write_byte(byte) {
+            if sleeps == SLEEPS {
+                println!("trace: the mini-UART takes nothing; its records are dropped from now on");
+                return false;
+            }
+            sleeps += 1;
             task::sleep(Duration::from_micros(500));
         }
     }
+    true
 }

@@ -15,7 +15,7 @@ use crate::arch::ktest_asm;
 use crate::dev::clock;
 use crate::task;
 
-/// Fails when a CPU adds an offset of its own to `now_ns`, as with `CNTVOFF_EL2` left as reset has it.
+/// Fails with 20 us times the CPU's number added in `now_ns`: so it would with `CNTVOFF_EL2` left as reset has it.
 pub(super) fn time_never_goes_back_between_cpus() -> Outcome {
     const ROUNDS: u32 = 20_000;
     let latest = AtomicU64::new(0);
@@ -69,7 +69,7 @@ fn instructions_are_the_clock() -> bool {
     })
 }
 
-/// Fails with the deadlines compared the wrong way round in the timer's key.
+/// Fails with the sequence before the deadline in the timer's key.
 ///
 /// The sleepers of a CPU share its queue of timers, so their order is the kernel's and not the host's; if all of them
 /// sleep before the first is due. Where a loaded host does not let them, they are given more time.

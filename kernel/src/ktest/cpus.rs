@@ -39,7 +39,7 @@ fn pings() -> [u32; MAX_CPUS] {
     core::array::from_fn(|cpu| PINGS[cpu].load(Ordering::Acquire))
 }
 
-/// Fails with the targets of `Gic::send` shifted by one, and with `local.send_ipi` to the sender.
+/// Fails, on both boards, when `irq::send` shifts the targets of pings by one.
 pub(super) fn a_ping_reaches_each_cpu_from_each_and_no_other() -> Outcome {
     const ROUNDS: usize = 10;
     irq::on_ping(|| {

@@ -15,8 +15,7 @@ const HELD: usize = 24;
 
 /// Frames that idle CPUs put by, zeroed, are not in use: what is compared is use.
 ///
-/// Fails when `hand_out` skips the zeroing, when the buddy frees the wrong half of a block, and without the tally in
-/// `give_up`.
+/// Fails when `hand_out` skips the zeroing.
 pub(super) fn frames_keep_their_contents_and_come_back() -> Outcome {
     let (before, after) = stress("frames", || frames().statistics(), churn)?;
     for kind in FrameUse::ALL {

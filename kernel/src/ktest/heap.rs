@@ -12,8 +12,8 @@ use crate::mem::heap;
 /// What a CPU holds at most.
 const HELD: usize = 32;
 
-/// Fails when the critical section does not exclude (the exchange of `OWNER` replaced by a store), and when one `Held`
-/// is leaked.
+/// Ends in a panic when the critical section does not exclude (the exchange of `OWNER` replaced by a store); fails when
+/// a block of a thread that ended before is given back meanwhile, which is why `Team::join` waits for that.
 pub(super) fn the_heap_keeps_its_contents_and_comes_back() -> Outcome {
     let (before, after) = stress("heap", || heap::usage().0, churn)?;
     ensure!(before == after, "{before} bytes in use before, {after} after");

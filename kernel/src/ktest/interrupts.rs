@@ -38,7 +38,7 @@ fn is_taken(cpu: CpuId, before: u32) -> Outcome {
     Ok(())
 }
 
-/// Fails without `program` in `timers::arm`.
+/// Fails when `on_alarm` calls what a timer calls twice.
 pub(super) fn an_interrupt_is_taken_with_no_lock_held() -> Outcome {
     on_each_cpu("unlocked", |cpu| {
         let before = taken(cpu);
@@ -84,7 +84,7 @@ impl Rival {
     }
 }
 
-/// Fails when `SpinLock::lock` masks interrupts, and when `should_preempt` forgets the count.
+/// Fails without the question in `preempt_enable`; ends in a panic when `exception_irq` asks for the request alone.
 pub(super) fn an_interrupt_is_taken_under_a_spin_lock_without_preemption() -> Outcome {
     on_each_cpu("spin lock", |cpu| {
         let lock = SpinLock::<_, Arm>::new(Rank::TestSpinOuter, ());
@@ -107,7 +107,7 @@ pub(super) fn an_interrupt_is_taken_under_a_spin_lock_without_preemption() -> Ou
     })
 }
 
-/// Fails when `IrqLock::lock` masks nothing, and without `irq_restore` in `IrqMasked`'s destructor.
+/// Fails when `IrqLock::lock` unmasks interrupts again.
 pub(super) fn an_interrupt_waits_for_an_irq_lock() -> Outcome {
     on_each_cpu("irq lock", |cpu| {
         let lock = IrqLock::<_, Arm>::new(Rank::TestIrqOuter, ());
@@ -123,7 +123,7 @@ pub(super) fn an_interrupt_waits_for_an_irq_lock() -> Outcome {
     })
 }
 
-/// Fails when a nested `irq_restore` unmasks whatever was before.
+/// Fails as the two before.
 pub(super) fn nested_locks_let_interrupts_through_one_by_one() -> Outcome {
     on_each_cpu("nested", |cpu| {
         let spin_lock = SpinLock::<_, Arm>::new(Rank::TestSpinOuter, ());

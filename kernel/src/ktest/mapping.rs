@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use kcore::addr::{MAX_CPUS, PAGE_SIZE, PhysAddr, VirtAddr};
 
-use super::harness::{Outcome, ensure};
+use super::harness::{Outcome, ensure, on_each_cpu};
 use crate::arch::boot::STACK_SIZE;
 use crate::arch::mmu;
 use crate::mem::layout::{self, IMAGE_BASE, Image};
@@ -19,7 +19,7 @@ fn read_only(what: &str, address: VirtAddr) -> Outcome {
     Ok(())
 }
 
-/// Fails with the access of text, or of rodata, set to `ReadWrite` in the boot tables.
+/// Fails with the access of rodata set to `ReadWrite` in the boot tables; there is no access that lets text be written.
 pub(super) fn text_and_constants_are_not_writable() -> Outcome {
     let image = Image::here();
     pages(&image.text).try_for_each(|page| read_only("text", page))?;
@@ -54,10 +54,14 @@ pub(super) fn the_linear_map_shows_the_image_read_only() -> Outcome {
     Ok(())
 }
 
-/// Fails without `mmu::leave_identity` in `mem::init`.
+/// Each CPU has a TTBR0 of its own, and had the boot code's identity map in it.
+///
+/// Fails without `mmu::leave_identity` in `mem::init`, on the boot CPU.
 pub(super) fn address_zero_is_not_mapped() -> Outcome {
-    for address in [0, 0x1000, 0x8_0000, 0x3f00_0000].map(VirtAddr::new) {
-        ensure!(mmu::translate_read(address).is_none(), "{address} is mapped");
-    }
-    Ok(())
+    on_each_cpu("zero", |cpu| {
+        for address in [0, 0x1000, 0x8_0000, 0x3f00_0000].map(VirtAddr::new) {
+            ensure!(mmu::translate_read(address).is_none(), "cpu {cpu}: {address} is mapped");
+        }
+        Ok(())
+    })
 }

@@ -52,7 +52,7 @@ static TESTS: &[Test] = tests! {
     interrupts: an_interrupt_is_taken_with_no_lock_held, an_interrupt_is_taken_under_a_spin_lock_without_preemption,
         an_interrupt_waits_for_an_irq_lock, nested_locks_let_interrupts_through_one_by_one,;
     preemption: a_thread_that_never_yields_is_preempted, nothing_preempts_while_preemption_is_off,
-        a_better_thread_runs_at_once,;
+        a_better_thread_runs_at_once, new_threads_share_a_cpu,;
     timers: a_cancelled_timer_never_fires, an_armed_timer_fires_once, timers_survive_a_storm_from_every_cpu,;
     waiting: a_sleeping_mutex_excludes_on_every_cpu, what_is_produced_is_consumed_once, wake_one_wakes_one,
         wake_all_wakes_all, a_wait_ends_at_its_deadline,;

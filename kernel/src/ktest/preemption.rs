@@ -1,7 +1,7 @@
 //! The kernel takes a CPU away from a thread that does not give it up.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 
 use kcore::addr::CpuSet;
@@ -27,7 +27,7 @@ fn is_set(flag: &AtomicBool) -> bool {
     flag.load(Ordering::Acquire)
 }
 
-/// Fails without `set_slice_end` at the end of `pass`.
+/// Fails when `set_slice_end` sets the comparator for no slice.
 pub(super) fn a_thread_that_never_yields_is_preempted() -> Outcome {
     for cpu in cpus() {
         let flags = Arc::new(Flags::default());
@@ -47,7 +47,26 @@ pub(super) fn a_thread_that_never_yields_is_preempted() -> Outcome {
     Ok(())
 }
 
-/// Fails when `should_preempt` forgets the count, and without the question in `preempt_enable`.
+/// Fails when a thread that runs for the first time gets no end of its slice: the third one then waits for ever.
+pub(super) fn new_threads_share_a_cpu() -> Outcome {
+    for cpu in cpus() {
+        let turns = Arc::new([const { AtomicU32::new(0) }; 3]);
+        let mut team = Team::default();
+        for me in 0..turns.len() {
+            let turns = Arc::clone(&turns);
+            team.add("hog", Priority::DEFAULT, CpuSet::only(cpu), move || {
+                spin_for("the other threads of a CPU", || {
+                    turns[me].fetch_add(1, Ordering::Relaxed);
+                    turns.iter().all(|turn| turn.load(Ordering::Relaxed) > 0)
+                })
+            })?;
+        }
+        team.join()?;
+    }
+    Ok(())
+}
+
+/// Fails without the question in `preempt_enable`.
 pub(super) fn nothing_preempts_while_preemption_is_off() -> Outcome {
     for cpu in cpus() {
         let flags = Arc::new(Flags::default());
@@ -93,8 +112,8 @@ pub(super) fn a_better_thread_runs_at_once() -> Outcome {
         wait_for("the worse thread", || is_set(&flags.first_runs))?;
         team.add("better", Priority::KERNEL, CpuSet::only(cpu), move || {
             set(&better.second_ran);
-            // As long as this one runs, the worse one does not.
-            spin(2 * Duration::from_nanos(SLICE_NS));
+            // As long as its slice lasts, that is; every so often the next one goes to whoever would starve.
+            spin(Duration::from_nanos(SLICE_NS / 2));
             ensure!(!is_set(&better.second_is_there), "cpu {cpu}: a worse thread ran beside a better one");
             Ok(())
         })?;

@@ -25,7 +25,7 @@ fn counting_timer() -> Arc<Timer> {
     })))
 }
 
-/// Fails when `cancel` leaves the timer in its queue.
+/// Fails when `cancel` leaves the timer where it is.
 pub(super) fn a_cancelled_timer_never_fires() -> Outcome {
     let before = fired();
     on_each_cpu("cancel", |cpu| {
@@ -47,7 +47,7 @@ pub(super) fn a_cancelled_timer_never_fires() -> Outcome {
     Ok(())
 }
 
-/// Fails when `take_due` leaves the timer in its queue.
+/// Fails when `on_alarm` calls what a timer calls twice.
 pub(super) fn an_armed_timer_fires_once() -> Outcome {
     let before = fired();
     on_each_cpu("arm", |_| {
@@ -62,7 +62,7 @@ pub(super) fn an_armed_timer_fires_once() -> Outcome {
 
 /// Every CPU arms and cancels the same timers. Then they are cancelled, and still; then armed, and fire once each.
 ///
-/// Fails when `arm` takes the queue of the caller's CPU whatever the timer's home is.
+/// Fails when `on_alarm` calls what a timer calls twice.
 pub(super) fn timers_survive_a_storm_from_every_cpu() -> Outcome {
     const ROUNDS: usize = 2000;
     let pool: Arc<[Arc<Timer>; 12]> = Arc::new(core::array::from_fn(|_| counting_timer()));

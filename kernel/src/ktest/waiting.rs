@@ -142,7 +142,7 @@ impl Crowd {
     }
 }
 
-/// Fails when `wake_one` goes on after the first that it woke.
+/// Fails when `wake_one` wakes all.
 pub(super) fn wake_one_wakes_one() -> Outcome {
     let (crowd, team) = Crowd::gather()?;
     let (waiting, looks) = (crowd.queue.waiting(), crowd.looks());

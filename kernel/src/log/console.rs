@@ -10,9 +10,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use drivers::pl011::{Interrupts, Pl011};
 use drivers::serial::RxError;
 use heapless::Deque;
-use kcore::sync::{IrqLock, Rank};
+use kcore::hal::Cpu;
+use kcore::sync::{IrqGuard, IrqLock, Rank};
 
-use crate::arch::cpu::Arm;
+use crate::arch::cpu::{self, Arm};
 use crate::mem::devices;
 
 /// Bytes of output that can wait for the UART: a screenful.
@@ -62,9 +63,12 @@ pub(crate) fn use_interrupts() {
     INTERRUPT_DRIVEN.store(true, Ordering::Release);
 }
 
+/// Room in the output ring that a writer waits for: a line of text fits.
+const ROOM: usize = 256;
+
 /// Prints text; `\n` becomes `\r\n`.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
-    let mut line = LINE.lock();
+    let mut line = lock_with_room();
     // Writing into the ring cannot fail.
     let _ = line.write_fmt(text);
     line.send();
@@ -72,11 +76,26 @@ pub(crate) fn print(text: fmt::Arguments<'_>) {
 
 /// Puts bytes into the console stream as they are, all together: trace frames.
 pub(crate) fn write_pieces(pieces: &[&[u8]]) {
-    let mut line = LINE.lock();
+    let mut line = lock_with_room();
     for &byte in pieces.iter().copied().flatten() {
         line.push(byte);
     }
     line.send();
+}
+
+/// The line, with room in its ring where that can be waited for: a full ring empties at 87 µs a byte, and with interrupts
+/// masked for that long input would be lost. The caller may hold locks, so it waits awake.
+fn lock_with_room() -> IrqGuard<'static, Line, Arm> {
+    let masked = cpu::irqs_masked();
+    loop {
+        let line = LINE.lock();
+        let room = line.output.capacity() - line.output.len();
+        if room >= ROOM || !INTERRUPT_DRIVEN.load(Ordering::Acquire) || masked {
+            return line;
+        }
+        drop(line);
+        Arm::relax();
+    }
 }
 
 /// Answers the UART's interrupt: takes what came in, sends what waits. Says whether there is input to read.
@@ -200,12 +219,20 @@ impl Write for Emergency {
     }
 }
 
-/// Sends what the ring holds, if nobody has the lock: the words before a panic. Called once the other CPUs stand still.
+/// How often a panic tries to get the console's lock: some 10 ms, for a CPU that prints to come to its end. The panicking
+/// CPU itself may have the lock.
+const RESCUE_TRIES: u32 = 1_000_000;
+
+/// Sends what the ring holds, if the lock can be had: the words before a panic. The other CPUs were told to stop.
 pub(crate) fn rescue() {
-    if let Some(mut line) = LINE.try_lock() {
-        while line.uart.is_some() && !line.output.is_empty() {
-            line.send_one();
+    for _ in 0..RESCUE_TRIES {
+        if let Some(mut line) = LINE.try_lock() {
+            while line.uart.is_some() && !line.output.is_empty() {
+                line.send_one();
+            }
+            return;
         }
+        Arm::relax();
     }
 }
 

@@ -34,7 +34,10 @@ pub(crate) enum AfterPanic {
 }
 
 static AFTER: AtomicU8 = AtomicU8::new(AfterPanic::Exit as u8);
-static DYING: AtomicBool = AtomicBool::new(false);
+/// The CPU that panics, plus one; zero while none does.
+static DYING: AtomicU8 = AtomicU8::new(0);
+/// Whether a fault in the report has been met.
+static DIED_REPORTING: AtomicBool = AtomicBool::new(false);
 /// How the layers above stop the other CPUs and reset the board; set once they can.
 static LAST_ACTIONS: spin::Once<LastActions> = spin::Once::new();
 
@@ -77,11 +80,13 @@ fn tine_fatal(report: Fatal<'_>) -> ! {
 
 fn die(report: impl FnOnce(&mut Emergency)) -> ! {
     cpu::irqs_mask_all();
-    if DYING.swap(true, Ordering::AcqRel) {
-        // A second CPU, or a panic while reporting one.
-        cpu::park();
-    }
     let me = cpu::hardware_id();
+    match DYING.compare_exchange(0, me + 1, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {}
+        // A fault in the report: no second try, but the end that was asked for.
+        Err(first) if first == me + 1 && !DIED_REPORTING.swap(true, Ordering::AcqRel) => end(),
+        Err(_) => cpu::park(),
+    }
     if let Some(actions) = LAST_ACTIONS.get() {
         (actions.stop_cpus)(CpuSet::from_bits(!(1 << me)));
     }
@@ -172,7 +177,7 @@ fn write_backtrace(out: &mut Emergency, fp: u64) {
         write_repeated(out, core::mem::take(&mut repeated));
         last = Some(address);
         // A return address may be the first of the next function: the call is before it.
-        write_call(out, address, address - 4);
+        write_call(out, address, address.wrapping_sub(4));
     }
     write_repeated(out, repeated);
 }

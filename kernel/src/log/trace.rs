@@ -86,6 +86,8 @@ static MODE: AtomicU8 = AtomicU8::new(Mode::Uart1 as u8);
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
 static NOTIFY: Once<fn()> = Once::new();
 static FRAMES: AtomicU32 = AtomicU32::new(0);
+/// Frames that have gone through [`drain`].
+static CARRIED: AtomicU32 = AtomicU32::new(0);
 
 /// Where frames go now.
 pub(crate) fn mode() -> Mode {
@@ -112,7 +114,12 @@ pub(crate) fn counts() -> (u32, u32) {
     (FRAMES.load(Ordering::Relaxed), lost)
 }
 
-/// Whether there is nothing to carry off. Before it looks, the next frame is made to notify again.
+/// Whether all that was recorded has been carried off. For anybody but the carrier, whose rings are not touched.
+pub(crate) fn is_carried_off() -> bool {
+    CARRIED.load(Ordering::Relaxed) == FRAMES.load(Ordering::Relaxed)
+}
+
+/// For the carrier: whether there is nothing to carry off. Before it looks, the next frame is made to notify again.
 pub(crate) fn is_empty() -> bool {
     NOTIFIED.store(false, Ordering::SeqCst);
     SLOTS.iter().all(|(_, slot)| slot.ring.reader().is_none_or(|reader| reader.available() == 0))
@@ -132,6 +139,7 @@ pub(crate) fn drain(mut sink: impl FnMut(&[u8])) {
             }
             if byte == abi::trace::FRAME_END {
                 sink(&frame[..length]);
+                CARRIED.fetch_add(1, Ordering::Relaxed);
                 length = 0;
             }
         }

@@ -139,8 +139,9 @@ fn map_pages(start: u64, end: u64, access: KernelAccess) {
 /// The windows of the board that this core belongs to: 16 MiB of peripherals and the local controller at 1 GiB on the
 /// Pi 3, the last 64 MiB below 4 GiB on the Pi 4.
 fn map_devices() {
-    const CORTEX_A53: u64 = 0xd03;
-    if cpu::midr() >> 4 & 0xfff == CORTEX_A53 {
+    // The same question as `board` asks: what is no Pi 4 is taken for a Pi 3.
+    const CORTEX_A72: u64 = 0xd08;
+    if cpu::midr() >> 4 & 0xfff != CORTEX_A72 {
         map_window(&DEVICE_BLOCKS[0], 0x3f00_0000, 0x4000_0000);
         map_window(&DEVICE_BLOCKS[1], 0x4000_0000, 0x4020_0000);
         KERNEL_ROOT.set(DEVICE_SLOT, DEVICE_BLOCKS[0].descriptor());

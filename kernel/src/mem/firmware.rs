@@ -6,8 +6,8 @@ use kcore::boot::tree::{self, TreeHeader};
 
 use super::{boot_tables, layout};
 
-/// The end of where x0 may point: RAM on every board, and below every device.
-const HIGHEST: u64 = 0x3f00_0000;
+/// The end of where x0 may point: RAM on every board, and the window's 4 MiB end below every device.
+const HIGHEST: u64 = 0x3ec0_0000;
 /// Where a tag list stands, if there is one: QEMU's place without a tree.
 const ATAGS: u64 = 0x100;
 /// The longest tag list that is looked at.

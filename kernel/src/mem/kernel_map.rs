@@ -8,7 +8,7 @@ use kcore::hal::FrameAccess;
 use kcore::paging::{
     Attributes, KernelAccess, Level, MapError, Mmu, OutOfFrames, OwnedTable, TableSource, Tree, VirtRange,
 };
-use kcore::sync::{Rank, SpinLock};
+use kcore::sync::{IrqLock, Rank};
 
 use super::boot_tables::{self, KERNEL_ROOT};
 use super::frames::{FrameTables, LinearMemory};
@@ -17,7 +17,7 @@ use crate::arch::cpu::Arm;
 use crate::arch::mmu::HardwareTlb;
 
 /// The tree below the kernel's root; `None` until [`map_memory`].
-static KERNEL_MAP: SpinLock<Option<Tree<VirtAddr>>, Arm> = SpinLock::new(Rank::KernelMap, None);
+static KERNEL_MAP: IrqLock<Option<Tree<VirtAddr>>, Arm> = IrqLock::new(Rank::KernelMap, None);
 
 /// The kernel's tables in normal use: seen through the linear map, made of allocated frames.
 pub(crate) struct KernelMmu;

@@ -16,7 +16,7 @@ use kcore::addr::{PhysAddr, VirtAddr};
 /// Start of the linear map: the kernel sees physical address `p` at `LINEAR_BASE + p`.
 pub(crate) const LINEAR_BASE: u64 = 0xffff_ff80_0000_0000;
 /// Size of the linear map: more than any board's RAM.
-const LINEAR_SIZE: u64 = DEVICE_BASE - LINEAR_BASE;
+pub(crate) const LINEAR_SIZE: u64 = DEVICE_BASE - LINEAR_BASE;
 /// Start of the device windows.
 pub(crate) const DEVICE_BASE: u64 = 0xffff_ffc0_0000_0000;
 /// Start of the kernel stacks.

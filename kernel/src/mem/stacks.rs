@@ -2,7 +2,7 @@
 
 use kcore::addr::{PAGE_SIZE, VirtAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
-use kcore::sync::{Rank, SpinLock};
+use kcore::sync::{IrqLock, Rank};
 
 use super::frames::{Frame, frames};
 use super::{kernel_map, layout};
@@ -14,7 +14,7 @@ const SLOTS: usize = 4096;
 const WORD: usize = 64;
 
 /// Which slots are taken, a bit each.
-static TAKEN: SpinLock<[u64; SLOTS / WORD], Arm> = SpinLock::new(Rank::KernelStacks, [0; SLOTS / WORD]);
+static TAKEN: IrqLock<[u64; SLOTS / WORD], Arm> = IrqLock::new(Rank::KernelStacks, [0; SLOTS / WORD]);
 
 /// There is no memory, or no slot, for a stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

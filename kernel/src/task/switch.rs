@@ -157,16 +157,21 @@ pub(super) fn pass(leaving: Leaving) {
         (SCHEDULER.next(here, me, leaving), leaving)
     });
     match decision {
-        (Decision::Keep, _) => {}
+        (Decision::Keep, _) => renew_slice(now_ns),
         (Decision::Run(next), leaving) => change(switcher, next, leaving),
         (Decision::Idle, leaving) => {
             let idle = idle_of(switcher);
-            if with_current(|me| !Arc::ptr_eq(me, &idle)) {
+            if with_current(|me| Arc::ptr_eq(me, &idle)) {
+                renew_slice(now_ns);
+            } else {
                 change(switcher, idle, leaving);
             }
         }
     }
-    // Perhaps another CPU than before: this is the thread's own view of where it goes on.
+}
+
+/// Sets the end of the current thread's slice, if somebody waits for it; it was charged at `now_ns`.
+fn renew_slice(now_ns: u64) {
     with_current(|me| timers::set_slice_end(SCHEDULER.slice_deadline(Arm::id(), me, now_ns)));
 }
 
@@ -194,7 +199,9 @@ fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
     finish();
 }
 
-/// Says what becomes of the thread that this CPU has just left. The first thing that runs after a switch.
+/// Says what becomes of the thread that this CPU has just left, and gives the one that it runs now the end of its slice.
+/// The first thing after a switch, of old threads and new ones. The thread may have come from another CPU, and long ago:
+/// nothing that was read before the switch holds.
 pub(super) fn finish() {
     let here = Arm::id();
     let slot = SWITCHERS.of(here).previous.get();
@@ -205,6 +212,8 @@ pub(super) fn finish() {
     {
         act_on(placement);
     }
+    // The time of the switch, by which the previous thread was charged.
+    renew_slice(SWITCHERS.of(here).charged_ns.load(Ordering::Relaxed));
 }
 
 /// Makes `idle` the thread that this CPU has been running since it booted, and lets the CPU take others.

@@ -110,6 +110,12 @@ pub enum Poke {
 }
 
 impl Placement {
+    /// The placement of a thread that `cpu` has just left for another. A turn that went to a worse one so that it does
+    /// not starve is that one's for its slice.
+    fn after_its_turn(self, cpu: CpuId) -> Self {
+        if self.cpu == cpu && self.poke == Poke::Preempt { Self { poke: Poke::ArmSlice, ..self } } else { self }
+    }
+
     /// The CPUs to interrupt.
     #[must_use]
     pub fn poked(self) -> CpuSet {
@@ -207,10 +213,12 @@ impl<P, C: Cpu> Scheduler<P, C> {
             if let Some(thread) = locked.queue.pick(bar) {
                 own.note_len(&locked);
                 locked.run(cpu, &thread);
+                self.not_idle(cpu);
                 return Decision::Run(thread);
             }
             if bar != Bar::Any {
                 locked.run(cpu, current);
+                self.not_idle(cpu);
                 return Decision::Keep;
             }
             locked.running = Running::Nothing;
@@ -218,9 +226,17 @@ impl<P, C: Cpu> Scheduler<P, C> {
         self.idle.fetch_or(CpuSet::only(cpu).bits(), Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let Some(thread) = self.steal(cpu) else { return Decision::Idle };
-        self.idle.fetch_and(!CpuSet::only(cpu).bits(), Ordering::Relaxed);
+        self.not_idle(cpu);
         own.locked.lock().run(cpu, &thread);
         Decision::Run(thread)
+    }
+
+    /// Takes `cpu` out of the idle set: what was queued for it directly it finds without having been claimed.
+    fn not_idle(&self, cpu: CpuId) {
+        let bit = CpuSet::only(cpu).bits();
+        if self.idle.load(Ordering::Relaxed) & bit != 0 {
+            self.idle.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// What becomes of `previous`, which `cpu` has just left for the thread that calls this. The caller acts on the
@@ -242,7 +258,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
             }
             Leaving::Preempted | Leaving::SliceOver | Leaving::Yielded => {
                 if previous.affinity().contains(cpu) {
-                    Some(self.enqueue(cpu, previous))
+                    Some(self.enqueue(cpu, previous).after_its_turn(cpu))
                 } else {
                     Some(self.make_runnable(previous))
                 }

@@ -42,10 +42,6 @@ pub enum Rank {
     Threads,
     /// What a new thread shall run.
     ThreadStart,
-    /// The kernel's own translation tables: windows and stacks come and go. New tables take frames.
-    KernelMap,
-    /// Which slots of the kernel stacks' region are taken.
-    KernelStacks,
     /// The hardware random number generator: a word may take milliseconds, but interrupts are on.
     RandomHardware,
     /// The mailbox to firmware and its buffer: one question at a time.
@@ -62,6 +58,11 @@ pub enum Rank {
     Timers,
     /// A CPU's runnable threads. Two of them are never locked together: a thief looks at one queue at a time.
     RunQueue,
+    /// The kernel's own translation tables: windows and stacks come and go. New tables take frames. An irq lock, for the
+    /// last reference to an ended thread, and with it its stack, may be dropped by an interrupt handler.
+    KernelMap,
+    /// Which slots of the kernel stacks' region are taken; as `KernelMap`.
+    KernelStacks,
     /// A cache of equal-sized objects; takes frames when it is empty.
     ObjectPool,
     /// The kernel heap.
@@ -138,8 +139,6 @@ impl Rank {
         Self::TestSpinOuter,
         Self::Threads,
         Self::ThreadStart,
-        Self::KernelMap,
-        Self::KernelStacks,
         Self::RandomHardware,
         Self::Firmware,
         Self::TestSpinInner,
@@ -147,6 +146,8 @@ impl Rank {
         Self::WaitQueue,
         Self::Timers,
         Self::RunQueue,
+        Self::KernelMap,
+        Self::KernelStacks,
         Self::ObjectPool,
         Self::Heap,
         Self::FrameAllocator,
