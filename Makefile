@@ -74,13 +74,12 @@ miri: setup ## kcore and drivers under Miri (MIRI_TOOLCHAIN=)
 loom: setup ## every interleaving of the lock-free code that three preemptions can make
 	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --lib loom
 
-# Miri runs on one core for minutes, beside everything else.
+# Miri keeps one core busy for minutes, so it runs beside everything else and is shown afterwards.
 prepush: setup clean-logs ## all that CI does
-	@$(MAKE) --no-print-directory -j2 suite-miri prepush-others
+	@$(MAKE) --no-print-directory suite-miri >/dev/null & $(MAKE) --no-print-directory suites-but-miri; wait; cat build/test/miri.log
 	@$(TINE) summary --out build/test/total build/test/*.log
 
-prepush-others:
-	@for suite in check host $(BOARDS:%=ktest-%) $(BOARDS:%=serial-%) loom; do $(MAKE) --no-print-directory -j1 suite-$$suite || exit 1; done
+suites-but-miri: suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) suite-loom
 
 ##@ House
 setup: ## install what is missing: Rust toolchain and targets, QEMU 9 or newer
@@ -138,4 +137,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console bench test ktest check miri loom prepush prepush-others setup clean help host clean-logs FORCE
+.PHONY: build run trace gdb console bench test ktest check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE
