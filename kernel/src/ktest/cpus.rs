@@ -11,7 +11,7 @@ use super::harness::{Outcome, Team, cpus, ensure, on_each_cpu, spin_for};
 use crate::arch::cpu::{self, Arm};
 use crate::dev::irq::{self, Ipi};
 
-/// Fails without `irqs_unmask` in `first_steps`, and where `set_cpu` is left out of `change`.
+/// Fails without `irqs_unmask` in `first_steps`.
 pub(super) fn every_cpu_starts_a_thread() -> Outcome {
     let started = Arc::new([const { AtomicU32::new(0) }; MAX_CPUS]);
     let seen = Arc::clone(&started);

@@ -13,7 +13,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// The switches that the observer itself makes: to sleep, and back.
 const OWN: u64 = 2;
 
-/// Fails when `enqueue` pokes the idle CPUs each time a timer fires, and with a thread that polls.
+/// Fails with a thread that polls every 20 ms.
 pub(super) fn nothing_runs_when_there_is_nothing_to_do() -> Outcome {
     let deadline = from_now(NEVER);
     loop {

@@ -28,7 +28,7 @@ pub(super) fn text_and_constants_are_not_writable() -> Outcome {
 
 /// But for the guards of the boot stacks: each is the upper half of a slot, as any kernel stack.
 ///
-/// Fails when bss is left out of the boot tables' last range.
+/// Fails when the boot tables map whole slots of boot stacks.
 pub(super) fn data_is_writable() -> Outcome {
     let image = Image::here();
     let slots = image.boot_stacks..image.boot_stacks + (MAX_CPUS * 2 * STACK_SIZE) as u64;

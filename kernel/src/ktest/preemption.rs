@@ -97,7 +97,7 @@ pub(super) fn nothing_preempts_while_preemption_is_off() -> Outcome {
     Ok(())
 }
 
-/// Fails when `enqueue` says `Poke::Nothing` for a CPU that runs something worse, and when `pick` takes the worst level first.
+/// Fails, as most tests of this file do, without `irqs_unmask` in `first_steps`.
 pub(super) fn a_better_thread_runs_at_once() -> Outcome {
     for cpu in cpus() {
         let flags = Arc::new(Flags::default());

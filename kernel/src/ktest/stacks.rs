@@ -10,7 +10,7 @@ use crate::arch::mmu;
 use crate::mem::frames::frames;
 use crate::task;
 
-/// Fails when `map_pages` maps a page more below the stack, and with one less.
+/// Fails when `KernelStack` maps a page more, below the stack.
 pub(super) fn a_guard_lies_below_a_stack() -> Outcome {
     on_each_cpu("stack", |cpu| {
         let here = 0_u8;
@@ -28,7 +28,7 @@ pub(super) fn a_guard_lies_below_a_stack() -> Outcome {
     })
 }
 
-/// Fails when an `Arc` of the ended thread is leaked in `change`, and without `unmap_pages` in the stack's destructor.
+/// Fails when the stack's destructor leaks a frame.
 pub(super) fn an_ended_thread_gives_its_memory_back() -> Outcome {
     const GENERATIONS: usize = 8;
     const THREADS: usize = 12;

@@ -14,8 +14,7 @@ use crate::arch::cpu::Arm;
 use crate::dev::clock;
 use crate::task::{self, Mutex, Waiters, switch};
 
-/// Fails when `RawSleepMutex::try_lock` stores instead of exchanging. A lost wake-up ends at the watchdog: so it does
-/// without `wake_one` in `unlock`.
+/// Fails when `RawSleepMutex::try_lock` stores instead of exchanging.
 pub(super) fn a_sleeping_mutex_excludes_on_every_cpu() -> Outcome {
     const TURNS: u32 = 100;
     const THREADS: u32 = 2;
@@ -70,7 +69,8 @@ impl Buffer {
     }
 }
 
-/// A lost wake-up ends at the watchdog: so it does when `WaitQueue::wait` looks at its condition only before it joins.
+/// A lost wake-up ends at the watchdog: so it does, at the first
+/// thread that is joined, when `WaitQueue::wait` looks at its condition only before it joins.
 pub(super) fn what_is_produced_is_consumed_once() -> Outcome {
     const ITEMS: u64 = 100;
     let buffer = Arc::new(Buffer {
@@ -158,7 +158,7 @@ pub(super) fn wake_one_wakes_one() -> Outcome {
     Ok(())
 }
 
-/// Fails when `wake_all` stops at the first.
+/// A `wake_all` that stops at the first ends at the watchdog.
 pub(super) fn wake_all_wakes_all() -> Outcome {
     let (crowd, team) = Crowd::gather()?;
     let (waiting, looks) = (crowd.queue.waiting(), crowd.looks());
@@ -172,7 +172,7 @@ pub(super) fn wake_all_wakes_all() -> Outcome {
     Ok(())
 }
 
-/// Fails when `wait` does not look at the clock, and when it calls a satisfied wait timed out.
+/// Fails when `wait` calls every wait satisfied.
 pub(super) fn a_wait_ends_at_its_deadline() -> Outcome {
     let queue = Waiters::new();
     let open = AtomicBool::new(false);
