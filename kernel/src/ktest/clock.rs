@@ -6,14 +6,14 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use kcore::addr::{CpuId, CpuSet};
-use kcore::sched::Priority;
+use kcore::sched::{Priority, Waited};
 use kcore::sync::{IrqMasked, Rank, SpinLock};
 
 use super::harness::{Failure, Meeting, NEVER, Outcome, Team, cpus, ensure, from_now, ns, on_each_cpu};
 use crate::arch::cpu::Arm;
 use crate::arch::ktest_asm;
 use crate::dev::clock;
-use crate::task;
+use crate::task::{self, Waiters};
 
 /// Fails with 20 us times the CPU's number added in `now_ns`: so it would with `CNTVOFF_EL2` left as reset has it.
 pub(super) fn time_never_goes_back_between_cpus() -> Outcome {
@@ -75,7 +75,7 @@ fn instructions_are_the_clock() -> bool {
 /// sleep before the first is due. Where a loaded host does not let them, they are given more time.
 pub(super) fn sleepers_wake_in_the_order_of_their_deadlines() -> Outcome {
     for cpu in cpus() {
-        let mut lead = Duration::from_millis(5);
+        let mut lead = Duration::from_millis(40);
         while !sleepers_in_order(cpu, lead)? {
             lead *= 4;
             ensure!(lead < NEVER, "cpu {cpu} has not put its sleepers to bed in {lead:?}");
@@ -94,10 +94,18 @@ fn sleepers_in_order(cpu: CpuId, lead: Duration) -> Result<bool, Failure> {
     for step in STEPS {
         let (woken, to_bed) = (Arc::clone(&woken), Arc::clone(&last_to_bed));
         team.add("sleeper", Priority::DEFAULT, CpuSet::only(cpu), move || {
-            let now = clock::now_ns();
-            to_bed.fetch_max(now, Ordering::AcqRel);
-            task::sleep(Duration::from_nanos((start + step * 1_000_000).saturating_sub(now)));
+            // Until a moment, not for a time: the host may stop the CPU between the clock and the sleep.
+            let mut looks = 0;
+            let waited = Waiters::new().wait_while_until(start + step * 1_000_000, || {
+                looks += 1;
+                // The second look is the last before it sleeps; the third comes when it wakes.
+                if looks <= 2 {
+                    to_bed.fetch_max(clock::now_ns(), Ordering::AcqRel);
+                }
+                true
+            });
             woken.lock().push(step);
+            ensure!(waited == Waited::TimedOut, "a sleeper was {waited:?}");
             Ok(())
         })?;
     }

@@ -10,6 +10,7 @@ use kcore::sync::NoPreempt;
 
 use super::harness::{Outcome, Team, cpus, ensure, spin, spin_for, wait_for};
 use crate::arch::cpu::Arm;
+use crate::task::thread;
 
 /// What two threads of a CPU tell each other; no lock and no wait in it.
 #[derive(Default)]
@@ -97,24 +98,20 @@ pub(super) fn nothing_preempts_while_preemption_is_off() -> Outcome {
     Ok(())
 }
 
-/// Fails, as most tests of this file do, without `irqs_unmask` in `first_steps`.
+/// A thread starts a better one on its own CPU, and the better one has run before the next statement: no end of a slice
+/// let it in, which would also give the worse one a turn now and then (`GUARD_TURNS`).
+///
+/// Fails when `enqueue` says `Poke::Nothing` for a CPU that runs something worse.
 pub(super) fn a_better_thread_runs_at_once() -> Outcome {
     for cpu in cpus() {
-        let flags = Arc::new(Flags::default());
         let mut team = Team::default();
-        let (worse, better) = (Arc::clone(&flags), Arc::clone(&flags));
         team.add("worse", Priority::WORST, CpuSet::only(cpu), move || {
-            set(&worse.first_runs);
-            spin_for("the better thread", || is_set(&worse.second_ran))?;
-            set(&worse.second_is_there);
-            Ok(())
-        })?;
-        wait_for("the worse thread", || is_set(&flags.first_runs))?;
-        team.add("better", Priority::KERNEL, CpuSet::only(cpu), move || {
-            set(&better.second_ran);
-            // As long as its slice lasts, that is; every so often the next one goes to whoever would starve.
-            spin(Duration::from_nanos(SLICE_NS / 2));
-            ensure!(!is_set(&better.second_is_there), "cpu {cpu}: a worse thread ran beside a better one");
+            let ran = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&ran);
+            let better = thread::spawn("better", Priority::KERNEL, CpuSet::only(cpu), move || set(&flag))?;
+            let ran_at_once = is_set(&ran);
+            thread::join(&better);
+            ensure!(ran_at_once, "cpu {cpu}: a better thread had to wait");
             Ok(())
         })?;
         team.join()?;
