@@ -31,6 +31,39 @@ const CODE: [u32; 12] = [
     0xd503_201f, // 3: (aligned)
 ];
 
+/// Where the code that goes down to EL1 stands: it is not the stub's place, for nobody polls a spin table then.
+const DESCENT_AT: u64 = 0x1000;
+
+/// Code that enters the kernel at EL1, as some loaders do: EL2 is left with a 64-bit EL1 and its timers untrapped.
+const DESCENT: [u32; 14] = [
+    0xd280_b624, // mov  x4, #0x5b1
+    0xd51e_1104, // msr  scr_el3, x4
+    0xd2b0_0004, // mov  x4, #0x80000000
+    0xd51c_1104, // msr  hcr_el2, x4
+    0xd280_0064, // mov  x4, #3
+    0xd51c_e104, // msr  cnthctl_el2, x4
+    0xd51c_e07f, // msr  cntvoff_el2, xzr
+    0xd51c_115f, // msr  cptr_el2, xzr
+    0xd280_78a4, // mov  x4, #0x3c5         EL1h, everything masked
+    0xd51e_4004, // msr  spsr_el3, x4
+    0xd2a0_0104, // mov  x4, #0x80000
+    0xd51e_4024, // msr  elr_el3, x4
+    0xaa1f_03e0, // mov  x0, xzr
+    0xd69f_03e0, // eret
+];
+
+/// A board whose first core enters the kernel at EL1, without a tree. The file is put into `directory`.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn at_el1(qemu: &Qemu, board: Board, image: &Path, directory: &Path) -> anyhow::Result<Command> {
+    let descent: Vec<u8> = DESCENT.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let path = directory.join("descent.bin");
+    fs::write(&path, &descent).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(loaded(qemu, board, &[(image, IMAGE_AT), (&path, DESCENT_AT)]))
+}
+
 /// A board that starts from the stub, with `tree` in memory whatever is in it. The files are put into `directory`.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::process::Command as Process;
 
 use anyhow::ensure;
-use tests::bench::Bench;
+use tests::bench::{Bench, scratch};
 use tests::console::{Console, ENTER};
 use tests::guest_stub;
 use tools::qemu::Command;
@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = cases![
     Emulator boots_without_a_tree,
     Emulator boots_by_the_command_line_that_a_person_types,
     Emulator boots_an_elf_that_all_cores_enter_at_el3,
+    Emulator boots_when_it_is_entered_at_el1,
     Emulator moves_itself_to_where_it_belongs,
     Emulator reports_the_initramfs_that_was_passed,
     Emulator reports_the_initramfs_without_a_tree,
@@ -82,6 +83,16 @@ fn boots_an_elf_that_all_cores_enter_at_el3(bench: &Bench) -> anyhow::Result<()>
     ensure!(text.contains("facts: no device tree; built-in table\r\n"), "facts in {text:?}");
     ensure!(text.contains(&format!("{CORES} cores, {EMULATED_MIB} MiB)")), "cores and memory in {text:?}");
     ensure!(console.command("cpus")?.matches("online").count() == usize::try_from(CORES)?, "not every core is online");
+    Ok(())
+}
+
+/// As in `moves_itself_to_where_it_belongs`, nobody looks after the other cores.
+fn boots_when_it_is_entered_at_el1(bench: &Bench) -> anyhow::Result<()> {
+    let directory = scratch()?;
+    let process = guest_stub::at_el1(bench.qemu()?, bench.board, &bench.build.image(), directory.path())?;
+    let (mut console, text) = bench.boot_process(process)?;
+    ensure!(text.contains(bench.banner_name()), "no banner in {text:?}");
+    ensure!(console.command("help")?.contains("this list"), "the monitor does not work");
     Ok(())
 }
 
