@@ -84,6 +84,11 @@ impl FakeTables {
         self.budget.set(budget);
     }
 
+    /// Whether the next allocation fails.
+    pub fn is_dry(&self) -> bool {
+        self.budget.get() == Some(0)
+    }
+
     /// The tables that are out.
     pub fn used(&self) -> BTreeSet<PhysFrame> {
         self.used.borrow().keys().copied().collect()

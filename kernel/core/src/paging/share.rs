@@ -58,7 +58,7 @@
 //!
 //! *Who sees a count of 1 finds the table finished.* A copier holds a reference to what it copies until it is done
 //! (rule 5), so while the count is 1 nobody is copying. What former holders did to it has happened: their marks come
-//! before their release, which is what [`TableCounts`] promises. The same holds one level down for a child's count, which
+//! before their release, which is what [`TableCounts`](super::TableCounts) promises. The same holds one level down for a child's count, which
 //! goes up before the old table is let go of: whoever finds himself alone with a table finds each child with the count
 //! that its other copies gave it, and marked.
 //!
