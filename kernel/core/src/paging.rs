@@ -35,16 +35,19 @@ pub mod address;
 pub mod attr;
 pub mod descriptor;
 #[cfg(test)]
+#[cfg(not(loom))]
 pub mod fake;
 pub mod flush;
 pub mod map;
 pub mod protect;
 pub mod share;
 #[cfg(test)]
+#[cfg(not(loom))]
 pub mod sim;
 pub mod split;
 pub mod table;
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 pub mod tree;
 pub mod unmap;

@@ -106,6 +106,9 @@ mod change;
 mod copy;
 mod counts;
 mod fork;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
 mod page;
 mod tree;
 mod unshare;

@@ -13,13 +13,15 @@
 //! lock alone, and what others do to a shared one ([`share`](super::share)) is ordered by its count.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::address::{ENTRIES, Index, Level};
 use super::attr::{SoftwareBits, TableLimits};
 use super::descriptor::{Descriptor, Entry, Leaf, TableEntry};
-use crate::addr::{PAGE_SIZE, PhysFrame};
+#[cfg(not(loom))]
+use crate::addr::PAGE_SIZE;
+use crate::addr::PhysFrame;
 use crate::hal::FrameAccess;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// There is no frame left for a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,11 +87,23 @@ pub struct OwnedTable {
 impl OwnedTable {
     /// A new table with nothing in it.
     pub fn allocate(level: Level, memory: &impl FrameAccess, source: &impl TableSource) -> Result<Self, OutOfFrames> {
-        let frame = source.allocate()?;
+        let table = Self { frame: source.allocate()?, level };
+        table.clear(memory);
+        Ok(table)
+    }
+
+    /// Makes every entry of a fresh frame invalid.
+    #[cfg(not(loom))]
+    fn clear(&self, memory: &impl FrameAccess) {
         // SAFETY: the frame is in managed memory and ours alone (contract of `TableSource`), so its pointer is valid
         // for writes of PAGE_SIZE bytes (contract of `FrameAccess`), and no reference to it exists.
-        unsafe { memory.frame_ptr(frame).write_bytes(0, PAGE_SIZE) };
-        Ok(Self { frame, level })
+        unsafe { memory.frame_ptr(self.frame).write_bytes(0, PAGE_SIZE) };
+    }
+
+    /// Makes every entry of a fresh frame invalid. In a model it holds atomics already, which are more than their bits.
+    #[cfg(loom)]
+    fn clear(&self, memory: &impl FrameAccess) {
+        Index::all().for_each(|index| self.view(memory).store(index, Descriptor::INVALID));
     }
 
     /// Takes over a table that was made without this module, such as the root that the boot code made.
