@@ -46,6 +46,8 @@ pub enum Mistake {
     TableFreedTooEarly(PhysFrame),
     /// Memory was released that a TLB entry leads to.
     MemoryReleasedTooEarly(Cached),
+    /// A TLB lets a program store to private memory that another address space maps as well, if only for a moment.
+    StoresToShared(Cached),
     /// An invalidation before the changed descriptors were published, or an operation that ended so.
     NotPublished,
     /// A leaf of a program is global, or one of the kernel is not.
@@ -97,8 +99,17 @@ struct State {
 
 const HIERARCHICAL: u64 = 0xf << 59;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// Set in leaves of memory that is mapped as shared.
+const SHARED: u64 = 1 << 55;
 
 impl Content {
+    fn output(self) -> Option<u64> {
+        match self {
+            Self::Table { .. } => None,
+            Self::Leaf { output, .. } => Some(output),
+        }
+    }
+
     fn without_limits(self) -> Self {
         match self {
             Self::Table { next, .. } => Self::Table { next, limits: 0 },
@@ -115,6 +126,10 @@ impl Content {
 }
 
 impl Cached {
+    fn stores(&self) -> bool {
+        matches!(self.content, Content::Leaf { rights, .. } if Rights::from_bits_truncate(rights).intersects(Rights::WRITE))
+    }
+
     fn covers(&self, offset: u64) -> bool {
         self.base >> self.shift == offset >> self.shift
     }
@@ -207,6 +222,7 @@ impl Sim {
     /// Caches whatever a walk can find, from the roots and from cached table descriptors.
     fn speculate(&self) {
         let mut state = self.state.borrow_mut();
+        let mut writable = Vec::new();
         for &offset in &self.watched {
             let mut starts: Vec<Cached> = state.roots.iter().map(|&(owner, root)| root_entry(owner, root)).collect();
             starts.extend(state.cached.iter().filter(|entry| entry.covers(offset)));
@@ -216,10 +232,21 @@ impl Sim {
                 });
                 if let Some((leaf, raw)) = found {
                     state.judge(leaf, raw);
+                    writable.extend((raw & SHARED == 0).then_some(leaf).filter(Cached::stores));
                 }
                 self.combine(&mut state, start, offset, &mut starts);
             }
         }
+        let shared = writable.into_iter().find(|leaf| self.is_mapped_elsewhere(&state, leaf));
+        state.mistakes.extend(shared.map(Mistake::StoresToShared));
+    }
+
+    /// Whether another address space maps a watched page to what `leaf` leads to.
+    fn is_mapped_elsewhere(&self, state: &State, leaf: &Cached) -> bool {
+        let others = state.roots.iter().filter(|(owner, _)| *owner != leaf.owner);
+        let pages = others.flat_map(|&(owner, root)| self.watched.iter().map(move |&page| (owner, root, page)));
+        let mut found = pages.filter_map(|(owner, root, page)| self.walk_on(root_entry(owner, root), page, |_| ()));
+        found.any(|(other, _)| other.content.output() == leaf.content.output())
     }
 
     /// Keeps the table descriptor that a walk finds right below `above` by itself, and goes on from `above` with each one

@@ -50,7 +50,8 @@ fn changed(before: &[(PhysFrame, usize, u64)], after: &[(PhysFrame, usize, u64)]
 #[test]
 fn fork_costs_the_same_whatever_is_mapped() {
     let mut costs = Vec::new();
-    for pages in [1, 100, 512, 40 * 512] {
+    let most = if cfg!(miri) { 700 } else { 40 * 512 };
+    for pages in [1, 100, 512, most] {
         let lab = Lab::new(64, &[0, GIB]);
         let mut parent = start(&lab, PARENT);
         map(&lab, &mut parent, 0, pages);
@@ -158,7 +159,8 @@ fn the_sim_sees_a_barrier_lifted_over_descriptors_that_caches_remember() {
     lab.sim.publish();
     lab.sim.flush_user_page(Asid(PARENT), user(0));
     let mistakes = lab.sim.mistakes();
-    assert!(matches!(mistakes[..], [Mistake::Stale { offset: MIB_2, .. }]), "{mistakes:?}");
+    assert!(mistakes.iter().any(|mistake| matches!(mistake, Mistake::Stale { offset: MIB_2, .. })), "{mistakes:?}");
+    assert!(mistakes.iter().any(|mistake| matches!(mistake, Mistake::StoresToShared(_))), "{mistakes:?}");
 }
 
 #[test]
