@@ -5,10 +5,11 @@
 //! [`Tree<VirtAddr>`](Tree) what TTBR1 points at, and the half decides by type which permissions a leaf can have and
 //! how its translations are invalidated.
 //!
-//! Ownership: a [`Tree`] owns its root, each table owns the tables that its descriptors name, and nobody owns the
-//! memory that leaves map; [`Tree::unmap`] hands each leaf back to its caller. A table holds how many of its entries
-//! are in use (in its parent's descriptor, in bits that the walker ignores), so the last `unmap` frees it without
-//! looking at its 512 entries.
+//! Ownership: a [`Tree`] owns its root, and each table owns the tables that its descriptors name. Who owns the memory
+//! that leaves map is the caller's affair; [`Tree::unmap`] hands each leaf back to him. A table holds how many of its
+//! entries are in use (in its parent's descriptor, in bits that the walker ignores), so the last `unmap` frees it
+//! without looking at its 512 entries. A program's [`UserTree`] *shares*: there a table may be named by the descriptors
+//! of several trees, and tables and pages are counted.
 //!
 //! Modules, from the bits to the verbs:
 //!
@@ -18,6 +19,7 @@
 //! * [`table`]: 512 entries in a frame; the only module here with `unsafe`
 //! * [`tree`]: a root and its tag
 //! * [`walk`], [`map`], [`unmap`], [`protect`], [`split`]: the verbs
+//! * [`share`]: fork by sharing tables, and the verbs that take shared tables apart again
 //! * [`flush`]: pending invalidations
 //! * `fake`, `sim`: memory and a software MMU for tests
 //!
@@ -26,21 +28,26 @@
 //! D8.16.1). Only permissions and ignored bits are changed in place. TLBI always in the form for all levels, for table
 //! descriptors may sit in walk caches.
 //!
-//! Locks: none here. Whoever holds `&mut Tree` holds the lock of that address space.
+//! Locks: none here. Whoever holds `&mut Tree` holds the lock of that address space. Shared tables have none either:
+//! [`share`] says why.
 
 pub mod address;
 pub mod attr;
 pub mod descriptor;
 #[cfg(test)]
+#[cfg(not(loom))]
 pub mod fake;
 pub mod flush;
 pub mod map;
 pub mod protect;
+pub mod share;
 #[cfg(test)]
+#[cfg(not(loom))]
 pub mod sim;
 pub mod split;
 pub mod table;
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 pub mod tree;
 pub mod unmap;
@@ -50,8 +57,9 @@ pub use address::{HalfAddress, Level, RangeError, VirtRange};
 pub use attr::{Access, Attributes, KernelAccess, MemoryType, Rights, SoftwareBits, TableLimits, UserAccess};
 pub use descriptor::{Descriptor, Entry, Leaf, TableEntry};
 pub use map::MapError;
+pub use share::{LeafCounts, ReplaceError, SharingMmu, Unshared, UserTree, Write};
 pub use split::SplitError;
-pub use table::{OutOfFrames, OwnedTable, Table, TableSource};
+pub use table::{OutOfFrames, OwnedTable, Released, Table, TableCounts, TableReference, TableSource};
 pub use tree::Tree;
 pub use unmap::{MappedLeaf, PartialBlock};
 pub use walk::{Mapping, Step, Translation, Visited, Walk};

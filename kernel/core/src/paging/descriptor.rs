@@ -152,6 +152,7 @@ impl fmt::Debug for Descriptor {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::paging::attr::{KernelAccess, MemoryType, UserAccess};

@@ -2,13 +2,15 @@
 //! and a [`Lab`] that puts both together with the software MMU of [`sim`](super::sim).
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 use super::Mmu;
+use super::descriptor::Leaf;
+use super::share::{LeafCounts, SharingMmu};
 use super::sim::{Owner, Sim};
-use super::table::{OutOfFrames, TableSource};
+use super::table::{OutOfFrames, Released, TableCounts, TableSource};
 use crate::addr::{PAGE_SIZE, PhysAddr, PhysFrame};
 use crate::hal::FrameAccess;
 
@@ -66,12 +68,13 @@ unsafe impl FrameAccess for FakeMemory {
     }
 }
 
-/// A source of tables that knows which are out, can run dry on purpose, and asks the sim about each that comes back.
+/// A source of tables that counts the references to each, can run dry on purpose, and asks the sim about each that comes
+/// back.
 pub struct FakeTables {
     memory: Rc<FakeMemory>,
     sim: Rc<Sim>,
     free: RefCell<Vec<PhysFrame>>,
-    used: RefCell<BTreeSet<PhysFrame>>,
+    used: RefCell<BTreeMap<PhysFrame, u32>>,
     budget: Cell<Option<usize>>,
 }
 
@@ -81,8 +84,18 @@ impl FakeTables {
         self.budget.set(budget);
     }
 
+    /// Whether the next allocation fails.
+    pub fn is_dry(&self) -> bool {
+        self.budget.get() == Some(0)
+    }
+
     /// The tables that are out.
     pub fn used(&self) -> BTreeSet<PhysFrame> {
+        self.used.borrow().keys().copied().collect()
+    }
+
+    /// The tables that are out, and how many references there are to each.
+    pub fn counts(&self) -> BTreeMap<PhysFrame, u32> {
         self.used.borrow().clone()
     }
 }
@@ -94,15 +107,88 @@ unsafe impl TableSource for FakeTables {
             self.budget.set(Some(left.checked_sub(1).ok_or(OutOfFrames)?));
         }
         let frame = self.free.borrow_mut().pop().ok_or(OutOfFrames)?;
-        self.used.borrow_mut().insert(frame);
+        self.used.borrow_mut().insert(frame, 1);
         Ok(frame)
     }
 
     fn free(&self, frame: PhysFrame) {
-        assert!(self.used.borrow_mut().remove(&frame), "{frame:?} was not out");
+        assert_eq!(self.used.borrow_mut().remove(&frame), Some(1), "{frame:?} is not the caller's alone");
         self.sim.expect_table_unreachable(frame);
         self.memory.spoil(frame);
         self.free.borrow_mut().push(frame);
+    }
+
+    fn release(&self, frame: PhysFrame) -> Released {
+        match self.used.borrow_mut().get_mut(&frame).expect("a table that is out") {
+            1 => Released::Last,
+            count => {
+                *count -= 1;
+                Released::Shared
+            }
+        }
+    }
+}
+
+// SAFETY: a map of counts, used by one thread.
+unsafe impl TableCounts for FakeTables {
+    fn share(&self, frame: PhysFrame) {
+        *self.used.borrow_mut().get_mut(&frame).expect("a table that is out") += 1;
+    }
+
+    fn is_last(&self, frame: PhysFrame) -> bool {
+        self.used.borrow()[&frame] == 1
+    }
+}
+
+/// Counts of the memory that leaves map. There is no such memory: it is only counted.
+pub struct FakeLeaves {
+    sim: Rc<Sim>,
+    counts: RefCell<BTreeMap<PhysFrame, u32>>,
+    next: Cell<u64>,
+}
+
+impl FakeLeaves {
+    /// `count` frames in a row that nobody had before, with one reference each. Returns the first.
+    pub fn allocate(&self, count: u64) -> PhysFrame {
+        let first = self.next.get();
+        self.next.set(first + count);
+        self.counts.borrow_mut().extend((first..first + count).map(|number| (PhysFrame::from_number(number), 1)));
+        PhysFrame::from_number(first)
+    }
+
+    /// One more reference.
+    pub fn add(&self, frame: PhysFrame) {
+        *self.counts.borrow_mut().get_mut(&frame).expect("memory in use") += 1;
+    }
+
+    /// One reference less; with the last one no TLB may lead to the frame.
+    pub fn drop(&self, frame: PhysFrame) {
+        let mut counts = self.counts.borrow_mut();
+        let count = counts.get_mut(&frame).expect("memory in use");
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&frame);
+            self.sim.expect_output_unreachable(frame.start().get(), PAGE_SIZE as u64);
+        }
+    }
+
+    /// All that is in use.
+    pub fn counts(&self) -> BTreeMap<PhysFrame, u32> {
+        self.counts.borrow().clone()
+    }
+}
+
+impl LeafCounts for FakeLeaves {
+    fn share(&self, leaf: Leaf) {
+        self.add(PhysFrame::containing(leaf.output));
+    }
+
+    fn release(&self, leaf: Leaf) {
+        self.drop(PhysFrame::containing(leaf.output));
+    }
+
+    fn is_last(&self, leaf: Leaf) -> bool {
+        self.counts.borrow()[&PhysFrame::containing(leaf.output)] == 1
     }
 }
 
@@ -112,6 +198,8 @@ pub struct Lab {
     pub memory: Rc<FakeMemory>,
     /// Tables in that memory.
     pub tables: FakeTables,
+    /// What leaves map.
+    pub leaves: FakeLeaves,
     /// The TLB.
     pub sim: Rc<Sim>,
 }
@@ -128,7 +216,8 @@ impl Lab {
             used: RefCell::default(),
             budget: Cell::new(None),
         };
-        Self { memory, tables, sim }
+        let leaves = FakeLeaves { sim: Rc::clone(&sim), counts: RefCell::default(), next: Cell::new(0x10_0000) };
+        Self { memory, tables, leaves, sim }
     }
 
     /// Puts `root` into a TTBR.
@@ -157,5 +246,13 @@ impl Mmu for Lab {
 
     fn tlb(&self) -> &Sim {
         &self.sim
+    }
+}
+
+impl SharingMmu for Lab {
+    type Leaves = FakeLeaves;
+
+    fn leaves(&self) -> &FakeLeaves {
+        &self.leaves
     }
 }

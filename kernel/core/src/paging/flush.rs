@@ -40,6 +40,11 @@ impl<A: HalfAddress> Pending<A> {
         }
     }
 
+    /// Adds all that the address space translates.
+    pub fn add_space(&mut self) {
+        self.extent = Extent::Space;
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

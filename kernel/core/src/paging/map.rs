@@ -104,7 +104,7 @@ impl<A: HalfAddress> Tree<A> {
     }
 }
 
-fn check_output<A>(output: PhysAddr, bytes: u64) -> Result<(), MapError<A>> {
+pub(super) fn check_output<A>(output: PhysAddr, bytes: u64) -> Result<(), MapError<A>> {
     if !output.is_aligned(PAGE_SIZE as u64) {
         return Err(MapError::Misaligned { output });
     }

@@ -24,14 +24,24 @@ impl<A: HalfAddress> Tree<A> {
         &mut self,
         mmu: &impl Mmu,
         range: VirtRange<A>,
-        mut choose: impl FnMut(MappedLeaf<A>) -> A::Access,
+        choose: impl FnMut(MappedLeaf<A>) -> A::Access,
     ) -> Result<(), PartialBlock<A>> {
         self.check_whole_leaves(mmu, range)?;
-        let mut pending = Pending::new();
-        protect_table(self.root_table(mmu.memory()), mmu, range.span(), &mut choose, &mut pending);
-        pending.finish(mmu.tlb(), self.tag);
+        change(self, mmu, range.span(), choose);
         Ok(())
     }
+}
+
+/// Changes the permissions in `span`, which cuts no block.
+pub(super) fn change<A: HalfAddress>(
+    tree: &mut Tree<A>,
+    mmu: &impl Mmu,
+    span: Span,
+    mut choose: impl FnMut(MappedLeaf<A>) -> A::Access,
+) {
+    let mut pending = Pending::new();
+    protect_table(tree.root_table(mmu.memory()), mmu, span, &mut choose, &mut pending);
+    pending.finish(mmu.tlb(), tree.tag);
 }
 
 fn protect_table<A: HalfAddress>(

@@ -2,8 +2,8 @@
 //!
 //! It caches every valid translation of the watched pages at every moment that somebody could notice: when stores are
 //! published, before each invalidation, each time a table is freed, at each check. It caches table descriptors with their accumulated
-//! attributes as well, and walks on from them although the tables above have changed. It drops an entry only when it
-//! is told to. So it catches a missing invalidation, one that comes before the store, a frame that is freed too early,
+//! attributes as well, and walks on from them although the tables above have changed; and it caches each level's
+//! table descriptor by itself, and combines it with whatever it finds above. It drops an entry only when it is told to. So it catches a missing invalidation, one that comes before the store, a frame that is freed too early,
 //! and a missing break-before-make. Descriptors it decodes by itself, as an oracle for `descriptor` and `attr`.
 
 use std::cell::RefCell;
@@ -46,6 +46,8 @@ pub enum Mistake {
     TableFreedTooEarly(PhysFrame),
     /// Memory was released that a TLB entry leads to.
     MemoryReleasedTooEarly(Cached),
+    /// A TLB lets a program store to private memory that another address space maps as well, if only for a moment.
+    StoresToShared(Cached),
     /// An invalidation before the changed descriptors were published, or an operation that ended so.
     NotPublished,
     /// A leaf of a program is global, or one of the kernel is not.
@@ -89,14 +91,45 @@ pub struct Sim {
 struct State {
     roots: Vec<(Owner, PhysFrame)>,
     cached: BTreeSet<Cached>,
+    /// Table descriptors by themselves, as a walk cache might keep them: not `limits` of all levels so far, but their own.
+    single: BTreeSet<Cached>,
     published: Vec<Option<Cached>>,
     mistakes: Vec<Mistake>,
 }
 
 const HIERARCHICAL: u64 = 0xf << 59;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// Set in leaves of memory that is mapped as shared.
+const SHARED: u64 = 1 << 55;
+
+impl Content {
+    fn output(self) -> Option<u64> {
+        match self {
+            Self::Table { .. } => None,
+            Self::Leaf { output, .. } => Some(output),
+        }
+    }
+
+    fn without_limits(self) -> Self {
+        match self {
+            Self::Table { next, .. } => Self::Table { next, limits: 0 },
+            leaf @ Self::Leaf { .. } => leaf,
+        }
+    }
+
+    fn under(self, above: u64) -> Self {
+        match self {
+            Self::Table { next, limits } => Self::Table { next, limits: limits | above },
+            leaf @ Self::Leaf { .. } => leaf,
+        }
+    }
+}
 
 impl Cached {
+    fn stores(&self) -> bool {
+        matches!(self.content, Content::Leaf { rights, .. } if Rights::from_bits_truncate(rights).intersects(Rights::WRITE))
+    }
+
     fn covers(&self, offset: u64) -> bool {
         self.base >> self.shift == offset >> self.shift
     }
@@ -189,16 +222,46 @@ impl Sim {
     /// Caches whatever a walk can find, from the roots and from cached table descriptors.
     fn speculate(&self) {
         let mut state = self.state.borrow_mut();
+        let mut writable = Vec::new();
         for &offset in &self.watched {
             let mut starts: Vec<Cached> = state.roots.iter().map(|&(owner, root)| root_entry(owner, root)).collect();
             starts.extend(state.cached.iter().filter(|entry| entry.covers(offset)));
-            for start in starts {
-                let found = self.walk_on(start, offset, |entry| state.insert(entry));
+            while let Some(start) = starts.pop() {
+                let found = self.walk_on(start, offset, |entry| {
+                    state.insert(entry);
+                });
                 if let Some((leaf, raw)) = found {
                     state.judge(leaf, raw);
+                    writable.extend((raw & SHARED == 0).then_some(leaf).filter(Cached::stores));
                 }
+                self.combine(&mut state, start, offset, &mut starts);
             }
         }
+        let shared = writable.into_iter().find(|leaf| self.is_mapped_elsewhere(&state, leaf));
+        state.mistakes.extend(shared.map(Mistake::StoresToShared));
+    }
+
+    /// Whether another address space maps a watched page to what `leaf` leads to.
+    fn is_mapped_elsewhere(&self, state: &State, leaf: &Cached) -> bool {
+        let others = state.roots.iter().filter(|(owner, _)| *owner != leaf.owner);
+        let pages = others.flat_map(|&(owner, root)| self.watched.iter().map(move |&page| (owner, root, page)));
+        let mut found = pages.filter_map(|(owner, root, page)| self.walk_on(root_entry(owner, root), page, |_| ()));
+        found.any(|(other, _)| other.content.output() == leaf.content.output())
+    }
+
+    /// Keeps the table descriptor that a walk finds right below `above` by itself, and goes on from `above` with each one
+    /// that is kept for this place: to `starts`, where they are new.
+    fn combine(&self, state: &mut State, above: Cached, offset: u64, starts: &mut Vec<Cached>) {
+        let Content::Table { limits, .. } = above.content else { return };
+        let shift = above.shift - 9;
+        let alone = Cached { content: above.content.without_limits(), ..above };
+        let mut first = None;
+        self.walk_on(alone, offset, |entry| first = first.or(Some(entry)));
+        state.single.extend(first.filter(|entry| matches!(entry.content, Content::Table { .. })));
+        let base = offset >> shift << shift;
+        let kept = state.single.iter().filter(|one| one.owner == above.owner && one.shift == shift && one.base == base);
+        let combined: Vec<Cached> = kept.map(|one| Cached { content: one.content.under(limits), ..*one }).collect();
+        starts.extend(combined.into_iter().filter(|&entry| state.insert(entry)));
     }
 
     /// Walks from a cached table descriptor to the leaf for `offset`; shows `note` all that a TLB may keep.
@@ -261,16 +324,19 @@ impl Sim {
             state.mistakes.push(Mistake::NotPublished);
         }
         state.cached.retain(|entry| !matches(entry));
+        state.single.retain(|entry| !matches(entry));
     }
 }
 
 impl State {
-    fn insert(&mut self, new: Cached) {
+    /// Whether it is new.
+    fn insert(&mut self, new: Cached) -> bool {
         if !self.cached.insert(new) {
-            return;
+            return false;
         }
         let clash = self.cached.iter().copied().find(|old| old.owner == new.owner && clash(old, &new));
         self.mistakes.extend(clash.map(|old| Mistake::NoBreakBeforeMake { old, new }));
+        true
     }
 
     fn judge(&mut self, leaf: Cached, raw: u64) {

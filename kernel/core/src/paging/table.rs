@@ -1,20 +1,27 @@
 //! A table: 512 descriptors in one frame. The only module of `paging` with `unsafe`, and what it promises to the
-//! others is this: **a table descriptor in a table always names a table of the level below, owned by that descriptor.**
+//! others is this: **a table descriptor in a table always names a table of the level below, and holds one of the
+//! references to it.**
 //!
-//! It holds because a table descriptor can only be written by `Table::link`, which takes an [`OwnedTable`], and
-//! ownership only comes from [`OwnedTable::allocate`] (a fresh frame), from `Table::unlink` (which takes the
-//! descriptor away) or from [`OwnedTable::adopt`] (whose caller vouches). So the walk from table to table is safe code.
+//! It holds because a table descriptor can only be written by those who have a reference to give away: an
+//! [`OwnedTable`], which is the only one, or a [`TableReference`], which may be one of several. An owned table comes
+//! from [`OwnedTable::allocate`] (a fresh frame), from [`OwnedTable::adopt`] (whose caller vouches) or from the release
+//! of the last reference; a reference comes from `Table::unlink` and `Table::replace` (which take the descriptor away)
+//! or from `Table::share` (which counts one more). So the walk from table to table is safe code.
 //!
 //! Entries are atomics, for the walkers of all CPUs read them at any time: stores are Release, so that whatever a
-//! descriptor leads to was written before it; loads are Relaxed, for only the holder of the tree's lock changes it.
+//! descriptor leads to was written before it; loads are Relaxed, for a table is changed by the holder of its tree's
+//! lock alone, and what others do to a shared one ([`share`](super::share)) is ordered by its count.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::address::{ENTRIES, Index, Level};
+use super::attr::{SoftwareBits, TableLimits};
 use super::descriptor::{Descriptor, Entry, Leaf, TableEntry};
-use crate::addr::{PAGE_SIZE, PhysFrame};
+#[cfg(not(loom))]
+use crate::addr::PAGE_SIZE;
+use crate::addr::PhysFrame;
 use crate::hal::FrameAccess;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// There is no frame left for a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +39,40 @@ pub unsafe trait TableSource {
 
     /// Takes a frame back. No walker can reach it any more.
     fn free(&self, frame: PhysFrame);
+
+    /// Gives up one reference to the table in `frame`. As it stands here it is for sources whose tables are never
+    /// shared: each reference is the only one.
+    fn release(&self, frame: PhysFrame) -> Released {
+        let _ = frame;
+        Released::Last
+    }
+}
+
+/// What giving up a reference to a table meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Released {
+    /// Others hold references still.
+    Shared,
+    /// It was the last: the table is the caller's alone, who looks after what is below it and frees it.
+    Last,
+}
+
+/// A source of tables that counts the references to each.
+///
+/// # Safety
+///
+/// * The count of a frame is 1 when [`allocate`](TableSource::allocate) returns it; [`share`](Self::share) adds one,
+///   and [`release`](TableSource::release), which the source must have of its own, takes one away.
+/// * `release` answers `Last` to whoever takes away the last one, and to nobody else.
+/// * When `release` answers `Last` or [`is_last`](Self::is_last) is true, all that former holders did before their
+///   `release` has happened.
+pub unsafe trait TableCounts: TableSource {
+    /// Makes one more reference to the table in `frame`, to which the caller has one.
+    fn share(&self, frame: PhysFrame);
+
+    /// Whether the caller's reference to the table in `frame` is the only one. Then it stays so until he shares it.
+    fn is_last(&self, frame: PhysFrame) -> bool;
 }
 
 /// A table that somebody owns: a root, or one that no descriptor names at present. Must be linked or freed, for a drop
@@ -46,11 +87,23 @@ pub struct OwnedTable {
 impl OwnedTable {
     /// A new table with nothing in it.
     pub fn allocate(level: Level, memory: &impl FrameAccess, source: &impl TableSource) -> Result<Self, OutOfFrames> {
-        let frame = source.allocate()?;
+        let table = Self { frame: source.allocate()?, level };
+        table.clear(memory);
+        Ok(table)
+    }
+
+    /// Makes every entry of a fresh frame invalid.
+    #[cfg(not(loom))]
+    fn clear(&self, memory: &impl FrameAccess) {
         // SAFETY: the frame is in managed memory and ours alone (contract of `TableSource`), so its pointer is valid
         // for writes of PAGE_SIZE bytes (contract of `FrameAccess`), and no reference to it exists.
-        unsafe { memory.frame_ptr(frame).write_bytes(0, PAGE_SIZE) };
-        Ok(Self { frame, level })
+        unsafe { memory.frame_ptr(self.frame).write_bytes(0, PAGE_SIZE) };
+    }
+
+    /// Makes every entry of a fresh frame invalid. In a model it holds atomics already, which are more than their bits.
+    #[cfg(loom)]
+    fn clear(&self, memory: &impl FrameAccess) {
+        Index::all().for_each(|index| self.view(memory).store(index, Descriptor::INVALID));
     }
 
     /// Takes over a table that was made without this module, such as the root that the boot code made.
@@ -79,6 +132,25 @@ impl OwnedTable {
     /// Gives the frame back. The caller has seen to it that no TLB and no walk cache knows the table.
     pub(super) fn free(self, source: &impl TableSource) {
         source.free(self.frame);
+    }
+}
+
+/// One reference to a table that no descriptor holds at present. Must be linked or released, for a drop leaks it.
+#[must_use = "a reference that is neither linked nor released is a lost frame"]
+#[derive(Debug)]
+pub struct TableReference {
+    frame: PhysFrame,
+    level: Level,
+}
+
+impl TableReference {
+    /// Gives the reference up. If it was the last, the table is the caller's. He has seen to it that no TLB and no walk
+    /// cache knows the table by way of the descriptor that held the reference.
+    pub(super) fn release(self, source: &impl TableSource) -> Option<OwnedTable> {
+        match source.release(self.frame) {
+            Released::Shared => None,
+            Released::Last => Some(OwnedTable { frame: self.frame, level: self.level }),
+        }
     }
 }
 
@@ -158,20 +230,52 @@ impl<'m> Table<'m> {
     pub(super) fn link(self, index: Index, table: OwnedTable, live: u16) {
         debug_assert_eq!(Some(table.level), self.level.below(), "a table hangs below the level above");
         debug_assert_eq!(self.entry(index), Entry::Invalid, "a live entry is not overwritten");
-        let entry = TableEntry {
-            frame: table.frame,
-            limits: super::TableLimits::empty(),
-            software: super::SoftwareBits::empty(),
-            live,
-        };
+        let entry =
+            TableEntry { frame: table.frame, limits: TableLimits::empty(), software: SoftwareBits::empty(), live };
         self.store(index, Descriptor::table(entry));
     }
 
+    /// Writes `entry`, which names the table of `reference`, where there is nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "the descriptor holds the reference from here on")]
+    pub(super) fn link_shared(self, index: Index, reference: TableReference, entry: TableEntry) {
+        debug_assert_eq!(Some(reference.level), self.level.below(), "a table hangs below the level above");
+        debug_assert_eq!(self.entry(index), Entry::Invalid, "a live entry is not overwritten");
+        self.store(index, Descriptor::table(TableEntry { frame: reference.frame, ..entry }));
+    }
+
+    /// One more reference to the table below `index`, if there is one, and what the descriptor says.
+    pub(super) fn share(self, index: Index, counts: &impl TableCounts) -> Option<(TableReference, TableEntry)> {
+        let Entry::Table(entry) = self.entry(index) else { return None };
+        let level = self.level.below()?;
+        counts.share(entry.frame);
+        Some((TableReference { frame: entry.frame, level }, entry))
+    }
+
+    /// Hangs `table` below `index` in place of the table there, of which it is a copy, under `limits`. Walkers may
+    /// know the old one until the flush.
+    #[expect(clippy::needless_pass_by_value, reason = "the descriptor owns the table from here on")]
+    pub(super) fn replace(self, index: Index, table: OwnedTable, limits: TableLimits) -> Option<TableReference> {
+        debug_assert_eq!(Some(table.level), self.level.below(), "a table hangs below the level above");
+        let Entry::Table(old) = self.entry(index) else { return None };
+        self.store(index, Descriptor::table(TableEntry { frame: table.frame, limits, ..old }));
+        Some(TableReference { frame: old.frame, level: table.level })
+    }
+
     /// Takes the table below `index` out, if there is one. Walkers may know it until the flush.
-    pub(super) fn unlink(self, index: Index) -> Option<OwnedTable> {
+    pub(super) fn unlink(self, index: Index) -> Option<TableReference> {
         let Entry::Table(entry) = self.entry(index) else { return None };
         self.store(index, Descriptor::INVALID);
-        self.level.below().map(|level| OwnedTable { frame: entry.frame, level })
+        self.level.below().map(|level| TableReference { frame: entry.frame, level })
+    }
+
+    /// Lets the descriptor at `index` forbid `limits` and nothing else in the table below. Stores nothing if it does
+    /// so already: the line of a shared table is not taken from other CPUs without need.
+    pub(super) fn set_limits(self, index: Index, limits: TableLimits) {
+        if let Entry::Table(entry) = self.entry(index)
+            && entry.limits != limits
+        {
+            self.store(index, Descriptor::table(TableEntry { limits, ..entry }));
+        }
     }
 
     /// Notes that `live` entries of the table below `index` are in use. The walker ignores those bits, so that nothing

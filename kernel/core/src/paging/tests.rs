@@ -3,6 +3,7 @@
 mod basic;
 mod model;
 mod oracle;
+mod share;
 
 use proptest::test_runner::Config;
 

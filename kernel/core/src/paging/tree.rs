@@ -77,7 +77,8 @@ impl<A: HalfAddress> Tree<A> {
     }
 }
 
-/// Frees `table`, which no walker can reach, and all tables below it; `release` gets the leaves. The table begins at
+/// Frees `table`, which no walker can reach, and gives up the references to all tables below it; `release` gets the
+/// leaves of those that nobody else has. The table begins at
 /// `start` of its half and has `live` entries in use; the search for them ends with the last one.
 pub(super) fn discard<A: HalfAddress>(
     table: OwnedTable,
@@ -101,7 +102,7 @@ pub(super) fn discard<A: HalfAddress>(
                 release(MappedLeaf { start: A::from_offset(offset), level, leaf });
             }
             Entry::Table(below) => {
-                if let Some(child) = view.unlink(index) {
+                if let Some(child) = view.unlink(index).and_then(|child| child.release(mmu.tables())) {
                     discard(child, below.live, offset, mmu, release);
                 }
             }

@@ -1,7 +1,11 @@
 //! Unmapping a range, and the order in which things are given back.
 //!
-//! A leaf's frame and an emptied table may be in use by any CPU until the invalidation has completed, so both wait in
-//! a bounded `Retired` until then. Its bound is also the bound on how long a CPU is kept by one batch.
+//! A leaf's frame and a table may be in use by any CPU until the invalidation has completed, so both wait in a bounded
+//! `Retired` until then.
+//!
+//! A table that lies in the range whole is taken out whole, by one store, and what is below it is looked at afterwards,
+//! when no walker can see it. If it is shared, it is not looked at at all: one reference less is all that unmapping it
+//! means.
 
 use core::ops::ControlFlow;
 
@@ -11,8 +15,8 @@ use super::Mmu;
 use super::address::{HalfAddress, Index, Level, Span, VirtRange};
 use super::descriptor::{Entry, Leaf};
 use super::flush::Pending;
-use super::table::{OwnedTable, Table};
-use super::tree::Tree;
+use super::table::{Table, TableReference};
+use super::tree::{Tree, discard};
 
 /// A leaf and where it is mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +87,16 @@ const MAX_LEAVES: usize = 32;
 /// Most tables that wait for one invalidation.
 const MAX_TABLES: usize = 8;
 
+/// A table that was taken out, with what is still in it.
+#[derive(Debug)]
+struct RetiredTable {
+    reference: TableReference,
+    /// Entries in use.
+    live: u16,
+    /// The offset that it begins to translate at.
+    start: u64,
+}
+
 /// What has been taken out of the tables and cannot be given back before the invalidation.
 struct Retired<'a, A: HalfAddress, X, F> {
     mmu: &'a X,
@@ -90,7 +104,7 @@ struct Retired<'a, A: HalfAddress, X, F> {
     release: F,
     pending: Pending<A>,
     leaves: Vec<MappedLeaf<A>, MAX_LEAVES>,
-    tables: Vec<OwnedTable, MAX_TABLES>,
+    tables: Vec<RetiredTable, MAX_TABLES>,
 }
 
 impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
@@ -119,14 +133,14 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
     /// Clears `span` in the table below `index`; breaks if nothing is left of it and it was taken out.
     fn clear_child(&mut self, table: Table<'_>, index: Index, span: Span) -> ControlFlow<()> {
         let Some((child, entry)) = table.child(self.mmu.memory(), index) else { return ControlFlow::Continue(()) };
-        let gone = self.clear_table(child, span);
-        let live = entry.live - gone;
-        if live > 0 {
+        let whole = span.bytes() == table.level().entry_size();
+        let live = if whole { entry.live } else { entry.live - self.clear_table(child, span) };
+        if live > 0 && !whole {
             table.set_live(index, live);
             return ControlFlow::Continue(());
         }
-        if let Some(empty) = table.unlink(index) {
-            self.retire_table(A::from_offset(span.start), empty);
+        if let Some(reference) = table.unlink(index) {
+            self.retire_table(RetiredTable { reference, live, start: span.start });
         }
         ControlFlow::Break(())
     }
@@ -140,23 +154,34 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
         }
     }
 
-    fn retire_table(&mut self, at: A, table: OwnedTable) {
-        self.pending.add(at);
+    fn retire_table(&mut self, table: RetiredTable) {
+        if table.live > 0 {
+            self.pending.add_space();
+        } else {
+            self.pending.add(A::from_offset(table.start));
+        }
         if let Err(table) = self.tables.push(table) {
             self.finish_batch();
             // That invalidation was for this table too.
-            table.free(self.mmu.tables());
+            self.give_up(table);
         }
     }
 
     /// Invalidates, then gives everything back.
     fn finish_batch(&mut self) {
         core::mem::take(&mut self.pending).finish(self.mmu.tlb(), self.tag);
-        while let Some(table) = self.tables.pop() {
-            table.free(self.mmu.tables());
+        for table in core::mem::take(&mut self.tables) {
+            self.give_up(table);
         }
         for leaf in core::mem::take(&mut self.leaves) {
             (self.release)(leaf);
+        }
+    }
+
+    /// One reference less; with the last one the table goes, and all below it.
+    fn give_up(&mut self, table: RetiredTable) {
+        if let Some(owned) = table.reference.release(self.mmu.tables()) {
+            discard(owned, table.live, table.start, self.mmu, &mut self.release);
         }
     }
 }

@@ -1,0 +1,49 @@
+//! Fork: share everything.
+
+use super::counts::SharingMmu;
+use super::tree::UserTree;
+use crate::addr::Asid;
+use crate::hal::Tlb;
+use crate::paging::address::Index;
+use crate::paging::attr::TableLimits;
+use crate::paging::descriptor::{Entry, TableEntry};
+use crate::paging::table::OutOfFrames;
+use crate::paging::tree::Tree;
+
+impl UserTree {
+    /// A second tree, with `tag`, that maps what this one does. From here on neither sees what the other writes, but in
+    /// memory that is mapped as shared.
+    ///
+    /// The moment that the child is a picture of is the return: threads of the parent on other CPUs may store through
+    /// what their TLBs hold until then. It costs two descriptors for each GiB in use, and one invalidation of the
+    /// parent's address space; none if all of it has been read-only since the last fork.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfFrames`] if there is no frame for the root, which is all that can go wrong; nothing was changed then.
+    pub fn fork(&mut self, mmu: &impl SharingMmu, tag: Asid) -> Result<Self, OutOfFrames> {
+        let mut child = Tree::new(mmu, tag)?;
+        let (mine, its) = (self.tree.root_table(mmu.memory()), child.root_table(mmu.memory()));
+        let mut writable = false;
+        let mut left = self.tree.live;
+        for index in Index::all() {
+            if left == 0 {
+                break;
+            }
+            left -= u16::from(mine.entry(index) != Entry::Invalid);
+            if let Some((reference, entry)) = mine.share(index, mmu.tables()) {
+                let limits = entry.limits | TableLimits::READ_ONLY;
+                writable |= entry.limits != limits;
+                mine.set_limits(index, limits);
+                its.link_shared(index, reference, TableEntry { limits, ..entry });
+            }
+        }
+        child.live = self.tree.live;
+        mmu.tlb().publish();
+        if writable {
+            // Not page by page: each of these descriptors stands for 1 GiB.
+            mmu.tlb().flush_asid(self.tree.tag);
+        }
+        Ok(Self { tree: child })
+    }
+}
