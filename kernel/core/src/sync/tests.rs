@@ -79,7 +79,7 @@ fn a_failed_try_lock_leaves_no_trace() {
 
 #[test]
 fn locks_may_be_given_back_in_any_order() {
-    let (low, high) = (Spin::new(Rank::KernelMap, ()), Irq::new(Rank::FrameAllocator, ()));
+    let (low, high) = (Spin::new(Rank::Threads, ()), Irq::new(Rank::FrameAllocator, ()));
     let first = low.lock();
     let second = high.lock();
     drop(first);
