@@ -18,8 +18,11 @@ use crate::mem::devices;
 
 /// Bytes of output that can wait for the UART: a screenful.
 const OUTPUT_RING: usize = 4096;
-/// Bytes of input that can wait for a reader. What comes when it is full is dropped and counted.
-pub(crate) const INPUT_RING: usize = 4096;
+/// Bytes of input that can wait for a reader. When it is full the rest waits in the UART, and the sender with it where it
+/// can be held up, as in QEMU; on a board, whose header has no RTS, the UART loses bytes then, and that is counted.
+const INPUT_RING: usize = 4096;
+/// From here down a full ring takes input again.
+const INPUT_RESUME: usize = INPUT_RING / 2;
 /// Line speed in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
 /// The UART's clock when the mailbox does not say better: what firmware sets.
@@ -29,13 +32,15 @@ struct Line {
     uart: Option<Pl011>,
     output: Deque<u8, OUTPUT_RING>,
     input: Deque<u8, INPUT_RING>,
+    /// The ring was full and bytes may be left in the UART; the receive interrupt is masked, and the reader looks.
+    input_paused: bool,
     input_errors: InputErrors,
 }
 
 /// What went wrong with input so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InputErrors {
-    /// Bytes that nobody read in time, in the UART or in the ring.
+    /// Bytes that the UART lost because nobody read in time.
     pub(crate) overruns: u32,
     /// Bytes with a framing or parity error, and breaks.
     pub(crate) noise: u32,
@@ -43,7 +48,13 @@ pub(crate) struct InputErrors {
 
 static LINE: IrqLock<Line, Arm> = IrqLock::new(
     Rank::Console,
-    Line { uart: None, output: Deque::new(), input: Deque::new(), input_errors: InputErrors { overruns: 0, noise: 0 } },
+    Line {
+        uart: None,
+        output: Deque::new(),
+        input: Deque::new(),
+        input_paused: false,
+        input_errors: InputErrors { overruns: 0, noise: 0 },
+    },
 );
 /// Whether the transmit interrupt empties the ring.
 static INTERRUPT_DRIVEN: AtomicBool = AtomicBool::new(false);
@@ -112,7 +123,14 @@ pub(crate) fn on_interrupt() -> bool {
 
 /// Takes a byte of input, if there is one.
 pub(crate) fn read() -> Option<u8> {
-    LINE.lock().input.pop_front()
+    let mut line = LINE.lock();
+    let byte = line.input.pop_front();
+    if line.input_paused && line.input.len() <= INPUT_RESUME {
+        // The interrupt may not rise again for what is in the FIFO already.
+        line.receive();
+        line.send();
+    }
+    byte
 }
 
 /// Whether there is nothing to read.
@@ -128,7 +146,12 @@ pub(crate) fn input_errors() -> InputErrors {
 impl Line {
     fn receive(&mut self) {
         // In QEMU the interrupt rises only when the FIFO stops being empty, so it is emptied.
-        while let Some(byte) = self.uart.as_ref().and_then(Pl011::read_byte) {
+        self.input_paused = true;
+        while !self.input.is_full() {
+            let Some(byte) = self.uart.as_ref().and_then(Pl011::read_byte) else {
+                self.input_paused = false;
+                break;
+            };
             let byte = match byte {
                 Ok(byte) => byte,
                 Err(RxError::Overrun(byte)) => {
@@ -140,9 +163,8 @@ impl Line {
                     continue;
                 }
             };
-            if self.input.push_back(byte).is_err() {
-                self.input_errors.overruns += 1;
-            }
+            // There is room: it was asked for above.
+            let _ = self.input.push_back(byte);
         }
     }
 
@@ -161,7 +183,7 @@ impl Line {
     }
 
     fn send(&mut self) {
-        let Self { uart: Some(uart), output, .. } = self else { return };
+        let Self { uart: Some(uart), output, input_paused, .. } = self else { return };
         if INTERRUPT_DRIVEN.load(Ordering::Acquire) {
             while let Some(&byte) = output.front() {
                 if !uart.try_write_byte(byte) {
@@ -170,7 +192,8 @@ impl Line {
                 output.pop_front();
             }
             let transmit = if output.is_empty() { Interrupts::empty() } else { Interrupts::TRANSMIT };
-            uart.unmask_only(Interrupts::RECEIVE | Interrupts::RECEIVE_TIMEOUT | transmit);
+            let receive = Interrupts::RECEIVE | Interrupts::RECEIVE_TIMEOUT;
+            uart.unmask_only(transmit | if *input_paused { Interrupts::empty() } else { receive });
         } else {
             while !self.output.is_empty() {
                 self.send_one();
