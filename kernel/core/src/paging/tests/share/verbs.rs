@@ -202,6 +202,8 @@ fn a_page_that_is_mapped_as_shared_stays_shared_and_writable() {
     parent.map_pages(&lab, range(0, PAGE), frame.start(), RW.with_software(SoftwareBits::SHARED)).unwrap();
     map(&lab, &mut parent, PAGE, 1);
     let mut child = fork(&lab, &mut parent, CHILD);
+    assert_eq!(child.unshare(&lab, user(0)), Ok(Unshared::Now));
+    assert_eq!(rights(&lab, &child, 0), Some(Rights::READ | Rights::WRITE), "a copy of the table leaves it writable");
     assert_eq!(store(&lab, &mut child, 0), frame);
     assert_eq!(store(&lab, &mut parent, 0), frame);
     assert_ne!(store(&lab, &mut child, PAGE), store(&lab, &mut parent, PAGE));
