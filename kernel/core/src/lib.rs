@@ -11,7 +11,7 @@
 //! * [`hal`]: the seam to the machine, as traits
 //! * [`sync`]: ranked spin locks, once cells, per-CPU slots; [`sync::rank`] is *the* lock order
 //! * [`frame`]: the physical frame allocator (buddy, per-CPU caches, reference counts)
-//! * [`paging`]: translation tables of the AArch64 VMSA, 4 KiB granule
+//! * [`paging`]: translation tables of the AArch64 VMSA, 4 KiB granule; fork by sharing them ([`paging::share`])
 //! * [`time`]: instants and the timer queue
 //! * [`sched`]: threads, parking, run queues, wait queues, sleeping mutexes
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map

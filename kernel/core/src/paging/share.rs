@@ -58,9 +58,9 @@
 //!
 //! *Who sees a count of 1 finds the table finished.* A copier holds a reference to what it copies until it is done
 //! (rule 5), so while the count is 1 nobody is copying. What former holders did to it has happened: their marks come
-//! before their release, which is what [`TableCounts`](super::TableCounts) promises. The same holds one level down for a child's count, which
-//! goes up before the old table is let go of: whoever finds himself alone with a table finds each child with the count
-//! that its other copies gave it, and marked.
+//! before their release, which is what [`TableCounts`](super::TableCounts) promises. The same holds one level down for
+//! a child's count, which goes up before the old table is let go of: whoever finds himself alone with a table finds each
+//! child with the count that its other copies gave it, and marked.
 //!
 //! *A count is never too low.* It is raised before the second descriptor exists (rule 3), and lowered after the one that
 //! it stood for is gone from tables and caches (rule 5). So a frame is never freed under a walker, and a writable page is
