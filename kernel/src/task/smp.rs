@@ -34,7 +34,7 @@ pub(crate) fn release(addresses: &[PhysAddr; MAX_CPUS]) {
     cpu::send_event();
 }
 
-/// Waits for the others to arrive, within bounds; opens the gate; says which CPUs there are.
+/// Waits for the others to arrive, within bounds; opens the gate; waits until they take threads; says which CPUs do.
 pub(crate) fn gather() -> CpuSet {
     let start = clock::now_ns();
     loop {
@@ -50,7 +50,11 @@ pub(crate) fn gather() -> CpuSet {
     let present = CpuSet::from_bits(ARRIVED.load(Ordering::Acquire)).with(CpuId::BOOT);
     GATE.store(true, Ordering::Release);
     cpu::send_event();
-    present
+    let opened = clock::now_ns();
+    while switch::online().and(present) != present && clock::now_ns().saturating_sub(opened) < REST_NS {
+        Arm::relax();
+    }
+    switch::online()
 }
 
 /// Where the other CPUs come out of the head, with the MMU on, on their boot stacks.
