@@ -21,7 +21,7 @@ static ARRIVED: AtomicU8 = AtomicU8::new(0);
 static GATE: AtomicBool = AtomicBool::new(false);
 
 /// How long the first of the others is waited for once everything else is done. They were released long before.
-const FIRST_NS: u64 = 10_000_000;
+const FIRST_NS: u64 = 14_000_000;
 /// How long the rest are waited for once one has come.
 const REST_NS: u64 = 1_000_000_000;
 
