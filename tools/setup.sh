@@ -128,7 +128,7 @@ install_qemu_debian() {
         have_suite "$suite" || add_suite "$suite"
     fi
     plan "${SUDO:+$SUDO }apt-get update -q"
-    plan "${SUDO:+$SUDO }env DEBIAN_FRONTEND=noninteractive apt-get install -y -q ${suite:+-t $suite }qemu-system-arm"
+    plan "${SUDO:+$SUDO }env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ${suite:+-t $suite }qemu-system-arm"
 }
 
 # Whether a suite is configured already, in either of apt's formats.
