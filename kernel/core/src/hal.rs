@@ -2,8 +2,8 @@
 //! on the host.
 //!
 //! * [`Cpu`] has associated functions only: a lock cannot carry an instance of it around.
-//! * [`FrameAccess`], [`Tlb`] and [`Clock`] are taken by value or reference, so that a test can have several at once;
-//!   on the boards they are zero-sized.
+//! * [`FrameAccess`], [`Tlb`], [`Clock`] and [`UserMemory`] are taken by value or reference, so that a test can have several at
+//!   once; on the boards they are zero-sized.
 
 pub mod syndrome;
 
@@ -13,7 +13,7 @@ pub mod fake;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
-use crate::addr::{Asid, CpuId, PhysFrame, VirtAddr};
+use crate::addr::{Asid, CpuId, PhysFrame, UserAddr, VirtAddr};
 
 /// The CPU that runs the caller.
 pub trait Cpu: 'static {
@@ -62,7 +62,7 @@ pub trait Tlb {
     fn publish(&self);
 
     /// Forgets the translation of one page of an address space, at every level of the walk (`TLBI VAE1IS`).
-    fn flush_user_page(&self, asid: Asid, page: crate::addr::UserAddr);
+    fn flush_user_page(&self, asid: Asid, page: UserAddr);
 
     /// Forgets all translations of an address space (`TLBI ASIDE1IS`).
     fn flush_asid(&self, asid: Asid);
@@ -78,4 +78,30 @@ pub trait Tlb {
 pub trait Clock {
     /// Nanoseconds since the counter started; never goes back, the same on every CPU.
     fn now_ns(&self) -> u64;
+}
+
+/// An address that a program named cannot be used as it asked: nothing is mapped there, or not with that right, or there
+/// is no memory for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UserFault {
+    /// The first such address.
+    pub at: UserAddr,
+}
+
+/// The memory of the current program, as the kernel may use it: with the program's own rights. Calls may take faults and
+/// so may sleep.
+pub trait UserMemory {
+    /// Fills `to` with what the program has at `from`.
+    ///
+    /// # Errors
+    ///
+    /// [`UserFault`]; what came before that address has been copied.
+    fn copy_in(&self, from: UserAddr, to: &mut [u8]) -> Result<(), UserFault>;
+
+    /// Stores `from` at the program's `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`UserFault`]; what came before that address has been stored.
+    fn copy_out(&self, from: &[u8], to: UserAddr) -> Result<(), UserFault>;
 }

@@ -12,8 +12,14 @@
 //! * [`sync`]: ranked spin locks, once cells, per-CPU slots; [`sync::rank`] is *the* lock order
 //! * [`frame`]: the physical frame allocator (buddy, per-CPU caches, reference counts)
 //! * [`paging`]: translation tables of the AArch64 VMSA, 4 KiB granule; fork by sharing them ([`paging::share`])
+//! * [`vm`]: a program's address space: areas, mappings, faults, fork
 //! * [`time`]: instants and the timer queue
+//! * [`signal`]: signals, what is done about them, which are pending
 //! * [`sched`]: threads, parking, run queues, wait queues, sleeping mutexes
+//! * [`fs`]: files, directories, descriptors, the initial file system
+//! * [`futex`]: waiting on a word of a program's memory
+//! * [`elf`]: program files
+//! * [`proc`]: processes and their threads: fork, exec, exit, wait
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
 //! * [`random`]: the generator behind every random number in the kernel
 
@@ -25,11 +31,17 @@ extern crate std;
 
 pub mod addr;
 pub mod boot;
+pub mod elf;
 pub mod frame;
+pub mod fs;
+pub mod futex;
 pub mod hal;
 pub mod paging;
+pub mod proc;
 pub mod random;
 pub mod sched;
+pub mod signal;
 pub mod sync;
 pub mod time;
 pub mod util;
+pub mod vm;

@@ -45,7 +45,7 @@ pub const CRATES: &[Crate] = &[
             &["paging"],
             &["vm"],
             &["time", "random", "signal", "sched"],
-            &["fs"],
+            &["fs", "futex"],
             &["elf"],
             &["proc"],
         ],

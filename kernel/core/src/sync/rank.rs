@@ -32,16 +32,36 @@ pub enum Rank {
     // ---- sleeping
     /// For tests: an outer sleeping lock.
     TestSleepOuter = 0,
+    /// An open file's offset: held while the file is read or written, which may fault.
+    FileOffset,
+    /// A program's address space: areas and translation tables. Held across the paging of a file.
+    AddressSpace,
     /// For tests: a sleeping lock taken under [`TestSleepOuter`](Self::TestSleepOuter).
     TestSleepInner,
 
     // ---- spin
     /// For tests: an outer spin lock.
     TestSpinOuter = 16,
+    /// The process table: pids, parents and children, groups, sessions, states.
+    ProcessTree,
+    /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
+    Process,
+    /// A table of file descriptors.
+    FileTable,
+    /// A process's working directory, root and file mode mask.
+    FileContext,
+    /// What a kernel object of a file system guards for itself: cached pages, device state.
+    FileObject,
+    /// The threads that wait on the futexes of one bucket.
+    FutexBucket,
+    /// The frames of memory that several programs share.
+    SharedMemory,
     /// The list of all kernel threads.
     Threads,
     /// What a new thread shall run.
     ThreadStart,
+    /// Which address-space identifiers are taken.
+    Asids,
     /// The hardware random number generator: a word may take milliseconds, but interrupts are on.
     RandomHardware,
     /// The mailbox to firmware and its buffer: one question at a time.
@@ -108,10 +128,20 @@ impl Rank {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TestSleepOuter => "test sleep outer",
+            Self::FileOffset => "file offset",
+            Self::AddressSpace => "address space",
             Self::TestSleepInner => "test sleep inner",
             Self::TestSpinOuter => "test spin outer",
+            Self::ProcessTree => "process tree",
+            Self::Process => "process",
+            Self::FileTable => "file table",
+            Self::FileContext => "file context",
+            Self::FileObject => "file object",
+            Self::FutexBucket => "futex bucket",
+            Self::SharedMemory => "shared memory",
             Self::Threads => "threads",
             Self::ThreadStart => "thread start",
+            Self::Asids => "asids",
             Self::KernelMap => "kernel map",
             Self::KernelStacks => "kernel stacks",
             Self::RandomHardware => "random hardware",
@@ -133,12 +163,22 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 32] = [
         Self::TestSleepOuter,
+        Self::FileOffset,
+        Self::AddressSpace,
         Self::TestSleepInner,
         Self::TestSpinOuter,
+        Self::ProcessTree,
+        Self::Process,
+        Self::FileTable,
+        Self::FileContext,
+        Self::FileObject,
+        Self::FutexBucket,
+        Self::SharedMemory,
         Self::Threads,
         Self::ThreadStart,
+        Self::Asids,
         Self::RandomHardware,
         Self::Firmware,
         Self::TestSpinInner,

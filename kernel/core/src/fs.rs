@@ -1,0 +1,1 @@
+//! Files: what a program reads, writes and executes.

@@ -1,0 +1,1 @@
+//! Waiting on a word of a program's memory.

@@ -1,0 +1,6 @@
+//! Processes and their threads.
+
+pub mod cred;
+pub mod exec;
+pub mod limit;
+pub mod usage;

@@ -1,0 +1,1 @@
+//! Signals: what they are, what is done about them, which are pending.

@@ -1,0 +1,1 @@
+//! A program's address space: areas, mappings, faults, fork.
