@@ -12,7 +12,7 @@
 //! * [`probe`]: reading a device that may not be there
 //! * [`crash`]: dying on purpose
 //! * [`semihosting`]: leaving QEMU with a status
-//! * `ktest_asm`: every register filled and looked at, for the self-tests; `ktest_user`: their programs
+//! * `ktest_asm`: every register filled and looked at, for the self-tests; `ktest_user`, `ktest_programs`: their programs
 //! * [`unwind`]: frame records of a stack that may be damaged
 //! * [`upcall`]: what this layer asks of the layers above
 //!
@@ -27,6 +27,8 @@ mod exception;
 pub(crate) mod fp;
 #[cfg(feature = "ktest")]
 pub(crate) mod ktest_asm;
+#[cfg(feature = "ktest")]
+pub(crate) mod ktest_programs;
 #[cfg(feature = "ktest")]
 pub(crate) mod ktest_user;
 pub(crate) mod memory;
