@@ -30,10 +30,33 @@ pub(crate) type Mutex<T> = SleepMutex<T, Kernel>;
 /// Sleeps for at least `time`.
 pub(crate) fn sleep(time: Duration) {
     let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    let deadline = Kernel::now_ns().saturating_add(ns);
-    while Kernel::now_ns() < deadline {
-        let me = Kernel::current();
+    // Nothing interrupts it.
+    let _ = sleep_until(Kernel::now_ns().saturating_add(ns), || false);
+}
+
+/// How a sleep ended.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Slept {
+    /// At its deadline.
+    ToTheEnd,
+    /// `interrupted` said so.
+    Interrupted,
+}
+
+/// Sleeps until the clock shows `deadline_ns`, or until somebody wakes the thread and `interrupted` is true.
+pub(crate) fn sleep_until(deadline_ns: u64, interrupted: impl Fn() -> bool) -> Slept {
+    let me = Kernel::current();
+    loop {
         me.park().prepare();
-        Kernel::block_until(deadline);
+        if interrupted() {
+            me.park().cancel();
+            return Slept::Interrupted;
+        }
+        if Kernel::now_ns() >= deadline_ns {
+            me.park().cancel();
+            return Slept::ToTheEnd;
+        }
+        Kernel::block_until(deadline_ns);
     }
 }

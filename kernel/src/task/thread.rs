@@ -27,7 +27,7 @@ pub(crate) struct Machine {
     /// The registers while it does not run.
     pub(super) context: ContextCell,
     /// Wakes it at a deadline.
-    pub(super) timer: Once<Arc<Timer>>,
+    timer: Once<Arc<Timer>>,
     /// Set when it has ended, before `joiners` are woken.
     ended: AtomicBool,
     joiners: Waiters,
@@ -49,6 +49,11 @@ impl ContextCell {
     pub(super) fn get(&self) -> *mut Context {
         self.0.get()
     }
+}
+
+/// The timer that wakes `thread`; most threads never need one.
+pub(super) fn timer_of(thread: &Arc<Thread>) -> &Arc<Timer> {
+    thread.payload().timer.call_once(|| Arc::new(Timer::new(Action::Unpark(Arc::downgrade(thread)))))
 }
 
 /// Why there is no new thread.
@@ -112,7 +117,6 @@ pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread
 }
 
 fn register(thread: &Arc<Thread>) -> Result<(), SpawnError> {
-    thread.payload().timer.call_once(|| Arc::new(Timer::new(Action::Unpark(Arc::downgrade(thread)))));
     let mut threads = THREADS.lock();
     threads.retain(|thread| thread.strong_count() > 0);
     threads.try_reserve(1).map_err(|_| SpawnError::OutOfMemory)?;
