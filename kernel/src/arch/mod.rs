@@ -3,6 +3,8 @@
 //! * [`boot`]: from the firmware's entry to Rust at a high address
 //! * [`vectors`], [`exception`]: the sixteen exception entries and their Rust side
 //! * [`cpu`]: who we are and what is masked; implements `kcore::hal::Cpu`
+//! * [`user`]: where a program's registers are kept while the kernel runs, and the way into a program
+//! * [`fp`]: a program's floating-point registers
 //! * [`context`]: switching threads
 //! * [`mmu`], [`cache`]: translation and cache maintenance
 //! * [`probe`]: reading a device that may not be there
@@ -20,6 +22,7 @@ pub(crate) mod context;
 pub(crate) mod cpu;
 pub(crate) mod crash;
 mod exception;
+pub(crate) mod fp;
 #[cfg(feature = "ktest")]
 pub(crate) mod ktest_asm;
 pub(crate) mod mmu;
@@ -27,4 +30,5 @@ pub(crate) mod probe;
 pub(crate) mod semihosting;
 pub(crate) mod unwind;
 pub(crate) mod upcall;
+pub(crate) mod user;
 pub(crate) mod vectors;

@@ -44,6 +44,7 @@ pub(crate) enum MemoryError {
 /// Takes all of `usable` that is not `reserved`: linear map, frame allocator, heap. Called once, by the boot CPU, before
 /// anything else reads or writes that memory.
 pub(crate) fn init(usable: &[PhysRange], reserved: &[PhysRange]) -> Result<(), MemoryError> {
+    mmu::set_empty_space(boot_tables::empty_space());
     mmu::leave_identity();
     let mut map = MemoryMap::build(usable.iter().copied(), reserved.iter().copied()).map_err(MemoryError::Map)?;
     // RAM that is reserved is mapped too: the initramfs and the spin table are used from there.

@@ -3,12 +3,14 @@
 //! * [`thread`]: what the machine keeps of a thread; making one, ending one, waiting for its end
 //! * [`switch`]: the change from one thread to another, and preemption
 //! * [`timers`]: the queue of timers, and the sleep that uses it
+//! * `program`: what programs ask of the kernel
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
 //!
 //! The running thread's `Arc` is held by the CPU: the pointer in its header counts as one reference.
 
 pub(crate) mod idle;
+mod program;
 pub(crate) mod smp;
 pub(crate) mod switch;
 pub(crate) mod thread;
