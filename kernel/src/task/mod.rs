@@ -3,6 +3,7 @@
 //! * [`thread`]: what the machine keeps of a thread; making one, ending one, waiting for its end
 //! * [`switch`]: the change from one thread to another, and preemption
 //! * [`timers`]: the queue of timers, and the sleep that uses it
+//! * `lower_half`: which program's space a thread runs in
 //! * `program`: what programs ask of the kernel
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
@@ -10,6 +11,7 @@
 //! The running thread's `Arc` is held by the CPU: the pointer in its header counts as one reference.
 
 pub(crate) mod idle;
+mod lower_half;
 mod program;
 pub(crate) mod smp;
 pub(crate) mod switch;

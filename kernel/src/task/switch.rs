@@ -181,6 +181,7 @@ fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
     // next thread's instead; the count moves to `previous`.
     let current = unsafe { Arc::from_raw(current) };
     let save = current.payload().context.get();
+    current.payload().lower_half.change_to(&next.payload().lower_half);
     // SAFETY: only this CPU reaches the slot, and interrupts are masked; the last switch was finished, so it is empty.
     unsafe { *switcher.previous.get() = Some((current, leaving)) };
     // SAFETY: interrupts are masked; `save` belongs to the caller, kept alive by `previous` at least until the switch is

@@ -11,6 +11,7 @@ use kcore::sched::{self, Leaving, Priority, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
 use super::Waiters;
+use super::lower_half::LowerHalf;
 use super::switch::{self, SCHEDULER};
 use super::timers::{Action, Timer};
 use crate::arch::context::Context;
@@ -26,6 +27,8 @@ pub(crate) struct Machine {
     pub(super) header: Header,
     /// The registers while it does not run.
     pub(super) context: ContextCell,
+    /// The program's space that it runs in.
+    pub(super) lower_half: LowerHalf,
     /// Wakes it at a deadline.
     timer: Once<Arc<Timer>>,
     /// Set when it has ended, before `joiners` are woken.
@@ -85,6 +88,7 @@ pub(crate) fn spawn(
     let machine = Machine {
         header: Header::new(0, 0),
         context: ContextCell(UnsafeCell::new(Context::new(top, first_steps, 0))),
+        lower_half: LowerHalf::none(),
         timer: Once::new(),
         ended: AtomicBool::new(false),
         joiners: Waiters::new(),
@@ -104,6 +108,7 @@ pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread
     let machine = Machine {
         header: Header::new(0, 0),
         context: ContextCell(UnsafeCell::new(Context::default())),
+        lower_half: LowerHalf::none(),
         timer: Once::new(),
         ended: AtomicBool::new(false),
         joiners: Waiters::new(),
