@@ -1,7 +1,9 @@
 //! Waiting on a word of memory: `futex(2)`, and what a thread leaves behind when it ends (`set_robust_list(2)`).
 
+use core::num::NonZeroU32;
+
 use kcore::addr::UserAddr;
-use kcore::futex::{Key, Look, Operation, Waited};
+use kcore::futex::{Key, Look, Operated, OperationFault, RequeueError, WaitEnd, WakeOperation};
 use linux_raw_sys::general as linux;
 
 use super::argument::Maybe;
@@ -115,23 +117,20 @@ fn wait(
     bits: u32,
     deadline_ns: Option<u64>,
 ) -> Answer {
-    if bits == 0 {
-        return Err(Errno::EINVAL);
-    }
+    let bits = NonZeroU32::new(bits).ok_or(Errno::EINVAL)?;
     let key = key(caller, command.scope, word)?;
     caller.restarting(|caller| {
         loop {
-            let look = || match user_copy::load_u32_no_fault(word) {
-                Ok(now) if now == value => Look::Same,
-                Ok(_) => Look::Different,
-                Err(_) => Look::Fault,
-            };
-            return match FUTEXES.wait(key, bits, deadline_ns, look, || caller.is_interrupted())? {
-                Waited::Woken => Ok(0),
-                Waited::Different => Err(Errno::EAGAIN),
-                Waited::TimedOut => Err(Errno::ETIMEDOUT),
-                Waited::Interrupted => Err(Errno::EINTR),
-                Waited::Fault => {
+            let seat = caller.thread.seat();
+            let ended =
+                FUTEXES.wait(seat, key, bits, deadline_ns, || look(word, value), || caller.is_interrupted());
+            return match ended {
+                WaitEnd::Woken => Ok(0),
+                WaitEnd::Different => Err(Errno::EAGAIN),
+                WaitEnd::TimedOut => Err(Errno::ETIMEDOUT),
+                WaitEnd::Interrupted => Err(Errno::EINTR),
+                WaitEnd::OutOfMemory => Err(Errno::ENOMEM),
+                WaitEnd::Fault => {
                     // With the bucket closed the page could not be brought in. Now it can, if there is one.
                     user::read::<u32>(word)?;
                     continue;
@@ -141,13 +140,26 @@ fn wait(
     })
 }
 
-fn wake(caller: &Caller<'_>, command: &Command, word: UserAddr, most: u32, bits: u32) -> Answer {
-    if bits == 0 {
-        return Err(Errno::EINVAL);
+/// What the word shows, without a fault.
+fn look(word: UserAddr, value: u32) -> Look {
+    match user_copy::load_u32_no_fault(word) {
+        Ok(now) if now == value => Look::Same,
+        Ok(_) => Look::Different,
+        Err(_) => Look::Fault,
     }
+}
+
+/// A count of waiters: Linux takes it for an `int`.
+fn count(number: u32) -> Result<usize, Errno> {
+    i32::try_from(number).ok().and_then(|number| usize::try_from(number).ok()).ok_or(Errno::EINVAL)
+}
+
+fn wake(caller: &Caller<'_>, command: &Command, word: UserAddr, most: u32, bits: u32) -> Answer {
+    let bits = NonZeroU32::new(bits).ok_or(Errno::EINVAL)?;
     let key = key(caller, command.scope, word)?;
-    // Linux wakes one where none is asked for.
-    Ok(u64::from(FUTEXES.wake(key, most.max(1), bits)))
+    // Linux wakes one where none is asked for, and all for a negative number.
+    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+    Ok(FUTEXES.wake(key, most, bits) as u64)
 }
 
 fn requeue(
@@ -157,22 +169,17 @@ fn requeue(
     (wake, moved): (u32, u32),
     expected: Option<u32>,
 ) -> Answer {
-    if wake > i32::MAX.cast_unsigned() || moved > i32::MAX.cast_unsigned() {
-        return Err(Errno::EINVAL);
-    }
+    let (wake, moved) = (count(wake)?, count(moved)?);
     let (from_key, to_key) = (key(caller, command.scope, from)?, key(caller, command.scope, to)?);
     loop {
-        let look = || match (expected, user_copy::load_u32_no_fault(from)) {
-            (None, _) => Look::Same,
-            (Some(value), Ok(now)) if now == value => Look::Same,
-            (Some(_), Ok(_)) => Look::Different,
-            (Some(_), Err(_)) => Look::Fault,
-        };
-        match FUTEXES.cmp_requeue(from_key, to_key, wake, moved, look) {
-            kcore::futex::Requeued::Done { woken, moved } if expected.is_some() => return Ok(u64::from(woken + moved)),
-            kcore::futex::Requeued::Done { woken, moved } => return Ok(u64::from(woken + moved)),
-            kcore::futex::Requeued::Different => return Err(Errno::EAGAIN),
-            kcore::futex::Requeued::Fault => {
+        let look = || expected.map_or(Look::Same, |value| look(from, value));
+        match FUTEXES.compare_requeue(from_key, to_key, wake, moved, look) {
+            // The comparing form tells of those that were moved, too.
+            Ok(done) if expected.is_some() => return Ok((done.woken + done.moved) as u64),
+            Ok(done) => return Ok(done.woken as u64),
+            Err(RequeueError::Different) => return Err(Errno::EAGAIN),
+            Err(RequeueError::OutOfMemory) => return Err(Errno::ENOMEM),
+            Err(RequeueError::Fault) => {
                 user::read::<u32>(from)?;
             }
         }
@@ -186,16 +193,28 @@ fn wake_op(
     (most, most2): (u32, u32),
     operation: u32,
 ) -> Answer {
-    let operation = Operation::decode(operation).ok_or(Errno::ENOSYS)?;
+    let operation = WakeOperation::decode(operation).ok_or(Errno::ENOSYS)?;
     let (key, key2) = (key(caller, command.scope, word)?, key(caller, command.scope, word2)?);
-    // The word is changed in one step as far as other calls of this kind and the space's own threads are concerned: the
-    // page is brought in writable first, and the exchange goes through the kernel's own view of it.
-    let before = caller.with_space(|space| space.update_word(&MEMORY, word2, |now| operation.apply(now)))?;
-    let mut woken = FUTEXES.wake(key, most.max(1), ANY);
-    if operation.compare(before) {
-        woken += FUTEXES.wake(key2, most2.max(1), ANY);
+    let (most, most2) = (count(most)?.max(1), count(most2)?.max(1));
+    loop {
+        match FUTEXES.wake_operate((key, most), (key2, most2), || operate(operation, word2)) {
+            Ok(woken) => return Ok(woken as u64),
+            // The word could not be changed under the locks. Bring its page in, writable, with a store that changes nothing.
+            Err(OperationFault) => caller.with_space(|space| space.make_writable(&MEMORY, word2))?,
+        }
     }
-    Ok(u64::from(woken))
+}
+
+/// Changes the word in one step, without a fault.
+fn operate(operation: WakeOperation, word: UserAddr) -> Operated {
+    loop {
+        let Ok(now) = user_copy::load_u32_no_fault(word) else { return Operated::Fault };
+        match user_copy::exchange_u32_no_fault(word, now, operation.apply(now)) {
+            Ok(true) => return operation.outcome(now),
+            Ok(false) => {}
+            Err(_) => return Operated::Fault,
+        }
+    }
 }
 
 /// Bytes of `struct robust_list_head`.
