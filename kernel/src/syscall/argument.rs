@@ -1,6 +1,7 @@
 //! Arguments: a register becomes a value of a type before a call does anything with it.
 
 use kcore::addr::UserAddr;
+use kcore::fs::Fd;
 
 use super::errno::Errno;
 
@@ -73,3 +74,10 @@ number!(Bits, Flags, register => Self(low(register)));
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Descriptor(pub(crate) i32);
 number!(Descriptor, Descriptor, register => Self(low(register).cast_signed()));
+
+impl Descriptor {
+    /// The descriptor, if it is none of the numbers below zero, which only some calls know.
+    pub(crate) fn fd(self) -> Result<Fd, Errno> {
+        u32::try_from(self.0).map(Fd::new).map_err(|_| Errno::EBADF)
+    }
+}

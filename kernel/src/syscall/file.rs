@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
-use kcore::fs::{DescriptorFlags, OpenFile, OpenFlags, Readiness, Whence};
+use kcore::fs::{DescriptorFlags, Fd, OpenFile, OpenFlags, Readiness, Whence};
 use kcore::hal::UserMemory;
 use kcore::proc::limit::Resource;
 use linux_raw_sys::{general as linux, ioctl};
@@ -91,13 +91,13 @@ pub(super) fn ioctl(caller: &mut Caller<'_>, file: Descriptor, request: u32, arg
 }
 
 fn set_descriptor_flags(caller: &Caller<'_>, file: Descriptor, flags: DescriptorFlags) -> Answer {
-    caller.process().files().lock().set_flags(file.0, flags)?;
+    caller.files()?.lock().set_flags(file.fd()?, flags)?;
     Ok(0)
 }
 
 /// How many descriptors the caller may have.
 fn most_files(caller: &Caller<'_>) -> u64 {
-    caller.process().limit(Resource::OpenFiles).soft
+    caller.process().limits().soft(Resource::OpenFiles)
 }
 
 /// Gives `file` the lowest free descriptor from `least` on.
@@ -105,14 +105,14 @@ pub(super) fn install(
     caller: &Caller<'_>,
     file: Arc<OpenFile>,
     flags: DescriptorFlags,
-    least: i32,
+    least: Fd,
 ) -> Answer {
     if !kcore::proc::has_room::<task::Kernel>() {
         return Err(Errno::ENOMEM);
     }
     let most = most_files(caller);
-    let number = caller.process().files().lock().allocate(file, flags, least, most)?;
-    Ok(u64::from(number.cast_unsigned()))
+    let fd = caller.files()?.lock().insert(file, flags, least, most)?;
+    Ok(fd.get().into())
 }
 
 fn close_on_exec(set: bool) -> DescriptorFlags {
@@ -121,7 +121,7 @@ fn close_on_exec(set: bool) -> DescriptorFlags {
 
 pub(super) fn dup(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
     let open = caller.file(file)?;
-    install(caller, open, DescriptorFlags::empty(), 0)
+    install(caller, open, DescriptorFlags::empty(), Fd::ZERO)
 }
 
 pub(super) fn dup3(caller: &mut Caller<'_>, from: Descriptor, to: Descriptor, flags: Bits) -> Answer {
@@ -130,10 +130,10 @@ pub(super) fn dup3(caller: &mut Caller<'_>, from: Descriptor, to: Descriptor, fl
     }
     let most = most_files(caller);
     let flags = close_on_exec(flags.0 & linux::O_CLOEXEC != 0);
-    let replaced = caller.process().files().lock().duplicate(from.0, to.0, flags, most)?;
+    let replaced = caller.files()?.lock().duplicate_to(from.fd()?, to.fd()?, flags, most)?;
     // Closed without the table's lock.
     drop(replaced);
-    Ok(u64::from(to.0.cast_unsigned()))
+    Ok(to.fd()?.get().into())
 }
 
 pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, argument: u64) -> Answer {
@@ -143,14 +143,13 @@ pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, arg
     let argument = argument as u32;
     match command {
         linux::F_DUPFD | linux::F_DUPFD_CLOEXEC => {
-            let least = argument.cast_signed();
-            if least < 0 || u64::from(argument) >= most_files(caller) {
+            if u64::from(argument) >= most_files(caller) {
                 return Err(Errno::EINVAL);
             }
-            install(caller, file, close_on_exec(command == linux::F_DUPFD_CLOEXEC), least)
+            install(caller, file, close_on_exec(command == linux::F_DUPFD_CLOEXEC), Fd::new(argument))
         }
         linux::F_GETFD => {
-            let flags = caller.process().files().lock().flags(number.0)?;
+            let flags = caller.files()?.lock().flags(number.fd()?).ok_or(Errno::EBADF)?;
             Ok(flags.intersection(DescriptorFlags::CLOSE_ON_EXEC).bits().into())
         }
         linux::F_SETFD => set_descriptor_flags(caller, number, DescriptorFlags::from_bits_truncate(argument)),
@@ -164,10 +163,9 @@ pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, arg
 }
 
 pub(super) fn close(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
-    let closed = caller.process().files().lock().close(file.0)?;
-    // Without the table's lock: the last reference ends more than the descriptor.
-    drop(closed);
-    Ok(0)
+    let closed = caller.files()?.lock().close(file.fd()?);
+    // Dropped without the table's lock: the last reference ends more than the descriptor.
+    closed.map_or(Err(Errno::EBADF), |_| Ok(0))
 }
 
 pub(super) fn close_range(caller: &mut Caller<'_>, first: u32, last: u32, flags: Bits) -> Answer {
@@ -177,16 +175,18 @@ pub(super) fn close_range(caller: &mut Caller<'_>, first: u32, last: u32, flags:
     if flags.0 & linux::CLOSE_RANGE_UNSHARE != 0 {
         caller.process().unshare_files()?;
     }
-    let files = caller.process().files();
+    let files = caller.files()?;
+    let (mut first, last) = (Fd::new(first), Fd::new(last));
     if flags.0 & linux::CLOSE_RANGE_CLOEXEC != 0 {
-        files.lock().close_range_on_exec(first, last);
+        files.lock().mark_close_on_exec(first, last);
         return Ok(0);
     }
     // One at a time, so that none is ended under the lock.
     loop {
-        let closed = files.lock().close_first(first, last);
-        if closed.is_none() {
-            return Ok(0);
+        let closed = files.lock().close_next(first, last);
+        match closed.and_then(|(fd, _)| fd.next()) {
+            Some(next) => first = next,
+            None => return Ok(0),
         }
     }
 }

@@ -103,7 +103,7 @@ fn key(caller: &Caller<'_>, scope: Scope, word: UserAddr) -> Result<Key, Errno> 
     match scope {
         Scope::Private => Ok(caller.thread.private_key(word)),
         Scope::Shared => {
-            let object = caller.with_space(|space| space.futex_key(&MEMORY, word))?;
+            let object = caller.with_space(|space| space.futex_key(&MEMORY, word))??;
             Ok(caller.thread.key_of(object, word))
         }
     }
@@ -200,7 +200,7 @@ fn wake_op(
         match FUTEXES.wake_operate((key, most), (key2, most2), || operate(operation, word2)) {
             Ok(woken) => return Ok(woken as u64),
             // The word could not be changed under the locks. Bring its page in, writable, with a store that changes nothing.
-            Err(OperationFault) => caller.with_space(|space| space.make_writable(&MEMORY, word2))?,
+            Err(OperationFault) => caller.with_space(|space| space.make_writable(&MEMORY, word2))??,
         }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
 use kcore::proc::cred::{Credentials, NotPermitted};
-use kcore::proc::{self, Pid};
+use kcore::proc::{self, Pid, ProcessFlags};
 
 use super::errno::Errno;
 use super::{Answer, Caller, user};
@@ -22,31 +22,31 @@ pub(super) fn getppid(caller: &mut Caller<'_>) -> Answer {
 }
 
 pub(super) fn gettid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.thread.linux_tid().into())
+    Ok(caller.thread.tid().0.into())
 }
 
 pub(super) fn getthrid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.thread.user_tid().into())
+    Ok(caller.thread.thread_id().0.into())
 }
 
 pub(super) fn issetugid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.process().is_set_id().into())
+    Ok(caller.process().flags().contains(ProcessFlags::SET_ID).into())
 }
 
 pub(super) fn getuid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.thread.credentials().uid.real.into())
+    Ok(caller.credentials().uid.real.into())
 }
 
 pub(super) fn geteuid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.thread.credentials().uid.effective.into())
+    Ok(caller.credentials().uid.effective.into())
 }
 
 pub(super) fn getgid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.thread.credentials().gid.real.into())
+    Ok(caller.credentials().gid.real.into())
 }
 
 pub(super) fn getegid(caller: &mut Caller<'_>) -> Answer {
-    Ok(caller.thread.credentials().gid.effective.into())
+    Ok(caller.credentials().gid.effective.into())
 }
 
 /// Becomes what `change` makes of the caller's credentials. The whole process does: POSIX, and OpenBSD, know no thread that
@@ -96,7 +96,7 @@ pub(super) fn setresgid(caller: &mut Caller<'_>, real: u32, effective: u32, save
 }
 
 pub(super) fn getresuid(caller: &mut Caller<'_>, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Answer {
-    let uid = caller.thread.credentials().uid;
+    let uid = caller.credentials().uid;
     user::write(real, &uid.real)?;
     user::write(effective, &uid.effective)?;
     user::write(saved, &uid.saved)?;
@@ -104,7 +104,7 @@ pub(super) fn getresuid(caller: &mut Caller<'_>, real: UserAddr, effective: User
 }
 
 pub(super) fn getresgid(caller: &mut Caller<'_>, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Answer {
-    let gid = caller.thread.credentials().gid;
+    let gid = caller.credentials().gid;
     user::write(real, &gid.real)?;
     user::write(effective, &gid.effective)?;
     user::write(saved, &gid.saved)?;
@@ -113,7 +113,7 @@ pub(super) fn getresgid(caller: &mut Caller<'_>, real: UserAddr, effective: User
 
 /// Returns the id as it was, whether it could be changed or not.
 pub(super) fn setfsuid(caller: &mut Caller<'_>, uid: u32) -> Answer {
-    let before = caller.thread.credentials().uid.fs;
+    let before = caller.credentials().uid.fs;
     // That it is not permitted shows in the next answer only.
     let _ = some(uid).map(|uid| become_(caller, |now| now.setfsuid(uid)));
     Ok(before.into())
@@ -121,14 +121,14 @@ pub(super) fn setfsuid(caller: &mut Caller<'_>, uid: u32) -> Answer {
 
 /// As [`setfsuid`], for the group.
 pub(super) fn setfsgid(caller: &mut Caller<'_>, gid: u32) -> Answer {
-    let before = caller.thread.credentials().gid.fs;
+    let before = caller.credentials().gid.fs;
     let _ = some(gid).map(|gid| become_(caller, |now| now.setfsgid(gid)));
     Ok(before.into())
 }
 
 pub(super) fn getgroups(caller: &mut Caller<'_>, room: i32, to: UserAddr) -> Answer {
     let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
-    let credentials = caller.thread.credentials();
+    let credentials = caller.credentials();
     let groups = credentials.groups.as_slice();
     if room > 0 {
         if room < groups.len() {

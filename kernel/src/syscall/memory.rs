@@ -86,7 +86,7 @@ pub(super) fn mmap(
     wanted.set(MapFlags::STACK, flags.contains(Flags::STACK));
     wanted.set(MapFlags::GROWS_DOWN, flags.contains(Flags::GROWS_DOWN));
     let request = MapRequest { place, bytes, protection, sharing, source, flags: wanted };
-    Ok(caller.with_space(|space| space.map(&MEMORY, request))?.get())
+    Ok(caller.with_space(|space| space.map(&MEMORY, request))??.get())
 }
 
 /// What a mapping of the open file `file` shows.
@@ -116,13 +116,13 @@ fn file_source(
 }
 
 pub(super) fn munmap(caller: &mut Caller<'_>, address: UserAddr, bytes: u64) -> Answer {
-    caller.with_space(|space| space.unmap(&MEMORY, address, bytes))?;
+    caller.with_space(|space| space.unmap(&MEMORY, address, bytes))??;
     Ok(0)
 }
 
 pub(super) fn mprotect(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, access: Bits) -> Answer {
     let protection = protection(Bits(access.0 & !(linux::PROT_GROWSDOWN | linux::PROT_GROWSUP)))?;
-    caller.with_space(|space| space.protect(&MEMORY, address, bytes, protection))?;
+    caller.with_space(|space| space.protect(&MEMORY, address, bytes, protection))??;
     Ok(0)
 }
 
@@ -140,16 +140,16 @@ pub(super) fn mremap(
         bits if bits == linux::MREMAP_MAYMOVE | linux::MREMAP_FIXED => Moving::To(new),
         _ => return Err(Errno::EINVAL),
     };
-    Ok(caller.with_space(|space| space.remap(&MEMORY, old, old_bytes, new_bytes, moving))?.get())
+    Ok(caller.with_space(|space| space.remap(&MEMORY, old, old_bytes, new_bytes, moving))??.get())
 }
 
 pub(super) fn brk(caller: &mut Caller<'_>, to: UserAddr) -> Answer {
-    Ok(caller.with_space(|space| space.set_break(&MEMORY, to)).get())
+    Ok(caller.with_space(|space| space.set_break(&MEMORY, to))?.get())
 }
 
 pub(super) fn madvise(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, advice: u32) -> Answer {
     let advice = Advice::from_linux(advice).ok_or(Errno::EINVAL)?;
-    caller.with_space(|space| space.advise(&MEMORY, address, bytes, advice))?;
+    caller.with_space(|space| space.advise(&MEMORY, address, bytes, advice))??;
     Ok(0)
 }
 
@@ -163,7 +163,7 @@ pub(super) fn mincore(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, to
         let count = usize::try_from(pages - done).unwrap_or(MINCORE_PIECE).min(MINCORE_PIECE);
         let mut vector = [0; MINCORE_PIECE];
         let start = address.checked_add(done * PAGE_SIZE as u64).ok_or(Errno::ENOMEM)?;
-        caller.with_space(|space| space.resident(&MEMORY, start, &mut vector[..count]))?;
+        caller.with_space(|space| space.resident(&MEMORY, start, &mut vector[..count]))??;
         CurrentUser.copy_out(&vector[..count], to.checked_add(done).ok_or(Errno::EFAULT)?)?;
         done += count as u64;
     }
@@ -176,12 +176,12 @@ pub(super) fn msync(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, flag
     if flags.0 & !known != 0 || flags.0 & both == both {
         return Err(Errno::EINVAL);
     }
-    caller.with_space(|space| space.sync(address, bytes))?;
+    caller.with_space(|space| space.sync(address, bytes))??;
     Ok(0)
 }
 
 pub(super) fn mlock(caller: &mut Caller<'_>, address: UserAddr, bytes: u64) -> Answer {
-    caller.with_space(|space| space.lock(&MEMORY, address, bytes))?;
+    caller.with_space(|space| space.lock(&MEMORY, address, bytes))??;
     Ok(0)
 }
 
@@ -193,18 +193,18 @@ pub(super) fn mlock2(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, fla
 }
 
 pub(super) fn munlock(caller: &mut Caller<'_>, address: UserAddr, bytes: u64) -> Answer {
-    caller.with_space(|space| space.unlock(&MEMORY, address, bytes))?;
+    caller.with_space(|space| space.unlock(&MEMORY, address, bytes))??;
     Ok(0)
 }
 
 pub(super) fn mlockall(caller: &mut Caller<'_>, flags: Bits) -> Answer {
     let wanted = LockAll::from_bits(flags.0).filter(|wanted| !wanted.is_empty()).ok_or(Errno::EINVAL)?;
-    caller.with_space(|space| space.lock_all(&MEMORY, wanted))?;
+    caller.with_space(|space| space.lock_all(&MEMORY, wanted))??;
     Ok(0)
 }
 
 pub(super) fn munlockall(caller: &mut Caller<'_>) -> Answer {
-    caller.with_space(|space| space.unlock_all(&MEMORY));
+    caller.with_space(|space| space.unlock_all(&MEMORY))?;
     Ok(0)
 }
 
@@ -217,6 +217,6 @@ pub(super) fn minherit(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, i
         3 => Inheritance::Zero,
         _ => return Err(Errno::EINVAL),
     };
-    caller.with_space(|space| space.inherit(&MEMORY, address, bytes, inheritance))?;
+    caller.with_space(|space| space.inherit(&MEMORY, address, bytes, inheritance))??;
     Ok(0)
 }

@@ -33,8 +33,9 @@ mod user;
 
 use alloc::sync::Arc;
 
-use kcore::fs::OpenFile;
-use kcore::proc::{self, Process};
+use kcore::fs::{Context, OpenFile};
+use kcore::proc::cred::Credentials;
+use kcore::proc::{self, FileContext, Files, Process};
 use kcore::vm::Space;
 
 use crate::arch::vectors::Frame;
@@ -74,18 +75,39 @@ impl Caller<'_> {
     }
 
     /// Does something with the address space, alone.
-    fn with_space<T>(&self, work: impl FnOnce(&mut Space) -> T) -> T {
-        self.thread.with_space(work)
+    fn with_space<T>(&self, work: impl FnOnce(&mut Space) -> T) -> Result<T, Errno> {
+        let space = self.thread.space().ok_or(Errno::ESRCH)?;
+        Ok(work(&mut space.lock()))
+    }
+
+    /// The process's open files. Only a process that has ended has none.
+    fn files(&self) -> Result<Arc<Files<Kernel>>, Errno> {
+        self.process().files().ok_or(Errno::ESRCH)
     }
 
     /// The open file of a descriptor.
     fn file(&self, descriptor: Descriptor) -> Result<Arc<OpenFile>, Errno> {
-        Ok(self.process().files().lock().get(descriptor.0)?)
+        self.files()?.lock().get(descriptor.fd()?).ok_or(Errno::EBADF)
+    }
+
+    /// Working directory, root and umask, as they are now.
+    fn context(&self) -> Result<Context, Errno> {
+        Ok(self.shared_context()?.lock().clone())
+    }
+
+    /// The same, to be changed for all who share them.
+    fn shared_context(&self) -> Result<Arc<FileContext<Kernel>>, Errno> {
+        self.process().context().ok_or(Errno::ESRCH)
+    }
+
+    /// Who the caller is.
+    fn credentials(&self) -> Arc<Credentials> {
+        self.process().credentials()
     }
 
     /// Refuses callers whose effective user is not root.
     fn must_be_root(&self) -> Result<(), Errno> {
-        if self.thread.credentials().is_root() { Ok(()) } else { Err(Errno::EPERM) }
+        if self.credentials().is_root() { Ok(()) } else { Err(Errno::EPERM) }
     }
 
     /// Whether a wait should end, for there is a signal to be acted upon.

@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
 use kcore::fs::{
-    self, AccessId, Base, Context, DescriptorFlags, FileError, Follow, Inode, Link, OpenFlags, PATH_MAX, Wanted,
+    self, AccessId, Base, Context, DescriptorFlags, Fd, FileError, Follow, Inode, Link, OpenFlags, PATH_MAX, Wanted,
 };
+use kcore::proc::cred::AccessIds;
 use kcore::hal::UserMemory;
 use linux_raw_sys::general as linux;
 
@@ -20,30 +21,34 @@ use crate::arch::user_copy::CurrentUser;
 fn with_context<T>(
     caller: &Caller<'_>,
     directory: Descriptor,
+    path: &[u8],
     work: impl FnOnce(&Context, Base<'_>, AccessId<'_>) -> Result<T, FileError>,
 ) -> Result<T, Errno> {
-    let context = caller.process().context();
-    let credentials = caller.thread.credentials();
-    let id = credentials.access_id();
-    if directory.0 == linux::AT_FDCWD {
+    let context = caller.context()?;
+    let credentials = caller.credentials();
+    let id = access_id(credentials.access_ids());
+    // An absolute path needs no base.
+    if directory.0 == linux::AT_FDCWD || path.first() == Some(&b'/') {
         return Ok(work(&context, Base::Working, id)?);
     }
-    match caller.file(directory) {
-        Ok(open) => Ok(work(&context, Base::At(open.inode()), id)?),
-        // An absolute path needs no base.
-        Err(bad) => work(&context, Base::Nowhere, id).map_err(|error| if error == FileError::BadFile { bad } else { error.into() }),
-    }
+    let open = caller.file(directory)?;
+    Ok(work(&context, Base::At(open.inode()), id)?)
+}
+
+/// Whose rights are asked for, in the words of the file system.
+pub(super) fn access_id(ids: AccessIds<'_>) -> AccessId<'_> {
+    AccessId { uid: ids.uid, gid: ids.gid, groups: ids.groups }
 }
 
 pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, flags: Bits, mode: u32) -> Answer {
     let path = Path::read(path)?;
     let flags = OpenFlags::from_linux(flags.0);
-    let open = with_context(caller, directory, |context, base, id| {
+    let open = with_context(caller, directory, path.bytes(), |context, base, id| {
         fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
     })?;
     let descriptor =
         if flags.contains(OpenFlags::CLOSE_ON_EXEC) { DescriptorFlags::CLOSE_ON_EXEC } else { DescriptorFlags::empty() };
-    file::install(caller, open, descriptor, 0)
+    file::install(caller, open, descriptor, Fd::ZERO)
 }
 
 /// The file that `path` names; with `AT_EMPTY_PATH` and an empty path, the open file itself.
@@ -51,12 +56,14 @@ fn find(caller: &Caller<'_>, directory: Descriptor, path: Text, flags: u32) -> R
     let path = Path::read(path)?;
     if path.bytes().is_empty() && flags & linux::AT_EMPTY_PATH != 0 {
         if directory.0 == linux::AT_FDCWD {
-            return Ok(Arc::clone(caller.process().context().directory()));
+            return Ok(Arc::clone(caller.context()?.directory()));
         }
         return Ok(Arc::clone(caller.file(directory)?.inode()));
     }
     let follow = if flags & linux::AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
-    with_context(caller, directory, |context, base, id| fs::resolve(context, base, path.bytes(), follow, id))
+    with_context(caller, directory, path.bytes(), |context, base, id| {
+        fs::resolve(context, base, path.bytes(), follow, id)
+    })
 }
 
 const STAT_FLAGS: u32 = linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH | linux::AT_NO_AUTOMOUNT;
@@ -114,9 +121,10 @@ pub(super) fn faccessat2(
     wanted.set(Wanted::READ, mode.0 & 4 != 0);
     wanted.set(Wanted::WRITE, mode.0 & 2 != 0);
     wanted.set(Wanted::EXECUTE, mode.0 & 1 != 0);
-    let credentials = caller.thread.credentials();
-    let id = if flags.0 & linux::AT_EACCESS != 0 { credentials.access_id() } else { credentials.real_access_id() };
-    id.check(&*inode, wanted)?;
+    let credentials = caller.credentials();
+    let effective = flags.0 & linux::AT_EACCESS != 0;
+    let ids = if effective { credentials.access_ids() } else { credentials.real_access_ids() };
+    access_id(ids).check(&*inode, wanted)?;
     Ok(0)
 }
 
@@ -150,17 +158,17 @@ pub(super) fn fchdir(caller: &mut Caller<'_>, directory: Descriptor) -> Answer {
 }
 
 fn enter(caller: &Caller<'_>, directory: Arc<dyn Inode>) -> Answer {
-    fs::check_directory(&*directory, caller.thread.credentials().access_id())?;
-    let before = caller.process().with_context(|context| context.set_directory(directory));
+    fs::check_directory(&*directory, access_id(caller.credentials().access_ids()))?;
+    let before = caller.shared_context()?.lock().set_directory(directory);
     drop(before);
     Ok(0)
 }
 
 pub(super) fn chroot(caller: &mut Caller<'_>, path: Text) -> Answer {
     let inode = find(caller, Descriptor(linux::AT_FDCWD), path, 0)?;
-    fs::check_directory(&*inode, caller.thread.credentials().access_id())?;
+    fs::check_directory(&*inode, access_id(caller.credentials().access_ids()))?;
     caller.must_be_root()?;
-    let before = caller.process().with_context(|context| context.set_root(inode));
+    let before = caller.shared_context()?.lock().set_root(inode);
     drop(before);
     Ok(0)
 }
@@ -170,7 +178,7 @@ pub(super) fn getcwd(caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -> Answe
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(PATH_MAX).map_err(|_| Errno::ENOMEM)?;
     buffer.resize(PATH_MAX, 0);
-    let context = caller.process().context();
+    let context = caller.context()?;
     let end = buffer.len() - 1;
     let length = match fs::absolute_path(context.root(), context.directory(), &mut buffer[..end]) {
         Ok(path) => path.len(),
@@ -187,5 +195,5 @@ pub(super) fn getcwd(caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -> Answe
 }
 
 pub(super) fn umask(caller: &mut Caller<'_>, mask: u32) -> Answer {
-    Ok(caller.process().with_context(|context| context.set_umask(mask)).into())
+    Ok(caller.shared_context()?.lock().set_umask(mask).into())
 }

@@ -37,8 +37,8 @@ pub(super) fn thread(caller: &Caller<'_>, tid: i32) -> Result<Arc<UserThread>, E
 
 /// Refuses callers who may not change how `target` is scheduled.
 pub(super) fn must_own(caller: &Caller<'_>, target: &UserThread) -> Result<(), Errno> {
-    let mine = caller.thread.credentials();
-    let its = target.credentials();
+    let mine = caller.credentials();
+    let its = target.process().credentials();
     let effective = mine.uid.effective;
     if mine.is_root() || effective == its.uid.real || effective == its.uid.effective { Ok(()) } else { Err(Errno::EPERM) }
 }
