@@ -118,6 +118,7 @@ mod slot;
 mod tree;
 mod unshare;
 
+pub use copy::without_store;
 pub use counts::{LeafCounts, SharingMmu};
 pub use page::{ReplaceError, Write};
 pub use slot::{Slot, SlotError};

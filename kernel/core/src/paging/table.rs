@@ -211,7 +211,8 @@ impl<'m> Table<'m> {
 
     /// The entries in use, in order, of which there are `live`: the search ends with the last one.
     pub(super) fn in_use(self, live: u16) -> impl Iterator<Item = (Index, Descriptor)> + use<'m> {
-        let entries = Index::all().zip(self.entries.iter().map(|raw| Descriptor::from_raw(raw.load(Ordering::Relaxed))));
+        let entries =
+            Index::all().zip(self.entries.iter().map(|raw| Descriptor::from_raw(raw.load(Ordering::Relaxed))));
         entries.filter(|(_, descriptor)| descriptor.is_valid()).take(usize::from(live))
     }
 

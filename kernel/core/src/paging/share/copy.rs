@@ -43,7 +43,8 @@ pub(super) fn is_private(leaf: Leaf) -> bool {
 }
 
 /// What is left of `access` without the right to store.
-pub(super) fn without_store(access: UserAccess) -> UserAccess {
+#[must_use]
+pub fn without_store(access: UserAccess) -> UserAccess {
     match access {
         UserAccess::None => UserAccess::None,
         UserAccess::ReadOnly | UserAccess::ReadWrite => UserAccess::ReadOnly,

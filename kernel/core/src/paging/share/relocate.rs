@@ -79,12 +79,7 @@ impl UserTree {
     }
 
     /// The first leaves from `start` on and before `end`.
-    fn leaves_from(
-        &self,
-        mmu: &impl SharingMmu,
-        start: UserAddr,
-        end: u64,
-    ) -> Vec<MappedLeaf<UserAddr>, BATCH> {
+    fn leaves_from(&self, mmu: &impl SharingMmu, start: UserAddr, end: u64) -> Vec<MappedLeaf<UserAddr>, BATCH> {
         let mut found = Vec::new();
         let Ok(range) = VirtRange::new(start, end - start.get()) else { return found };
         let _: ControlFlow<()> = self.tree.visit(mmu.memory(), range, |visited| {

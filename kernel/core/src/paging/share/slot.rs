@@ -149,8 +149,7 @@ impl<X: SharingMmu> Slot<'_, X> {
     /// [`OutOfFrames`] if a table is missing and cannot be had. The reference stays with the caller.
     pub fn fill(self, frame: PhysFrame, attributes: Attributes<UserAccess>) -> Result<(), OutOfFrames> {
         let Self { mmu, used, offset, trail, .. } = self;
-        let leaf =
-            Leaf { output: frame.start(), attributes: attributes.with_access(Access::User(attributes.access)) };
+        let leaf = Leaf { output: frame.start(), attributes: attributes.with_access(Access::User(attributes.access)) };
         match trail.table.level().below() {
             None => trail.table.set_leaf(trail.index, leaf),
             Some(below) => trail.table.link(trail.index, grow(mmu, below, offset, leaf)?, 1),
@@ -172,9 +171,14 @@ impl<X: SharingMmu> Slot<'_, X> {
             self.trail.table.set_leaf(self.trail.index, granted);
         }
         // Also where nothing changed: some TLB remembers the refusal, or there would have been no fault.
+        self.refresh();
+        Write::Granted
+    }
+
+    /// Makes TLBs forget what they remember of the page, maybe a refusal: for a fault that was spurious.
+    pub fn refresh(&mut self) {
         self.mmu.tlb().publish();
         self.mmu.tlb().flush_user_page(self.tag, self.start());
-        Write::Granted
     }
 
     /// Lets the page be `frame`, to whose reference the leaf succeeds, and returns the old leaf with *its* reference,
