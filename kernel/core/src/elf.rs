@@ -16,8 +16,8 @@
 //! The file may be torn, hostile or absurd. An [`Image`] exists only if all of this holds, so that the loader need not ask
 //! again:
 //!
-//! * Segments lie in the user half, above its first page where the file fixes their place, in ascending order, and no two
-//!   have a page in common.
+//! * Segments lie in the user half, not below [`LOWEST_ADDRESS`] where the file fixes their place, in ascending order, and
+//!   no two have a page in common.
 //! * What a segment takes from the file is in the file, is at most its size in memory, and has the same offset within a
 //!   page in both.
 //! * Alignments are powers of two, up to [`MAX_ALIGNMENT`].
@@ -46,7 +46,7 @@ pub use error::{ElfError, SegmentError};
 pub use header::{HEADER_BYTES, Header, Kind, MAX_PROGRAM_HEADERS, PROGRAM_HEADER_BYTES, TableRange};
 pub use image::{FileRange, Image, MAX_SEGMENTS, StackAccess, ThreadLocal};
 pub use script::{Script, ScriptError};
-pub use segment::{MAX_ALIGNMENT, Segment, SegmentAccess};
+pub use segment::{LOWEST_ADDRESS, MAX_ALIGNMENT, Segment, SegmentAccess};
 
 /// What a program whose program headers are all within `head`, the first bytes of the file, is made of. (A file may have
 /// them elsewhere: then take a [`Header`] first.)

@@ -53,8 +53,8 @@ pub enum SegmentError {
     BeyondEnd(u64),
     /// `p_offset` and `p_vaddr` are not at the same place of a page; this is `p_offset`.
     Offset(u64),
-    /// `p_vaddr`: from there, the segment is not all in the user half, or begins in the first page of a file that is not
-    /// relocated.
+    /// `p_vaddr`: from there, the segment is not all in the user half, or in a file that is not relocated, begins too near
+    /// to address zero.
     Address(u64),
     /// `p_vaddr` is not behind the last page of the segment before.
     Overlap(u64),

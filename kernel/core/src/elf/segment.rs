@@ -12,6 +12,9 @@ use crate::addr::{PAGE_SIZE, USER_END};
 /// The largest alignment that a segment may ask for: what one table of the last level but one spans.
 pub const MAX_ALIGNMENT: u64 = 1 << 30;
 
+/// No program is at home below: null pointers with any small offset lead to nothing (`vm.mmap_min_addr`).
+pub const LOWEST_ADDRESS: u64 = 64 << 10;
+
 const PAGE: u64 = PAGE_SIZE as u64;
 const OFFSET_MASK: u64 = PAGE.saturating_sub(1);
 
@@ -58,8 +61,7 @@ impl Segment {
             return Err(SegmentError::Alignment(header.p_align));
         }
         let end = address.checked_add(memory_bytes).ok_or(SegmentError::Address(address))?;
-        // A null pointer plus a little must fault.
-        if end > USER_END || (kind == Kind::Fixed && address < PAGE) {
+        if end > USER_END || (kind == Kind::Fixed && page_down(address) < LOWEST_ADDRESS) {
             return Err(SegmentError::Address(address));
         }
         if file_bytes > 0 {

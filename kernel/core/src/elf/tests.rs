@@ -154,14 +154,14 @@ fn a_file_that_ends_in_its_header_is_truncated() {
 }
 
 #[test]
-fn segments_stay_in_the_user_half_and_off_the_first_page() {
+fn segments_stay_in_the_user_half_and_away_from_zero() {
     let at = |address, bytes| refused(&[load(RX, 0, address, (0, bytes), 1)]);
     assert_eq!(at(0, 0x1000), SegmentError::Address(0));
-    assert_eq!(at(0xfff, 0x10), SegmentError::Address(0xfff));
+    assert_eq!(at(0xffff, 0x10), SegmentError::Address(0xffff));
     assert_eq!(at(USER_END, 1), SegmentError::Address(USER_END));
     assert_eq!(at(USER_END - 0x1000, 0x1001), SegmentError::Address(USER_END - 0x1000));
     assert_eq!(at(u64::MAX, 2), SegmentError::Address(u64::MAX));
-    assert_eq!(at(0x1000, u64::MAX), SegmentError::Address(0x1000));
+    assert_eq!(at(0x1_0000, u64::MAX), SegmentError::Address(0x1_0000));
     let last = load(RX, 0, USER_END - 0x1000, (0x1000, 0x1000), 1);
     assert!(parse_program(&Program::new(abi::ET_EXEC, USER_END - 4, &[last])).is_ok());
 }

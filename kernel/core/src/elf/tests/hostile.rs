@@ -7,14 +7,14 @@ use proptest::test_runner::Config;
 
 use super::{Image, Kind, MAX_SEGMENTS, Program, parse_file};
 use crate::addr::USER_END;
-use crate::elf::{MAX_ALIGNMENT, MAX_PROGRAM_HEADERS, Script};
+use crate::elf::{LOWEST_ADDRESS, MAX_ALIGNMENT, MAX_PROGRAM_HEADERS, Script};
 
 /// What the module's head promises of an image.
 fn check(image: &Image, file_bytes: u64) {
     assert!((1..=MAX_SEGMENTS).contains(&image.segments.len()));
     assert!((1..=MAX_PROGRAM_HEADERS).contains(&image.program_header_count));
     let mut last = match image.kind {
-        Kind::Fixed => 0x1000,
+        Kind::Fixed => LOWEST_ADDRESS,
         Kind::Relocatable => 0,
     };
     let mut enters = false;
