@@ -1,4 +1,5 @@
-//! **The lock order of the kernel.** Locks are taken in ascending [`Rank`]; two of one rank are never held together.
+//! **The lock order of the kernel.** Locks are taken in ascending [`Rank`]; two of one rank are never held together,
+//! but for the pairs that a [`SpinPair`](super::SpinPair) takes in the order of their addresses.
 //!
 //! Three bands, and why they stand in this order:
 //!
