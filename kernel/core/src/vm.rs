@@ -23,6 +23,13 @@ pub trait Pager: Send + Sync {
     /// [`PagerError`]
     fn page(&self, index: u64) -> Result<PhysFrame, PagerError>;
 
+    /// The same if it can be had at once, without waiting and without a copy. A fault maps such neighbours of the page
+    /// that it is about, too.
+    fn ready(&self, index: u64) -> Option<PhysFrame> {
+        let _ = index;
+        None
+    }
+
     /// The length of the object now.
     fn bytes(&self) -> u64;
 

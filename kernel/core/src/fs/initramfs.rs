@@ -20,6 +20,7 @@ mod directory;
 mod file;
 mod links;
 mod node;
+mod tree;
 
 use alloc::sync::Arc;
 use core::fmt;

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::error::FileError;
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::vm::{Pager, PagerError};
+use crate::vm::PagerError;
 
 /// A page of memory that stays where it is.
 pub type StaticPage = [u8; PAGE_SIZE];
@@ -67,23 +67,47 @@ impl Pages {
         self.bytes
     }
 
-    fn copy(&self, index: usize) -> Result<PhysFrame, PagerError> {
-        let slot = index.checked_sub(self.first_copy).and_then(|slot| self.copies.get(slot));
-        let slot = slot.ok_or(PagerError::BeyondEnd)?;
-        // Acquire: whoever sees the frame sees what was written to it.
-        let frame = match decode(slot.load(Ordering::Acquire)) {
-            Some(frame) => frame,
-            None => self.make_copy(index, slot)?,
-        };
-        self.source.add_reference(frame);
-        Ok(frame)
+    /// The frame of page `index`, with one reference for the caller.
+    pub(super) fn page(&self, index: u64) -> Result<PhysFrame, PagerError> {
+        match self.place(index).ok_or(PagerError::BeyondEnd)? {
+            Place::Here(page) => self.source.frame_of(page).ok_or(PagerError::Io),
+            Place::Copy { slot, bytes } => {
+                let frame = match made(slot) {
+                    Some(frame) => frame,
+                    None => self.make_copy(slot, bytes)?,
+                };
+                self.source.add_reference(frame);
+                Ok(frame)
+            }
+        }
+    }
+
+    /// The same, unless it would take a copy.
+    pub(super) fn ready(&self, index: u64) -> Option<PhysFrame> {
+        match self.place(index)? {
+            Place::Here(page) => self.source.frame_of(page),
+            Place::Copy { slot, .. } => made(slot).inspect(|&frame| self.source.add_reference(frame)),
+        }
+    }
+
+    /// Where page `index` is; `None` past the end.
+    fn place(&self, index: u64) -> Option<Place<'_>> {
+        let index = usize::try_from(index).ok()?;
+        let rest = self.bytes.get(index.checked_mul(PAGE_SIZE)?..).filter(|rest| !rest.is_empty())?;
+        let page = rest.first_chunk();
+        if let Some(page) = page.filter(|_| index < self.first_copy) {
+            return Some(Place::Here(page));
+        }
+        let slot = self.copies.get(index.checked_sub(self.first_copy)?)?;
+        Some(Place::Copy { slot, bytes: page.map_or(rest, |page| page) })
     }
 
     /// Makes the copy, unless somebody else is faster: his frame is the one then.
     #[cold]
-    fn make_copy(&self, index: usize, slot: &AtomicU64) -> Result<PhysFrame, PagerError> {
+    fn make_copy(&self, slot: &AtomicU64, bytes: &[u8]) -> Result<PhysFrame, PagerError> {
         let frame = self.source.fresh().ok_or(PagerError::OutOfFrames)?;
-        self.source.write(frame, 0, self.page_bytes(index).unwrap_or_default());
+        self.source.write(frame, 0, bytes);
+        // Release: whoever sees the frame sees what was written to it.
         match slot.compare_exchange(0, encode(frame), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(frame),
             Err(first) => {
@@ -92,38 +116,20 @@ impl Pages {
             }
         }
     }
-
-    /// The file's bytes on page `index`: fewer than a page on the last one.
-    fn page_bytes(&self, index: usize) -> Option<&'static [u8]> {
-        let start = index.checked_mul(PAGE_SIZE)?;
-        let rest = self.bytes.get(start..)?;
-        Some(rest.get(..PAGE_SIZE).unwrap_or(rest))
-    }
 }
 
-impl Pager for Pages {
-    fn page(&self, index: u64) -> Result<PhysFrame, PagerError> {
-        let index = usize::try_from(index).map_err(|_| PagerError::BeyondEnd)?;
-        if index >= self.first_copy {
-            return self.copy(index);
-        }
-        let page = self.page_bytes(index).and_then(|page| page.as_array()).ok_or(PagerError::BeyondEnd)?;
-        self.source.frame_of(page).ok_or(PagerError::Io)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn identity(&self) -> u64 {
-        core::ptr::from_ref(self).addr() as u64
-    }
+/// Where a page of a file is.
+enum Place<'a> {
+    /// Where it lies.
+    Here(&'static StaticPage),
+    /// In the frame that `slot` names, or will name once there is a copy of these bytes.
+    Copy { slot: &'a AtomicU64, bytes: &'static [u8] },
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
         for slot in &self.copies {
-            if let Some(frame) = decode(slot.load(Ordering::Acquire)) {
+            if let Some(frame) = made(slot) {
                 self.source.release(frame);
             }
         }
@@ -143,6 +149,11 @@ fn lies_in_frames(bytes: &'static [u8], source: &dyn PageSource) -> bool {
         source.release(frame);
     }
     frame.is_some()
+}
+
+/// The copy, if it was made.
+fn made(slot: &AtomicU64) -> Option<PhysFrame> {
+    decode(slot.load(Ordering::Acquire))
 }
 
 const fn encode(frame: PhysFrame) -> u64 {

@@ -4,59 +4,48 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::directory::{Directory, Entry as Named};
-use super::file::File;
+use super::Problem;
 use super::links::Links;
-use super::node::{Node, Symlink};
-use super::{Attributes, Problem};
 use crate::boot::initramfs::Entry;
 use crate::fs::devices::Devices;
-use crate::fs::error::FileError;
-use crate::fs::inode::Inode;
-use crate::fs::metadata::{DeviceNumber, FileKind, Protection, Timestamp};
-use crate::fs::pages::{PageSource, Pages};
+use crate::fs::metadata::{DeviceNumber, FileKind, Timestamp};
+use crate::fs::pages::PageSource;
 use crate::fs::path::NAME_MAX;
 
 /// The number of the root.
-const ROOT: usize = 0;
+pub(super) const ROOT: usize = 0;
 /// The most symbolic links on the way of one entry.
 const MAX_LINKS: usize = 8;
 
 /// The tree in the making. Directories have higher numbers than the directories that they are in.
 pub(super) struct Builder<'a> {
     archive: &'static [u8],
-    source: &'a Arc<dyn PageSource>,
-    devices: &'a Arc<Devices>,
-    nodes: Vec<Draft>,
+    pub(super) source: &'a Arc<dyn PageSource>,
+    pub(super) devices: &'a Arc<Devices>,
+    pub(super) nodes: Vec<Draft>,
     /// By directory and name.
-    names: BTreeMap<(usize, &'static [u8]), usize>,
+    pub(super) names: BTreeMap<(usize, &'static [u8]), usize>,
     links: Links,
 }
 
 /// A file in the making.
-struct Draft {
-    content: Content,
-    permissions: u16,
-    uid: u32,
-    gid: u32,
-    modified: Timestamp,
+pub(super) struct Draft {
+    pub(super) content: Content,
+    pub(super) permissions: u16,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) modified: Timestamp,
     /// How many names it has.
-    names: u32,
+    pub(super) names: u32,
 }
 
+/// What makes a file of its kind.
 #[derive(Clone, Copy)]
-enum Content {
+pub(super) enum Content {
     Directory { parent: usize },
     Regular(&'static [u8]),
     Symlink(&'static [u8]),
     Node(FileKind, DeviceNumber),
-}
-
-/// A finished inode, of which a directory will yet be told where it is.
-#[derive(Clone)]
-enum Made {
-    Directory(Arc<Directory>),
-    Other(Arc<dyn Inode>),
 }
 
 /// What goes wrong on the way to a name.
@@ -66,7 +55,7 @@ enum Lost {
 }
 
 impl Content {
-    const fn kind(self) -> FileKind {
+    pub(super) const fn kind(self) -> FileKind {
         match self {
             Self::Directory { .. } => FileKind::Directory,
             Self::Regular(_) => FileKind::Regular,
@@ -75,7 +64,7 @@ impl Content {
         }
     }
 
-    const fn bytes(self) -> &'static [u8] {
+    pub(super) const fn bytes(self) -> &'static [u8] {
         match self {
             Self::Regular(bytes) | Self::Symlink(bytes) => bytes,
             Self::Directory { .. } | Self::Node(..) => &[],
@@ -85,7 +74,7 @@ impl Content {
 
 impl Draft {
     /// As whoever made a directory that the archive forgot.
-    const fn plain(content: Content, permissions: u16) -> Self {
+    pub(super) const fn plain(content: Content, permissions: u16) -> Self {
         Self { content, permissions, uid: 0, gid: 0, modified: Timestamp { seconds: 0, nanoseconds: 0 }, names: 0 }
     }
 
@@ -155,35 +144,6 @@ impl<'a> Builder<'a> {
             } else if self.create(dev, name, Draft::plain(content, permissions)).is_err() {
                 report(Problem::OutOfMemory);
             }
-        }
-    }
-
-    /// Makes the tree and returns its root.
-    pub(super) fn finish(mut self, report: &mut dyn FnMut(Problem<'_>)) -> Arc<dyn Inode> {
-        let mut made: Vec<Option<Made>> = Vec::new();
-        if made.try_reserve_exact(self.nodes.len()).is_err() {
-            report(Problem::OutOfMemory);
-            self.nodes.truncate(1);
-            self.names.clear();
-        }
-        made.resize_with(self.nodes.len(), || None);
-        for (number, place) in made.iter_mut().enumerate() {
-            *place = self.leaf(number).unwrap_or_else(|_| {
-                report(Problem::OutOfMemory);
-                None
-            });
-        }
-        // From the deepest directories up.
-        for number in (0..self.nodes.len()).rev() {
-            if let Some(directory) = self.directory(number, &made)
-                && let Some(place) = made.get_mut(number)
-            {
-                *place = Some(Made::Directory(directory));
-            }
-        }
-        match made.into_iter().next().flatten() {
-            Some(Made::Directory(root)) => root,
-            _ => Directory::new(self.attributes(ROOT, 2), Vec::new()),
         }
     }
 
@@ -323,7 +283,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn kind(&self, node: usize) -> Option<FileKind> {
+    pub(super) fn kind(&self, node: usize) -> Option<FileKind> {
         self.nodes.get(node).map(|draft| draft.content.kind())
     }
 
@@ -335,71 +295,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn children(&self, directory: usize) -> impl Iterator<Item = (&'static [u8], usize)> {
+    pub(super) fn children(&self, directory: usize) -> impl Iterator<Item = (&'static [u8], usize)> {
         let range = (directory, &[][..])..(directory.saturating_add(1), &[][..]);
         self.names.range(range).map(|(&(_, name), &node)| (name, node))
-    }
-
-    /// The inode of anything but a directory, if it still has a name.
-    fn leaf(&self, number: usize) -> Result<Option<Made>, FileError> {
-        let Some(draft) = self.nodes.get(number).filter(|draft| draft.names > 0) else {
-            return Ok(None);
-        };
-        let attributes = self.attributes(number, draft.names);
-        let inode: Arc<dyn Inode> = match draft.content {
-            Content::Directory { .. } => return Ok(None),
-            Content::Regular(bytes) => Arc::new(File::new(attributes, Pages::new(bytes, Arc::clone(self.source))?)),
-            Content::Symlink(target) => Arc::new(Symlink::new(attributes, target)),
-            Content::Node(..) => Arc::new(Node::new(attributes, Arc::clone(self.devices))),
-        };
-        Ok(Some(Made::Other(inode)))
-    }
-
-    /// The inode of a directory, once those of all that is in it are made.
-    fn directory(&self, number: usize, made: &[Option<Made>]) -> Option<Arc<Directory>> {
-        if self.kind(number) != Some(FileKind::Directory) {
-            return None;
-        }
-        let inodes = || self.children(number).filter_map(|(name, node)| Some((name, made.get(node)?.as_ref()?)));
-        let mut entries = Vec::new();
-        // Without memory for its entries it is there all the same, but empty.
-        let room = entries.try_reserve_exact(inodes().count()).is_ok();
-        let mut links = 2_u32;
-        for (name, inode) in inodes().filter(|_| room) {
-            entries.push(match inode {
-                Made::Directory(directory) => {
-                    links = links.saturating_add(1);
-                    Named::new(name, Arc::clone(directory) as Arc<dyn Inode>)
-                }
-                Made::Other(inode) => Named::new(name, Arc::clone(inode)),
-            });
-        }
-        let directory = Directory::new(self.attributes(number, links), entries);
-        for (_, inode) in inodes() {
-            if let Made::Directory(child) = inode {
-                child.set_parent(&directory);
-            }
-        }
-        Some(directory)
-    }
-
-    fn attributes(&self, number: usize, links: u32) -> Attributes {
-        let plain = Draft::plain(Content::Directory { parent: ROOT }, 0o755);
-        let draft = self.nodes.get(number).unwrap_or(&plain);
-        let represents = match draft.content {
-            Content::Node(FileKind::CharacterDevice | FileKind::BlockDevice, number) => number,
-            _ => DeviceNumber::NONE,
-        };
-        let protection =
-            Protection { kind: draft.content.kind(), permissions: draft.permissions, uid: draft.uid, gid: draft.gid };
-        Attributes {
-            inode: (number as u64).saturating_add(1),
-            protection,
-            links,
-            represents,
-            size: draft.content.bytes().len() as u64,
-            modified: draft.modified,
-        }
     }
 }
 

@@ -71,10 +71,15 @@ impl Pager for File {
         self.pages.page(index)
     }
 
+    fn ready(&self, index: u64) -> Option<PhysFrame> {
+        self.pages.ready(index)
+    }
+
     fn bytes(&self) -> u64 {
         self.attributes.size
     }
 
+    /// Where it is in memory: inodes do not move, and kernel addresses are like no other numbers.
     fn identity(&self) -> u64 {
         core::ptr::from_ref(self).addr() as u64
     }
