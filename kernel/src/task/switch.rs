@@ -14,7 +14,7 @@ use kcore::hal::Cpu;
 use kcore::sched::{Decision, Leaving, Placement, Scheduler, Slice, Switch};
 use kcore::sync::{Padded, PerCpu, assert_none_held};
 
-use super::thread::{Machine, Thread};
+use super::thread::{self, Machine, Thread};
 use super::timers;
 use crate::arch::context;
 use crate::arch::cpu::{self, Arm};
@@ -66,8 +66,7 @@ impl Switch for Kernel {
     }
 
     fn block_until(deadline_ns: u64) {
-        let timer = with_current(|me| me.payload().timer.get().map(Arc::clone));
-        let Some(timer) = timer else { return block_polling(deadline_ns) };
+        let timer = with_current(|me| Arc::clone(thread::timer_of(me)));
         timers::arm(&timer, deadline_ns);
         leave(Leaving::Blocked);
         timers::disarm(&timer);
@@ -79,14 +78,6 @@ impl Switch for Kernel {
 
     fn make_runnable(thread: Arc<Thread>) {
         act_on(SCHEDULER.make_runnable(thread));
-    }
-}
-
-/// A thread without a timer does not exist; should one ever, it waits awake.
-fn block_polling(deadline_ns: u64) {
-    with_current(|me| me.park().cancel());
-    while clock::now_ns() < deadline_ns {
-        Arm::relax();
     }
 }
 
@@ -201,6 +192,7 @@ fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
     // next thread's instead; the count moves to `previous`.
     let current = unsafe { Arc::from_raw(current) };
     let save = current.payload().context.get();
+    current.payload().lower_half.change_to(&next.payload().lower_half);
     // SAFETY: only this CPU reaches the slot, and interrupts are masked; the last switch was finished, so it is empty.
     unsafe { *switcher.previous.get() = Some((current, leaving)) };
     // SAFETY: interrupts are masked; `save` belongs to the caller, kept alive by `previous` at least until the switch is
