@@ -5,6 +5,7 @@ use kcore::hal::syndrome::{Cause, Syndrome};
 use super::cpu::{self, header};
 use super::upcall::{self, Fatal, FatalKind};
 use super::user::UserArea;
+use super::user_copy::{self, Recovery};
 use super::vectors::Frame;
 use super::{fp, probe, semihosting};
 
@@ -23,7 +24,10 @@ extern "C" fn exception_irq(_frame: &mut Frame) {
 extern "C" fn exception_el1_sync(frame: &mut Frame) {
     let syndrome = Syndrome::decode(frame.esr);
     match syndrome.cause {
-        Cause::DataAbort(_) => {
+        Cause::DataAbort(abort) => {
+            if user_copy::recover(frame, abort) == Recovery::Recovered {
+                return;
+            }
             if let Some(landing) = probe::landing_for(frame.elr) {
                 frame.elr = landing;
                 return;
@@ -51,7 +55,7 @@ extern "C" fn exception_el0_sync(area: &mut UserArea) {
     upcall::user_exception(&mut area.frame, syndrome);
 }
 
-/// AArch32 code cannot run here: no frame with such a state is ever made. Should one be, it is its program's fault.
+/// `AArch32` code cannot run here: no frame with such a state is ever made. Should one be, it is its program's fault.
 #[unsafe(no_mangle)]
 extern "C" fn exception_el0_32_sync(frame: &mut Frame) {
     const ILLEGAL_STATE: u64 = 0x0e << 26;

@@ -5,6 +5,8 @@
 use kcore::addr::UserAddr;
 use kcore::hal::syndrome::{Access, Syndrome};
 
+#[cfg(feature = "ktest")]
+use super::ktest_user;
 use super::vectors::Frame;
 
 unsafe extern "C" {
@@ -88,17 +90,37 @@ pub(crate) fn fatal(report: Fatal<'_>) -> ! {
     tine_fatal(report)
 }
 
+/// See [`tine_syscall`].
+#[cfg(feature = "ktest")]
+pub(super) extern "C" fn system_call(frame: &mut Frame) {
+    if !ktest_user::system_call(frame) {
+        tine_syscall(frame);
+    }
+}
+
 /// See [`tine_user_exception`].
 pub(super) fn user_exception(frame: &mut Frame, syndrome: Syndrome) {
+    #[cfg(feature = "ktest")]
+    if ktest_user::exception(frame, syndrome) {
+        return;
+    }
     tine_user_exception(frame, syndrome);
 }
 
 /// See [`tine_before_user`].
 pub(super) fn before_user(frame: &mut Frame) {
+    #[cfg(feature = "ktest")]
+    if ktest_user::before_user(frame) {
+        return;
+    }
     tine_before_user(frame);
 }
 
 /// See [`tine_kernel_fault`].
 pub(super) fn kernel_fault(address: UserAddr, access: Access) -> KernelFault {
+    #[cfg(feature = "ktest")]
+    if let Some(outcome) = ktest_user::kernel_fault(address, access) {
+        return outcome;
+    }
     tine_kernel_fault(address, access)
 }

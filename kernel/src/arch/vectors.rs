@@ -20,7 +20,10 @@ use core::mem::offset_of;
 
 use super::boot::STACK_SHIFT;
 use super::cpu::Header;
-use super::upcall;
+#[cfg(feature = "ktest")]
+use super::upcall::system_call;
+#[cfg(not(feature = "ktest"))]
+use super::upcall::tine_syscall as system_call;
 
 /// What an exception interrupted: the registers as they were, and why.
 #[derive(Clone, Debug)]
@@ -52,6 +55,12 @@ impl Frame {
     /// The interrupted processor state.
     pub(crate) const fn spsr(&self) -> u64 {
         self.spsr
+    }
+
+    /// Whether interrupts were masked.
+    pub(crate) const fn masks_interrupts(&self) -> bool {
+        const I: u64 = 1 << 7;
+        self.spsr & I != 0
     }
 
     /// The interrupted program's condition flags, as `NZCV` holds them.
@@ -300,7 +309,7 @@ overflow:
 "#,
     size = const size_of::<Frame>(),
     class_svc = const 0x15,
-    system_call = sym upcall::tine_syscall,
+    system_call = sym system_call,
     pending = const Header::PENDING,
     elr = const offset_of!(Frame, elr),
     esr = const offset_of!(Frame, esr),

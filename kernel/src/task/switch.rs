@@ -118,6 +118,17 @@ pub(crate) fn act_on(placement: Placement) {
     Arm::irq_restore(state);
 }
 
+/// Lets `thread` come by `tine_before_user` before it goes on in its program, soon if it runs there. What was written before
+/// is seen there.
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "signals are its other caller"))]
+pub(crate) fn request_attention(thread: &Thread) {
+    thread.payload().header.request_attention();
+    // Only an interrupt gets a CPU out of a program. If the thread goes to another CPU meanwhile, it comes by on its way.
+    let state = Arm::irq_save();
+    irq::send(CpuSet::only(thread.last_cpu()).without(Arm::id()), Ipi::Reschedule);
+    Arm::irq_restore(state);
+}
+
 /// Gives the CPU away, if the scheduler finds somebody for it. Returns when the thread runs again.
 pub(crate) fn leave(leaving: Leaving) {
     assert_none_held::<Arm>(None);
