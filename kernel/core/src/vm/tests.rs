@@ -1,6 +1,8 @@
 //! Tests of the verbs, each by itself; all together against a model in `model`.
 
 mod basic;
+mod invariants;
+mod model;
 
 use super::fake::Machine;
 use super::{AccessKind, Fault, Layout, MapRequest, Place, Protection, Space};
