@@ -1,12 +1,12 @@
 //! Switching from one thread to another: the callee-saved registers of AAPCS64, the stack pointer, and what belongs to
-//! the thread's program without being in its frame: the thread pointer, if they are open to it, the floating-point
-//! registers ([`super::fp`]), and its address space ([`super::mmu`]).
+//! the thread's program without being in its frame: the thread pointer and, if they are open to it, the floating-point
+//! registers ([`super::fp`]).
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
 use super::cpu::{self, Header};
-use super::{fp, mmu, user};
+use super::{fp, user};
 
 /// A thread that is not running: what the procedure call standard makes a callee preserve.
 #[derive(Debug, Default)]
@@ -59,10 +59,7 @@ unsafe extern "C" {
 /// earlier switch and is running nowhere; `header` belongs to the same thread as `load`, and both live until that thread
 /// has left the CPU for good.
 pub(crate) unsafe fn switch(save: *mut Context, load: *const Context, header: *const Header) {
-    let current = cpu::header();
-    fp::switch_out(current);
-    // SAFETY: the caller vouches for the header.
-    mmu::switch_space(current, unsafe { &*header });
+    fp::switch_out(cpu::header());
     // SAFETY: the caller's contract is the assembly's.
     unsafe { context_switch(save, load, header) }
 }

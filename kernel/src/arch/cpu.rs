@@ -8,11 +8,11 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use kcore::addr::{Asid, CpuId, MAX_CPUS, PhysFrame};
+use kcore::addr::{CpuId, MAX_CPUS};
 use kcore::hal::Cpu;
 
 use super::fp::FpState;
-use super::{mmu, upcall};
+use super::upcall;
 
 /// The I bit of `DAIF`.
 const IRQ_MASKED: u64 = 1 << 7;
@@ -38,8 +38,6 @@ pub(crate) struct Header {
     pub(crate) thread: AtomicPtr<()>,
     /// Where the thread's floating-point registers belong while they are open to it; null while they are not.
     pub(super) open_fp: AtomicPtr<FpState>,
-    /// The program's address space, as `TTBR0_EL1` takes it; zero for a thread without one.
-    pub(super) space: AtomicU64,
     /// Who stands in for the layers above while a self-test runs a program.
     #[cfg(feature = "ktest")]
     pub(super) supervisor: AtomicPtr<()>,
@@ -62,7 +60,6 @@ impl Header {
             attention: AtomicU32::new(0),
             thread: AtomicPtr::new(core::ptr::null_mut()),
             open_fp: AtomicPtr::new(core::ptr::null_mut()),
-            space: AtomicU64::new(0),
             #[cfg(feature = "ktest")]
             supervisor: AtomicPtr::new(core::ptr::null_mut()),
         }
@@ -82,12 +79,6 @@ impl Header {
     /// Takes the request back, if there was one. What is found out after this is as new as any request.
     pub(super) fn take_attention(&self) -> bool {
         self.attention_requested() && self.attention.swap(0, Ordering::AcqRel) != 0
-    }
-
-    /// Lets a thread that has not run yet run in the address space below `root`, tagged with `asid`. For the current
-    /// thread there is [`mmu::enter_space`].
-    pub(crate) fn set_space(&self, root: PhysFrame, asid: Asid) {
-        self.space.store(mmu::lower_half(root, asid), Ordering::Relaxed);
     }
 
     /// Names the CPU that is about to run the thread.

@@ -5,9 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use aarch64_cpu::registers::{TTBR0_EL1, Writeable};
 use kcore::addr::{Asid, PhysAddr, PhysFrame, UserAddr, VirtAddr};
-use kcore::hal::{Cpu, Tlb};
-
-use super::cpu::{Arm, Header, header};
+use kcore::hal::Tlb;
 
 /// `MAIR_EL1`: attribute 0 Normal write-back, 1 Device-nGnRE, 2 Normal non-cacheable. The indices are those of
 /// `kcore::paging`.
@@ -36,51 +34,30 @@ pub(crate) fn set_empty_space(table: PhysFrame) {
 /// Takes the identity mapping of the boot code away: TTBR0 translates nothing until a program's space is entered.
 /// Walks stay allowed, so that entering one is the store of one register. Called once on each CPU.
 pub(crate) fn leave_identity() {
-    set_lower_half(0);
+    leave_space();
     // SAFETY: invalidating translations has no effect on memory; the kernel itself runs through TTBR1, whose tables
     // hold all that it uses.
     unsafe { asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) }
 }
 
-/// What `TTBR0_EL1` holds for a space: root and tag are one register (`TCR_EL1.A1` is 0), so no walk of the one is ever
-/// cached under the other.
-pub(super) const fn lower_half(root: PhysFrame, asid: Asid) -> u64 {
-    root.start().get() | (asid.0 as u64) << 48
-}
-
-/// Lets the current thread go on in the address space below `root`, whose translations are tagged with `asid`, not 0: it
-/// is the lower half wherever the thread runs from now on.
-pub(crate) fn enter_space(root: PhysFrame, asid: Asid) {
-    change_space(lower_half(root, asid));
-}
-
-/// Ends what [`enter_space`] began: no user address translates to anything for the current thread. A space that is
-/// destroyed must have been left by each of its threads; other threads never have it.
-pub(crate) fn leave_space() {
-    change_space(0);
-}
-
-fn change_space(space: u64) {
-    let interrupts = Arm::irq_save();
-    let before = header().space.swap(space, Ordering::Relaxed);
-    if before != space {
-        set_lower_half(space);
-    }
-    Arm::irq_restore(interrupts);
-}
-
-/// Changes the lower half from the space of the thread of `from` to that of `to`, if they differ. With interrupts masked.
+/// Makes the tables below `root` the lower half of this CPU's address space, their translations tagged with `asid`, which
+/// is not 0: root and tag are one register (`TCR_EL1.A1` is 0), so no walk of the one is ever cached under the other. With
+/// interrupts masked.
 #[inline]
-pub(super) fn switch_space(from: &Header, to: &Header) {
-    let space = to.space.load(Ordering::Relaxed);
-    if space != from.space.load(Ordering::Relaxed) {
-        set_lower_half(space);
-    }
+pub(crate) fn enter_space(root: PhysFrame, asid: Asid) {
+    set_lower_half(root.start().get() | u64::from(asid.0) << 48);
 }
 
-/// Makes `space` this CPU's lower half; zero stands for none.
-fn set_lower_half(space: u64) {
-    TTBR0_EL1.set(if space == 0 { EMPTY_SPACE.load(Ordering::Relaxed) } else { space });
+/// Ends what [`enter_space`] began: no user address translates to anything on this CPU. A space that is destroyed must
+/// have been left by every CPU.
+#[inline]
+pub(crate) fn leave_space() {
+    set_lower_half(EMPTY_SPACE.load(Ordering::Relaxed));
+}
+
+#[inline]
+fn set_lower_half(ttbr0: u64) {
+    TTBR0_EL1.set(ttbr0);
     // Before the kernel itself reads or writes the program's memory; the return to EL0 would be barrier enough.
     // SAFETY: a barrier. What the lower half translates to concerns user accesses alone, which check for faults.
     unsafe { asm!("isb", options(nostack, preserves_flags)) }

@@ -18,7 +18,6 @@ use crate::arch::cpu::{self, Arm};
 use crate::arch::ktest_asm::Registers;
 use crate::arch::ktest_programs::{Call, Program, code};
 use crate::arch::ktest_user::{Next, Supervisor};
-use crate::arch::mmu;
 use crate::arch::upcall::KernelFault;
 use crate::arch::user_copy::{self, CurrentUser, StringEnd};
 use crate::arch::vectors::Frame;
@@ -70,11 +69,11 @@ impl World {
     fn run(&self, supervisor: &dyn Supervisor, program: Program, arguments: &[u64]) -> Outcome {
         let mut stack = KernelStack::new().map_err(no_memory)?;
         let root = self.tree.lock().activate();
-        mmu::enter_space(root, self.tag);
+        switch::with_current(|me| me.payload().lower_half.enter(root, self.tag));
         let mut frame = Frame::for_program(CODE + program.offset(), DATA);
         frame.x[..arguments.len()].copy_from_slice(arguments);
         stack.run_program(supervisor, frame);
-        mmu::leave_space();
+        switch::with_current(|me| me.payload().lower_half.leave());
         Ok(())
     }
 
@@ -235,10 +234,10 @@ pub(super) fn what_a_program_may_not_is_its_exception() -> Outcome {
     for number in 0..FORBIDDEN {
         let test = Test::new(&world, go_on);
         let mut stack = KernelStack::new().map_err(no_memory)?;
-        mmu::enter_space(root, world.tag);
+        switch::with_current(|me| me.payload().lower_half.enter(root, world.tag));
         let at = CODE + Program::Forbidden.offset() + 4 * number;
         stack.run_program(&test, Frame::for_program(at, DATA));
-        mmu::leave_space();
+        switch::with_current(|me| me.payload().lower_half.leave());
         let ending = test.ending.lock().take();
         let Some(Ending::Exception { cause, elr, .. }) = ending else {
             return Err(Failure::new(format_args!("instruction {number}: {ending:?}")));

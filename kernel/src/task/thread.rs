@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     /// The registers while it does not run.
     pub(super) context: ContextCell,
     /// The program's space that it runs in.
-    pub(super) lower_half: LowerHalf,
+    pub(crate) lower_half: LowerHalf,
     /// Wakes it at a deadline.
     timer: Once<Arc<Timer>>,
     /// Set when it has ended, before `joiners` are woken.
