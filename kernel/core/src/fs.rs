@@ -70,5 +70,6 @@ pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolu
 pub use table::{Fd, FileTable, TableError};
 pub use transfer::{BufferSink, BufferSource, Sink, Source};
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -8,7 +8,7 @@ use crate::vm::{Pager, PagerError};
 
 /// A file of two pages and a bit, in an archive that is `shift` bytes from a page's border.
 fn context(shift: usize, source: FakeSource) -> (Context, Arc<FakeSource>, Vec<u8>) {
-    let data: Vec<u8> = (0..2 * PAGE_SIZE + 100).map(|n| (n / 7 % 251) as u8).collect();
+    let data: Vec<u8> = (0..=250).flat_map(|byte| [byte; 7]).cycle().take(2 * PAGE_SIZE + 100).collect();
     let bytes = forever(&archive(&[file("data", &data), file("after", b"not yours")], PAGE_SIZE), shift);
     let (context, source, _) = tree_with(bytes, source);
     (context, source, data)

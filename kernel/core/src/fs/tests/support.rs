@@ -194,14 +194,10 @@ impl PageSource for FakeSource {
     }
 
     fn has_room(&self) -> bool {
-        match &mut self.state.lock().unwrap().room {
-            None => true,
-            Some(0) => false,
-            Some(left) => {
-                *left -= 1;
-                true
-            }
-        }
+        let mut state = self.state.lock().unwrap();
+        let has_room = state.room != Some(0);
+        state.room = state.room.map(|left| left.saturating_sub(1));
+        has_room
     }
 }
 
