@@ -69,3 +69,7 @@ pub use pages::{PageSource, StaticPage};
 pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
 pub use table::{Fd, FileTable, TableError};
 pub use transfer::{BufferSink, BufferSource, Sink, Source};
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -31,3 +31,6 @@ pub use info::{BadInfo, ChildEvent, Detail, Info, code};
 pub use number::{DefaultAction, Signal};
 pub use pending::{Pending, Posted, take_next};
 pub use set::{MaskChange, SignalSet, discarded_by};
+
+#[cfg(all(test, not(loom)))]
+mod tests;

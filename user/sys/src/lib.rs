@@ -7,10 +7,21 @@
 //!
 //! Errors are [`Errno`]s as the kernel returned them; the C library's `errno` is not involved.
 
+pub mod die;
+pub mod file;
+pub mod identity;
+pub mod limit;
+pub mod machine;
+pub mod memory;
 pub mod number;
 pub mod process;
+pub mod sacrifice;
+pub mod sync;
+pub mod thread;
 pub mod time;
 
 mod call;
 
 pub use bsd::{Errno, Forked, Pid, Tid};
+
+pub use crate::memory::Mapping;

@@ -76,6 +76,7 @@ numbers! {
     MSYNC = 227
     MLOCK = 228
     MUNLOCK = 229
+    MLOCKALL = 230
     MINCORE = 232
     MADVISE = 233
     WAIT4 = 260

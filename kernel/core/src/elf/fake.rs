@@ -65,6 +65,12 @@ impl Program {
         Self::new(abi::ET_EXEC, 0x40_0100, &headers)
     }
 
+    /// The same without a place of its own: what an interpreter is.
+    pub(crate) fn tiny_pie() -> Self {
+        let headers = [load(RX, 0, 0, (0x200, 0x200), 0x1000), load(RW, 0x200, 0x1200, (0x10, 0x3000), 0x1000)];
+        Self::new(abi::ET_DYN, 0x100, &headers)
+    }
+
     fn musl_at(kind: u16, base: u64, align: u64) -> Self {
         let headers = [
             Self::other(abi::PT_PHDR, 0x40, base + 0x40, 0x1f8),

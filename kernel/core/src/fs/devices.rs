@@ -1,7 +1,7 @@
 //! Character devices by number, and the names that they have in `/dev`.
 //!
 //! A device node of any file system leads here: its number is all that it carries. The devices that are only software
-//! are in [`memory`] and [`random`]; the console and terminals come from the kernel.
+//! are here; the console and terminals come from the kernel.
 
 mod memory;
 mod random;

@@ -104,8 +104,9 @@ impl<S: Switch> Futexes<S> {
             let entry = Entry { key, bits: bits.get(), thread: Arc::clone(&me), seat: Arc::clone(seat) };
             bucket.push(entry, here);
         }
-        loop {
+        while seat.bucket().is_some() {
             me.park().prepare();
+            // The seat once more: who cleared it before `prepare` has woken a thread that did not sleep.
             let end = if seat.bucket().is_none() {
                 Some(WaitEnd::Woken)
             } else if deadline_ns.is_some_and(|deadline_ns| S::now_ns() >= deadline_ns) {
@@ -124,6 +125,7 @@ impl<S: Switch> Futexes<S> {
                 (None, Some(deadline_ns)) => S::block_until(deadline_ns),
             }
         }
+        WaitEnd::Woken
     }
 
     /// How many threads wait for `key`, a moment ago.
@@ -133,7 +135,7 @@ impl<S: Switch> Futexes<S> {
     }
 
     /// Ends the wait of `seat` from its own side. Says whether it did; else a waker had.
-    fn leave(&self, seat: &Arc<Seat>) -> bool {
+    pub(super) fn leave(&self, seat: &Arc<Seat>) -> bool {
         while let Some(place) = seat.bucket() {
             let mut bucket = self.buckets[place].lock();
             // A requeueing may have taken it elsewhere before the lock was ours.

@@ -78,7 +78,7 @@ impl<S: Switch> Futexes<S> {
                     }
                 }
             };
-            Self::unpark_all(batch);
+            Self::unpark_all(&mut batch);
             match outcome {
                 None => {}
                 Some(Ok(moved)) => return Ok(Requeued { moved, ..done }),

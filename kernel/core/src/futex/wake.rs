@@ -32,7 +32,7 @@ impl<S: Switch> Futexes<S> {
                 left = left.min(bucket.len());
                 bucket.take(&key, bits.get(), left, &mut batch)
             };
-            Self::unpark_all(batch);
+            Self::unpark_all(&mut batch);
             woken += taken;
             left -= taken;
             if taken < BATCH || left == 0 {
@@ -72,7 +72,7 @@ impl<S: Switch> Futexes<S> {
             (woken, woken_second, also_second)
         };
         let full = batch.is_full();
-        Self::unpark_all(batch);
+        Self::unpark_all(&mut batch);
         let mut total = woken + woken_second;
         // What one hold of the locks did not reach; the word has been changed, so these are plain wake-ups.
         if full {
@@ -84,8 +84,10 @@ impl<S: Switch> Futexes<S> {
         Ok(total)
     }
 
-    pub(super) fn unpark_all(batch: Batch<S::Payload>) {
-        for thread in batch {
+    /// Wakes those in `batch`, in order.
+    pub(super) fn unpark_all(batch: &mut Batch<S::Payload>) {
+        batch.reverse();
+        while let Some(thread) = batch.pop() {
             // One that was about to give up sees its seat empty and counts as woken.
             let _outcome = unpark::<S>(thread);
         }

@@ -79,6 +79,13 @@ impl<T> Arena<T> {
         }
     }
 
+    /// The first slot in use after this one, or of all.
+    pub(super) fn next_used(&self, after: Option<Slot>) -> Option<Slot> {
+        let from = after.map_or(0, |slot| slot.0 as usize + 1);
+        let found = self.places.iter().skip(from).position(|place| matches!(place, Place::Used(_)))?;
+        u32::try_from(from + found).ok().map(Slot)
+    }
+
     /// All nodes, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().filter_map(|place| match place {

@@ -91,12 +91,7 @@ impl<S: System> Threads<S> {
         self.first = Some(thread);
     }
 
-    /// Makes room for one more.
-    pub(super) fn reserve(&mut self) -> bool {
-        self.others.try_reserve(1).is_ok()
-    }
-
-    /// Appends a thread, for which there is room.
+    /// Appends a thread.
     pub(super) fn push(&mut self, thread: Arc<Thread<S>>) {
         self.others.push(thread);
     }
@@ -132,11 +127,6 @@ impl<S: System> Handlers<S> {
             Self::Own(actions) => Arc::clone(actions),
             Self::Shared(shared) => Arc::clone(&shared.lock()),
         }
-    }
-
-    /// A table of one's own.
-    pub(super) fn copied(&self) -> Self {
-        Self::Own(self.get())
     }
 
     /// The same table for somebody else: what either changes is changed for both.
@@ -190,6 +180,11 @@ impl<S: System> Body<S> {
     pub(super) fn discard(&mut self, signals: SignalSet) {
         self.pending.discard(signals);
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
+    }
+
+    /// So much of its memory was resident when it was given up.
+    pub(super) fn note_resident(&mut self, kib: u64) {
+        self.ended_usage.max_resident_kib = self.ended_usage.max_resident_kib.max(kib);
     }
 
     /// What its threads used, those that have ended too.

@@ -15,6 +15,8 @@
 //! Where things go is random: the base of a file that can be anywhere, the gap between the program and its heap, the stack and
 //! the place where mappings begin ([`Layout`](crate::vm::Layout)), and the lowest bits of the stack pointer.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 mod error;
 mod find;
 mod name;

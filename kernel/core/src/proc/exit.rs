@@ -222,13 +222,7 @@ fn is_indifferent<S: System>(parent: &Arc<Process<S>>, exit_signal: Option<Signa
 /// The first process has got zombies from one that exited.
 fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
     let init = Arc::clone(tree.process(heir));
-    let any = Selection {
-        children: Children::Any,
-        kinds: Kinds::All,
-        exited: true,
-        stopped: false,
-        continued: false,
-    };
+    let any = Selection { children: Children::Any, kinds: Kinds::All, exited: true, stopped: false, continued: false };
     let indifferent = is_indifferent(&init, Some(Signal::CHLD));
     while let Scan::Found(zombie, _) = tree.scan(heir, &any) {
         if !indifferent {

@@ -66,11 +66,7 @@ impl Numbers {
 
     /// A number that is not recent and not `taken`. The very first is 1, all others are from 2 on. `None` if there is
     /// none left.
-    pub(super) fn draw(
-        &mut self,
-        uniform: &mut dyn FnMut(u64) -> u64,
-        taken: impl Fn(Pid) -> bool,
-    ) -> Option<Pid> {
+    pub(super) fn draw(&mut self, uniform: &mut dyn FnMut(u64) -> u64, taken: impl Fn(Pid) -> bool) -> Option<Pid> {
         let free = |number| !self.recent.contains(number) && !taken(Pid(number));
         let drawn = match self.numbering {
             _ if self.last == 0 => Some(1),
@@ -117,8 +113,7 @@ pub(super) fn draw_thread(uniform: &mut dyn FnMut(u64) -> u64, taken: impl Fn(u3
 }
 
 /// The number by which a program knows a thread other than a process's main one.
-#[must_use]
-pub const fn visible(number: u32) -> Tid {
+pub(super) const fn visible(number: u32) -> Tid {
     Tid(number + THREAD_OFFSET)
 }
 

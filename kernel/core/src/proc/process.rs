@@ -25,7 +25,7 @@ use super::system::System;
 use super::usage::Usage;
 use crate::fs::{Context, FileTable};
 use crate::sched::{Switch, ThreadName, WaitQueue};
-use crate::signal::{Action, Signal, Unchangeable};
+use crate::signal::{Action, Signal, SignalSet, Unchangeable};
 use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::{Rank, SpinGuard, SpinLock};
 
@@ -189,10 +189,7 @@ impl<S: System> Process<S> {
     /// # Errors
     ///
     /// What `change` returns.
-    pub fn change_credentials<E>(
-        &self,
-        change: impl FnOnce(&Credentials) -> Result<Credentials, E>,
-    ) -> Result<(), E> {
+    pub fn change_credentials<E>(&self, change: impl FnOnce(&Credentials) -> Result<Credentials, E>) -> Result<(), E> {
         let before = self.credentials();
         let after = change(&before)?;
         if after == *before {
@@ -281,7 +278,7 @@ impl<S: System> Process<S> {
             Ok((before, actions.ignores(signal)))
         })?;
         if ignores {
-            body.discard(signal.into());
+            body.discard(SignalSet::EMPTY.with(signal));
         }
         Ok(before)
     }
@@ -323,6 +320,11 @@ impl<S: System> Process<S> {
     /// Changes that.
     pub fn attach(&self, change: impl FnOnce(&mut Attached)) {
         change(&mut self.body().attached);
+    }
+
+    /// By which signal its parent is told of its end.
+    pub(super) fn exit_signal(&self) -> Option<Signal> {
+        self.body().exit_signal
     }
 
     /// How it ended, or is ending.

@@ -25,9 +25,7 @@ use super::thread::{Thread, attention};
 use super::tree::{Life, Report};
 use crate::proc::arena::{Chain, Slot};
 use crate::sched::{Switch, Tid};
-use crate::signal::{
-    Action, ChildEvent, Effective, Info, Posted, Signal, SignalSet, discarded_by, take_next,
-};
+use crate::signal::{Action, ChildEvent, Effective, Info, Posted, Signal, SignalSet, discarded_by, take_next};
 
 /// To whom `kill` sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,15 +141,36 @@ fn send<S: System>(
             let slot = tree.find(pid).ok_or(SignalError::NoSuchProcess)?;
             send_to(tree, own, slot, signal, info)
         }
-        Target::Group(_) | Target::OwnGroup => {
-            let group = if let Target::Group(group) = target { group } else { tree.group(own.slot()) };
-            let first = tree.first_member(group);
-            send_to_each(tree, own, signal, info, first, |tree, slot| tree.next(slot, Chain::Group))
+        Target::Group(group) => send_to_each(tree, own, signal, info, Audience::Group(group)),
+        Target::OwnGroup => {
+            let group = tree.group(own.slot());
+            send_to_each(tree, own, signal, info, Audience::Group(group))
         }
-        Target::Everybody => {
-            let first = tree.next_slot(None);
-            send_to_each(tree, own, signal, info, first, |tree, slot| tree.next_slot(Some(slot)))
+        Target::Everybody => send_to_each(tree, own, signal, info, Audience::Everybody),
+    }
+}
+
+/// Several processes.
+#[derive(Clone, Copy)]
+enum Audience {
+    Group(Pid),
+    Everybody,
+}
+
+impl Audience {
+    /// The process after this one, or the first.
+    fn next<S: System>(self, tree: &ProcessTree<S>, after: Option<Slot>) -> Option<Slot> {
+        match (self, after) {
+            (Self::Group(group), None) => tree.first_member(group),
+            (Self::Group(_), Some(slot)) => tree.next(slot, Chain::Group),
+            (Self::Everybody, after) => tree.next_slot(after),
         }
+    }
+
+    /// Whether the process is not meant.
+    fn spares<S: System>(self, tree: &ProcessTree<S>, sender: &Process<S>, slot: Slot) -> bool {
+        let everybody = matches!(self, Self::Everybody);
+        tree.life(slot) == Life::Embryo || (everybody && (tree.pid(slot) <= Pid::INIT || slot == sender.slot()))
     }
 }
 
@@ -160,16 +179,13 @@ fn send_to_each<S: System>(
     sender: &Arc<Process<S>>,
     signal: Option<Signal>,
     info: Option<Info>,
-    first: Option<Slot>,
-    next: impl Fn(&ProcessTree<S>, Slot) -> Option<Slot>,
+    audience: Audience,
 ) -> Result<(), SignalError> {
-    let everybody = first.is_some_and(|first| tree.is_root(first));
     let mut outcome = Err(SignalError::NoSuchProcess);
-    let mut at = first;
+    let mut at = audience.next(tree, None);
     while let Some(slot) = at {
-        at = next(tree, slot);
-        let spared = everybody && (tree.pid(slot) <= Pid::INIT || slot == sender.slot());
-        if tree.life(slot) == Life::Embryo || spared {
+        at = audience.next(tree, Some(slot));
+        if audience.spares(tree, sender, slot) {
             continue;
         }
         let sent = send_to(tree, sender, slot, signal, info);

@@ -11,13 +11,10 @@ use crate::addr::{Asid, UserAddr};
 use crate::hal::UserMemory;
 use crate::sched::{self, Switch};
 use crate::vm::MemorySystem;
-
-/// There is no memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutOfMemory;
+pub use crate::vm::OutOfMemory;
 
 /// Where a new thread begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Start {
     /// Where its parent is, with 0 for the result of the parent's call.
     Fork,
@@ -69,11 +66,7 @@ pub trait System: Switch + Sized {
 
     /// Makes what is scheduled of a new thread. It cannot fail. Called by the parent thread, whose registers are copied if
     /// the new one starts as a copy.
-    fn make_thread(
-        seed: Self::Seed,
-        thread: &Arc<Thread<Self>>,
-        start: Start,
-    ) -> Arc<sched::Thread<Self::Payload>>;
+    fn make_thread(seed: Self::Seed, thread: &Arc<Thread<Self>>, start: Start) -> Arc<sched::Thread<Self::Payload>>;
 
     /// Queues a new thread, on an idle CPU if there is one.
     fn start_thread(thread: Arc<sched::Thread<Self::Payload>>);

@@ -151,4 +151,10 @@ impl Statistics {
             forks_sharevm: AtomicU64::new(0),
         }
     }
+
+    pub(super) fn count_fork(&self, ppwait: bool, sharevm: bool) {
+        self.forks.fetch_add(1, Relaxed);
+        self.forks_ppwait.fetch_add(u64::from(ppwait), Relaxed);
+        self.forks_sharevm.fetch_add(u64::from(sharevm), Relaxed);
+    }
 }

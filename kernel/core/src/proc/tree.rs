@@ -99,6 +99,16 @@ pub(super) struct Reserved {
     pub(super) thread: u32,
 }
 
+/// Where in the tree a child goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    /// Who forked it: it joins that one's group.
+    pub(super) forker: Slot,
+    /// Whose child it is: the forker's, but for siblings.
+    pub(super) parent: Slot,
+    pub(super) kind: ChildKind,
+}
+
 /// The tree of processes.
 pub(super) struct Tree<P, T> {
     nodes: Arena<Node<P>>,
@@ -137,7 +147,8 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.groups.reserve(total + 1)?;
         self.sessions.reserve(total + 1)?;
         self.orphaned.try_reserve(total).map_err(|_| NoMemory)?;
-        let taken = |pid: Pid| self.pids.contains(pid.0) || self.groups.contains(pid.0) || self.sessions.contains(pid.0);
+        let taken =
+            |pid: Pid| self.pids.contains(pid.0) || self.groups.contains(pid.0) || self.sessions.contains(pid.0);
         let pid = self.numbers.draw(uniform, taken).ok_or(NoMemory)?;
         let thread = self.reserve_thread(uniform)?;
         let slot = match self.nodes.insert(Node::embryo(pid)) {
@@ -176,19 +187,20 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         Ok(())
     }
 
-    /// Links a child: its thread by number, itself by number, into its parent's group right after the parent, and first
-    /// among the parent's children. It stays an embryo until [`hatch`](Self::hatch).
-    pub(super) fn link(&mut self, reserved: Reserved, parent: Slot, kind: ChildKind, process: P, thread: T) {
+    /// Links a child: its thread by number, itself by number, into its forker's group right after that one, and first
+    /// among its parent's children. It stays an embryo until [`hatch`](Self::hatch).
+    pub(super) fn link(&mut self, reserved: Reserved, place: Place, process: P, thread: T) {
         self.enter_thread(reserved.thread, thread);
         let slot = reserved.slot;
-        let group = self.nodes.get(parent).group;
+        let Place { forker, parent, kind } = place;
+        let group = self.nodes.get(forker).group;
         let node = self.nodes.get_mut(slot);
         node.process = Some(process);
         node.parent = Some(parent);
         node.kind = kind;
         node.group = group;
         if let Some(group) = self.groups.get_mut(group.0) {
-            group.members.insert_after(&mut self.nodes, Chain::Group, parent, slot);
+            group.members.insert_after(&mut self.nodes, Chain::Group, forker, slot);
         }
         self.with_list(parent, Which::Children, |list, nodes| list.push_front(nodes, Chain::Siblings, slot));
     }
@@ -295,9 +307,14 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.nodes.iter().filter(|node| node.life != Life::Embryo).filter_map(|node| node.process.as_ref())
     }
 
-    /// All living processes, in no order.
-    pub(super) fn living(&self) -> impl Iterator<Item = &P> {
-        self.nodes.iter().filter(|node| node.life == Life::Alive).filter_map(|node| node.process.as_ref())
+    /// The slot after this one that is in use, or the first: embryos and zombies with the rest.
+    pub(super) fn next_slot(&self, after: Option<Slot>) -> Option<Slot> {
+        self.nodes.next_used(after)
+    }
+
+    /// A new program runs in the process: its end is announced as everybody's is.
+    pub(super) fn becomes_ordinary(&mut self, slot: Slot) {
+        self.nodes.get_mut(slot).kind = ChildKind::Ordinary;
     }
 
     /// Draws the number of a thread.

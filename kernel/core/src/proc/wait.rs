@@ -45,10 +45,7 @@ pub enum Kinds {
 
 impl Kinds {
     pub(super) const fn take(self, kind: ChildKind) -> bool {
-        matches!(
-            (self, kind),
-            (Self::All, _) | (Self::Ordinary, ChildKind::Ordinary) | (Self::Clone, ChildKind::Clone)
-        )
+        matches!((self, kind), (Self::All, _) | (Self::Ordinary, ChildKind::Ordinary) | (Self::Clone, ChildKind::Clone))
     }
 }
 

@@ -28,8 +28,8 @@ pub enum ExecError<E> {
     Open(E),
     /// The interpreter that a program names is no program.
     BadInterpreter(ElfError),
-    /// A file could not be read.
-    Read(ReadError),
+    /// The device that holds a file failed.
+    Io,
     /// A file's contents cannot be had as memory.
     NotMappable,
     /// The program needs memory that is writable and executable at once, which is not allowed.
@@ -46,7 +46,7 @@ impl<E> From<ReadError> for ExecError<E> {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::OutOfMemory => Self::OutOfMemory,
-            ReadError::Io => Self::Read(error),
+            ReadError::Io => Self::Io,
         }
     }
 }
@@ -85,6 +85,8 @@ impl<E> From<MapFailure> for ExecError<E> {
     }
 }
 
+impl<E: fmt::Debug + fmt::Display> core::error::Error for ExecError<E> {}
+
 impl<E: fmt::Display> fmt::Display for ExecError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,12 +95,12 @@ impl<E: fmt::Display> fmt::Display for ExecError<E> {
             Self::TooDeep => write!(f, "scripts are each other's interpreters"),
             Self::Open(error) => write!(f, "no interpreter: {error}"),
             Self::BadInterpreter(error) => write!(f, "the interpreter: {error}"),
-            Self::Read(ReadError::OutOfMemory) | Self::OutOfMemory => write!(f, "no memory for the program"),
-            Self::Read(ReadError::Io) => write!(f, "the file cannot be read"),
+            Self::Io => write!(f, "the file cannot be read"),
             Self::NotMappable => write!(f, "the file cannot be mapped"),
             Self::WriteAndExecute => write!(f, "the program needs memory that is writable and executable"),
             Self::ArgumentsTooLong => write!(f, "arguments and environment are too long"),
             Self::NoPlace => write!(f, "the program does not fit into its address space"),
+            Self::OutOfMemory => write!(f, "no memory for the program"),
         }
     }
 }

@@ -179,7 +179,9 @@ impl<P: Clone, T: Clone> Tree<P, T> {
     fn change_group(&mut self, slot: Slot, join: impl FnOnce(&mut Self)) {
         let old = self.nodes.get(slot).group;
         self.uncount(slot);
-        self.each_child(slot, Self::uncount);
+        self.each_child(slot, |tree, child| {
+            tree.uncount(child);
+        });
         self.leave_group(slot);
         join(self);
         self.anchor(slot);
