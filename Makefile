@@ -16,11 +16,15 @@ BOARDS := raspi3b raspi4b
 KERNEL_TARGET := aarch64-unknown-none-softfloat
 USER_TARGET := aarch64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+USER_BIN := $(TARGET_DIR)/$(USER_TARGET)/user
 # The kernel image may have 512 KiB.
 MAX_SIZE := 524288
 # Seconds after which a board that tests itself is taken for hung.
 KTEST_TIMEOUT := 120
 HOST_CRATES := -p abi -p kcore -p drivers -p tools
+# The programs of the initramfs, in /bin (init: in the root), and the crates they share.
+PROGRAMS := init forktree usertests grind bench hello
+USER_CRATES := $(PROGRAMS) bsd sys
 
 TINE := cargo run --quiet --package tools --bin tine --
 SUITE := tools/suite.sh
@@ -57,12 +61,13 @@ ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
 
 check: setup ## format, lints, documentation, layers
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --exclude kernel --exclude hello --all-targets -- -D warnings
+	cargo clippy --quiet --workspace --exclude kernel $(USER_CRATES:%=--exclude %) --all-targets -- -D warnings
 	cargo clippy --quiet $(KERNEL) -- -D warnings
 	cargo clippy --quiet $(KERNEL) --features ktest -- -D warnings
-	cargo clippy --quiet --package hello --target $(USER_TARGET) -- -D warnings
+	cargo clippy --quiet $(USER_CRATES:%=--package %) --target $(USER_TARGET) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(HOST_CRATES) -p tests
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(KERNEL)
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(USER_CRATES:%=--package %) --target $(USER_TARGET)
 	$(TINE) layers
 
 miri: setup ## kcore and drivers under Miri (MIRI_TOOLCHAIN=)
@@ -112,8 +117,9 @@ build/ktest.img: build/ktest.elf
 	@$(TINE) raw $< $@
 
 build/initramfs.cpio: FORCE | setup
-	@cargo build --quiet --profile user --package hello --target $(USER_TARGET)
-	@$(TINE) initramfs $@ --add $(TARGET_DIR)/$(USER_TARGET)/user/hello:bin/hello $(ADD:%=--add %)
+	@cargo build --quiet --profile user $(PROGRAMS:%=--package %) --target $(USER_TARGET)
+	@$(TINE) initramfs $@ --root user/root --add $(USER_BIN)/init:init \
+	    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)
 
 build/%.dtb: FORCE | setup
 	@$(TINE) dtb --board $* $@

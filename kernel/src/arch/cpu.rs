@@ -5,11 +5,13 @@
 //! in the header, written by the scheduler at each switch.
 
 use core::arch::asm;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use kcore::addr::{CpuId, MAX_CPUS};
 use kcore::hal::Cpu;
 
+use super::fp::FpState;
 use super::upcall;
 
 /// The I bit of `DAIF`.
@@ -18,30 +20,65 @@ const IRQ_MASKED: u64 = 1 << 7;
 /// Added to [`Header::preempt`] while an interrupt is handled.
 const IN_INTERRUPT: u32 = 1 << 16;
 
-/// What the lowest layers keep for every thread. Only the CPU that runs the thread touches it, so plain loads and
-/// stores (relaxed atomics) do.
+/// What the lowest layers keep for every thread. Only the CPU that runs the thread touches it, but for `attention`, so
+/// plain loads and stores (relaxed atomics) do.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct Header {
     /// How many reasons there are not to preempt: locks held, interrupts being handled.
     preempt: AtomicU32,
-    /// Set by an interrupt handler when the scheduler should run as soon as it may.
-    need_resched: AtomicU32,
     /// The CPU the thread runs on.
     cpu: AtomicU8,
+    /// Set by an interrupt handler when the scheduler should run as soon as it may.
+    need_resched: AtomicU32,
+    /// Set, by any CPU, when the thread has something to do before it goes on in its program. With `need_resched` it
+    /// makes the one word that the way back to a program looks at.
+    attention: AtomicU32,
     /// The scheduler's own object for this thread; null before there is a scheduler.
     pub(crate) thread: AtomicPtr<()>,
+    /// Where the thread's floating-point registers belong while they are open to it; null while they are not.
+    pub(super) open_fp: AtomicPtr<FpState>,
+    /// Who stands in for the layers above while a self-test runs a program.
+    #[cfg(feature = "ktest")]
+    pub(super) supervisor: AtomicPtr<()>,
 }
 
 impl Header {
+    /// Offset of `need_resched` and `attention` as one word of 64 bits.
+    pub(super) const PENDING: usize = {
+        let at = offset_of!(Self, need_resched);
+        assert!(at.is_multiple_of(8) && offset_of!(Self, attention) == at + 4);
+        at
+    };
+
     /// A header whose thread may not be preempted yet: new threads start inside the scheduler.
     pub(crate) const fn new(cpu: u8, preempt: u32) -> Self {
         Self {
             preempt: AtomicU32::new(preempt),
             need_resched: AtomicU32::new(0),
             cpu: AtomicU8::new(cpu),
+            attention: AtomicU32::new(0),
             thread: AtomicPtr::new(core::ptr::null_mut()),
+            open_fp: AtomicPtr::new(core::ptr::null_mut()),
+            #[cfg(feature = "ktest")]
+            supervisor: AtomicPtr::new(core::ptr::null_mut()),
         }
+    }
+
+    /// Lets the thread come by `tine_before_user` before it goes on in its program: at its next way back, or at once if
+    /// it runs and its CPU is interrupted after this. What was written before is seen there.
+    pub(crate) fn request_attention(&self) {
+        self.attention.store(1, Ordering::Release);
+    }
+
+    /// Whether [`request_attention`](Self::request_attention) was called and has not been answered.
+    pub(crate) fn attention_requested(&self) -> bool {
+        self.attention.load(Ordering::Acquire) != 0
+    }
+
+    /// Takes the request back, if there was one. What is found out after this is as new as any request.
+    pub(super) fn take_attention(&self) -> bool {
+        self.attention_requested() && self.attention.swap(0, Ordering::AcqRel) != 0
     }
 
     /// Names the CPU that is about to run the thread.
@@ -239,6 +276,20 @@ pub(crate) fn wait_for_event() {
 pub(crate) fn send_event() {
     // SAFETY: barrier and hint only.
     unsafe { asm!("dsb sy", "sev", options(nostack, preserves_flags)) }
+}
+
+/// The current program's thread pointer, which it sets by itself (`TPIDR_EL0`). Switches keep it.
+pub(crate) fn user_tls() -> u64 {
+    let tls: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, tpidr_el0", out(reg) tls, options(nomem, nostack, preserves_flags)) }
+    tls
+}
+
+/// Sets what [`user_tls`] says: zero for a new program.
+pub(crate) fn set_user_tls(tls: u64) {
+    // SAFETY: the kernel itself does not use the register, but for the report of an overflown stack.
+    unsafe { asm!("msr tpidr_el0, {}", in(reg) tls, options(nomem, nostack, preserves_flags)) }
 }
 
 /// Stops this CPU for good.

@@ -11,6 +11,7 @@ use kcore::sched::{self, Leaving, Priority, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
 use super::Waiters;
+use super::lower_half::LowerHalf;
 use super::switch::{self, SCHEDULER};
 use super::timers::{Action, Timer};
 use crate::arch::context::Context;
@@ -26,8 +27,10 @@ pub(crate) struct Machine {
     pub(super) header: Header,
     /// The registers while it does not run.
     pub(super) context: ContextCell,
+    /// The program's space that it runs in.
+    pub(crate) lower_half: LowerHalf,
     /// Wakes it at a deadline.
-    pub(super) timer: Once<Arc<Timer>>,
+    timer: Once<Arc<Timer>>,
     /// Set when it has ended, before `joiners` are woken.
     ended: AtomicBool,
     joiners: Waiters,
@@ -49,6 +52,11 @@ impl ContextCell {
     pub(super) fn get(&self) -> *mut Context {
         self.0.get()
     }
+}
+
+/// The timer that wakes `thread`; most threads never need one.
+pub(super) fn timer_of(thread: &Arc<Thread>) -> &Arc<Timer> {
+    thread.payload().timer.call_once(|| Arc::new(Timer::new(Action::Unpark(Arc::downgrade(thread)))))
 }
 
 /// Why there is no new thread.
@@ -80,6 +88,7 @@ pub(crate) fn spawn(
     let machine = Machine {
         header: Header::new(0, 0),
         context: ContextCell(UnsafeCell::new(Context::new(top, first_steps, 0))),
+        lower_half: LowerHalf::none(),
         timer: Once::new(),
         ended: AtomicBool::new(false),
         joiners: Waiters::new(),
@@ -99,6 +108,7 @@ pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread
     let machine = Machine {
         header: Header::new(0, 0),
         context: ContextCell(UnsafeCell::new(Context::default())),
+        lower_half: LowerHalf::none(),
         timer: Once::new(),
         ended: AtomicBool::new(false),
         joiners: Waiters::new(),
@@ -112,7 +122,6 @@ pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread
 }
 
 fn register(thread: &Arc<Thread>) -> Result<(), SpawnError> {
-    thread.payload().timer.call_once(|| Arc::new(Timer::new(Action::Unpark(Arc::downgrade(thread)))));
     let mut threads = THREADS.lock();
     threads.retain(|thread| thread.strong_count() > 0);
     threads.try_reserve(1).map_err(|_| SpawnError::OutOfMemory)?;

@@ -5,7 +5,7 @@
 pub struct Crate {
     /// Its name in paths.
     pub name: &'static str,
-    /// Where its sources are.
+    /// Where its sources are; what another crate claims below is not part of it.
     pub sources: &'static str,
     /// Its top modules, lowest layer first. A module may import its own layer and those before it. Empty where the
     /// order does not matter.
@@ -14,7 +14,7 @@ pub struct Crate {
     pub sees: &'static [&'static str],
     /// Modules that see less, or something else, than the whole crate.
     pub views: &'static [View],
-    /// Modules that may hold `unsafe`, with all that is inside them.
+    /// Modules that may hold `unsafe`, with all that is inside them; the empty name is the whole crate.
     pub unsafe_in: &'static [&'static str],
 }
 
@@ -63,5 +63,7 @@ pub const CRATES: &[Crate] = &[
     },
     Crate { name: "tools", sources: "tools/src", layers: &[], sees: &["abi"], views: &[], unsafe_in: &[] },
     Crate { name: "tests", sources: "tests", layers: &[], sees: &["abi", "tools"], views: &[], unsafe_in: &[] },
-    Crate { name: "user", sources: "user", layers: &[], sees: &["abi"], views: &[], unsafe_in: &[] },
+    Crate { name: "bsd", sources: "user/bsd", layers: &[], sees: &["abi"], views: &[], unsafe_in: &[""] },
+    Crate { name: "sys", sources: "user/sys", layers: &[], sees: &["bsd"], views: &[], unsafe_in: &[""] },
+    Crate { name: "user", sources: "user", layers: &[], sees: &["bsd", "sys"], views: &[], unsafe_in: &[] },
 ];

@@ -105,6 +105,27 @@ fn unsafe_stands_only_where_it_may() {
 }
 
 #[test]
+fn of_the_programs_crates_two_may_hold_unsafe_anywhere() {
+    let text = "fn f() { unsafe { g() } }";
+    assert_eq!(problems("sys", "user/sys/src/memory.rs", text), [""; 0]);
+    assert_eq!(problems("bsd", "user/bsd/src/lib.rs", text), [""; 0]);
+    assert_eq!(problems("user", "user/init/src/main.rs", text), ["1: unsafe in user, which is not on the list"]);
+}
+
+#[test]
+fn a_crate_below_another_one_is_not_part_of_it() {
+    let root = tempfile::tempdir().unwrap();
+    for (file, text) in [("user/init/src/main.rs", "fn main() {}"), ("user/sys/src/lib.rs", "unsafe fn f() {}")] {
+        let file = root.path().join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let mut files = Vec::new();
+    collect(&root.path().join("user"), &[root.path().join("user/sys")], &mut files).unwrap();
+    assert_eq!(files, [root.path().join("user/init/src/main.rs")]);
+}
+
+#[test]
 fn each_kind_of_unsafe_is_seen() {
     for text in [
         "unsafe fn f() {}",

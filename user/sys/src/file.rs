@@ -1,0 +1,120 @@
+//! Descriptors, beyond what `std` shows.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
+
+use bsd::Errno;
+
+use crate::call::{call, int, text, to_int};
+use crate::number;
+
+/// Paths are seen from the current directory.
+const AT_FDCWD: i32 = -100;
+/// Close-on-exec, as a descriptor's flag.
+const FD_CLOEXEC: usize = 1;
+/// Close-on-exec, as a flag of `open` and `dup3`.
+const O_CLOEXEC: usize = 0o200_0000;
+
+/// Whether a descriptor outlives `execve`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnExec {
+    /// It is closed.
+    Close,
+    /// It stays.
+    Keep,
+}
+
+/// Opens a file with flags of `open`, [`OnExec::Keep`] unless they say otherwise.
+///
+/// # Errors
+///
+/// As of `openat`.
+pub fn open(path: &CStr, flags: usize) -> Result<OwnedFd, Errno> {
+    // SAFETY: the path is read.
+    let descriptor = unsafe { call(number::OPENAT, [int(AT_FDCWD), text(path), flags, 0]) }?;
+    // SAFETY: new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
+}
+
+/// Makes another descriptor for the same open file, the lowest that is free.
+///
+/// # Errors
+///
+/// `BADF`, `MFILE`.
+pub fn duplicate(file: &impl AsRawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: no memory.
+    let descriptor = unsafe { call(number::DUP, [int(file.as_raw_fd())]) }?;
+    // SAFETY: new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
+}
+
+/// Makes `to` another descriptor for the open file of `file`.
+///
+/// # Errors
+///
+/// As of `dup3`.
+pub fn duplicate_to(file: &impl AsRawFd, to: &mut OwnedFd, on_exec: OnExec) -> Result<(), Errno> {
+    let flags = if on_exec == OnExec::Close { O_CLOEXEC } else { 0 };
+    // SAFETY: `to` is ours to change.
+    unsafe { call(number::DUP3, [int(file.as_raw_fd()), int(to.as_raw_fd()), flags]) }?;
+    Ok(())
+}
+
+/// Whether a descriptor is closed by `execve`.
+///
+/// # Errors
+///
+/// `BADF`.
+pub fn on_exec(file: &impl AsRawFd) -> Result<OnExec, Errno> {
+    const GETFD: usize = 1;
+    // SAFETY: no memory.
+    let flags = unsafe { call(number::FCNTL, [int(file.as_raw_fd()), GETFD, 0]) }?;
+    Ok(if flags & FD_CLOEXEC == 0 { OnExec::Keep } else { OnExec::Close })
+}
+
+/// Sets it.
+///
+/// # Errors
+///
+/// `BADF`.
+pub fn set_on_exec(file: &impl AsRawFd, on_exec: OnExec) -> Result<(), Errno> {
+    const SETFD: usize = 2;
+    // SAFETY: no memory.
+    unsafe { call(number::FCNTL, [int(file.as_raw_fd()), SETFD, usize::from(on_exec == OnExec::Close)]) }?;
+    Ok(())
+}
+
+/// Whether this number is an open descriptor.
+#[must_use]
+pub fn is_open(descriptor: i32) -> bool {
+    const GETFD: usize = 1;
+    // SAFETY: no memory.
+    unsafe { call(number::FCNTL, [int(descriptor), GETFD, 0]) }.is_ok()
+}
+
+/// Makes a pipe: the end to read from, and the one to write to.
+///
+/// # Errors
+///
+/// `MFILE`; `NOSYS` where there are none.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut ends = [0_i32; 2];
+    // SAFETY: two descriptors are stored.
+    unsafe { call(number::PIPE2, [crate::call::output(&mut ends), 0]) }?;
+    // SAFETY: new, and nobody else's.
+    let read = unsafe { OwnedFd::from_raw_fd(ends[0]) };
+    // SAFETY: new, and nobody else's.
+    let write = unsafe { OwnedFd::from_raw_fd(ends[1]) };
+    Ok((read, write))
+}
+
+/// Sets the mask of new files; returns the one before.
+///
+/// # Errors
+///
+/// `NOSYS`.
+pub fn umask(mask: u32) -> Result<u32, Errno> {
+    // SAFETY: no memory.
+    let before = unsafe { call(number::UMASK, [mask as usize]) }?;
+    Ok(u32::try_from(before).unwrap_or(0))
+}

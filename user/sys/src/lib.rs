@@ -1,0 +1,27 @@
+//! System calls as safe functions, for the programs of this directory: the one crate, beside `bsd`, with unsafe code.
+//!
+//! A function is safe here when the worst that wrong arguments can do is an error, or the end of the calling process.
+//! Memory is therefore handed out as [`Mapping`]s that own what they map and are read and written through volatile
+//! accesses only, hostile calls are made by children that do nothing else ([`sacrifice`]), and accesses that must die do
+//! not return ([`die`]).
+//!
+//! Errors are [`Errno`]s as the kernel returned them; the C library's `errno` is not involved.
+
+pub mod die;
+pub mod file;
+pub mod identity;
+pub mod limit;
+pub mod machine;
+pub mod memory;
+pub mod number;
+pub mod process;
+pub mod sacrifice;
+pub mod sync;
+pub mod thread;
+pub mod time;
+
+mod call;
+
+pub use bsd::{Errno, Forked, Pid, Tid};
+
+pub use crate::memory::Mapping;

@@ -1,0 +1,62 @@
+//! Clocks and sleep.
+
+use std::time::Duration;
+
+use bsd::Errno;
+
+use crate::call::{call, input, output};
+use crate::number;
+
+/// `struct timespec`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Timespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl From<Duration> for Timespec {
+    fn from(duration: Duration) -> Self {
+        Self {
+            seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+            nanoseconds: duration.subsec_nanos().into(),
+        }
+    }
+}
+
+/// Sleeps, by the kernel's monotonic clock.
+///
+/// # Errors
+///
+/// `INTR`; `NOSYS` where there is no such call.
+pub fn sleep(duration: Duration) -> Result<(), Errno> {
+    let duration = Timespec::from(duration);
+    // SAFETY: a `struct timespec` is read, nothing is stored.
+    unsafe { call(number::NANOSLEEP, [input(&duration), 0]) }?;
+    Ok(())
+}
+
+/// What the monotonic clock says, by a system call.
+///
+/// # Errors
+///
+/// `NOSYS`.
+pub fn monotonic() -> Result<Duration, Errno> {
+    const MONOTONIC: usize = 1;
+    let mut now = Timespec::default();
+    // SAFETY: a `struct timespec` is stored.
+    unsafe { call(number::CLOCK_GETTIME, [MONOTONIC, output(&mut now)]) }?;
+    let (seconds, nanoseconds) = (u64::try_from(now.seconds), u32::try_from(now.nanoseconds));
+    Ok(Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0)))
+}
+
+/// The counter of the machine, and how often a second it ticks.
+#[must_use]
+pub fn counter() -> (u64, u64) {
+    let (now, frequency): (u64, u64);
+    // SAFETY: both registers may be read by programs; nothing else happens.
+    unsafe {
+        std::arch::asm!("isb", "mrs {}, cntvct_el0", "mrs {}, cntfrq_el0", out(reg) now, out(reg) frequency, options(nomem, nostack));
+    }
+    (now, frequency)
+}
