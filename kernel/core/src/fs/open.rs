@@ -92,14 +92,26 @@ pub fn open_program(
     follow: Follow,
     id: AccessId<'_>,
 ) -> Result<Arc<OpenFile>, FileError> {
-    let inode = super::resolve(context, base, path, follow, id)?;
+    open_program_inode(context, &super::resolve(context, base, path, follow, id)?, id)
+}
+
+/// As [`open_program`], for a file that was found already.
+///
+/// # Errors
+///
+/// As [`open_program`], but those of the path.
+pub fn open_program_inode(
+    context: &Context,
+    inode: &Arc<dyn Inode>,
+    id: AccessId<'_>,
+) -> Result<Arc<OpenFile>, FileError> {
     match inode.protection().kind {
         FileKind::Regular => {}
         FileKind::Symlink => return Err(FileError::TooManyLinks),
         _ => return Err(FileError::Denied),
     }
-    id.check(&*inode, Wanted::EXECUTE)?;
-    open_checked(context, inode, OpenFlags::empty())
+    id.check(&**inode, Wanted::EXECUTE)?;
+    open_checked(context, Arc::clone(inode), OpenFlags::empty())
 }
 
 /// mkdirat(2), mknodat(2), symlinkat(2): makes what `path` names.
