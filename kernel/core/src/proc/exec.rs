@@ -109,6 +109,7 @@ pub struct Loaded<X> {
 /// # Errors
 ///
 /// [`ExecError`], with all that was made destroyed.
+#[inline(never)]
 pub fn load<M: MemorySystem, X: Executable, E>(
     system: &M,
     file: X,
@@ -142,6 +143,7 @@ struct Start {
 }
 
 /// Puts program, interpreter and stack into an empty space.
+#[inline(never)]
 fn fill<M: MemorySystem, X, E>(
     system: &M,
     space: &mut Space,

@@ -179,7 +179,7 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         let slot = self.nodes.insert(Node::embryo(Pid::SYSTEM))?;
         let (process, object) = make(slot);
         self.pids.insert(Pid::SYSTEM.0, slot);
-        self.threads.insert(thread, Some(object));
+        self.enter_thread(thread, object);
         self.found_session(slot);
         let node = self.nodes.get_mut(slot);
         node.process = Some(process);

@@ -30,6 +30,8 @@ pub(super) struct Source {
 
 /// Follows scripts to a program and reads its headers, and those of its interpreter. Each script puts its interpreter, its
 /// argument and its own path in the place of the first of `arguments`.
+// Its frame is large, and gone before the next step.
+#[inline(never)]
 pub(super) fn find<X: Executable, E>(
     mut file: X,
     path: &[u8],
