@@ -207,13 +207,14 @@ pub(super) fn stress<T>(
     let team = Team::on_each_cpu(name, move |cpu| {
         // A thread's first sleep makes its timer.
         task::sleep(Duration::from_micros(1));
-        theirs.meet()?;
+        theirs.meet().and_then(|()| theirs.meet())?;
         let outcome = churn(cpu, Turns::new());
         let met = theirs.meet().and_then(|()| theirs.meet());
         outcome.and(met)
     })?;
+    let there = meeting.meet();
     let before = books();
-    let churned = meeting.meet().and_then(|()| meeting.meet());
+    let churned = there.and_then(|()| meeting.meet()).and_then(|()| meeting.meet());
     let after = books();
     let met = meeting.meet();
     team.join().and(churned).and(met)?;

@@ -18,7 +18,7 @@ use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, Sh
 use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
 
 use super::frames::{self, LinearMemory, frames};
-use super::stacks;
+use super::{heap, stacks};
 use crate::arch::cpu::Arm;
 use crate::arch::mmu::HardwareTlb;
 use crate::arch::{cache, memory};
@@ -48,7 +48,9 @@ pub(super) fn init() -> Result<(), OutOfFrames> {
 impl UserMemorySystem {
     fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
         if !MEMORY.has_room() {
+            // What is kept for speed goes first.
             stacks::drain();
+            heap::drain();
             if !MEMORY.has_room() {
                 return Err(OutOfFrames);
             }
