@@ -59,7 +59,7 @@ static TESTS: &[Test] = tests! {
         wake_all_wakes_all, a_wait_ends_at_its_deadline,;
     frames: frames_keep_their_contents_and_come_back,;
     heap: the_heap_keeps_its_contents_and_comes_back,;
-    stacks: a_guard_lies_below_a_stack, an_ended_thread_gives_its_memory_back,;
+    stacks: a_guard_lies_below_a_stack, an_ended_thread_gives_its_memory_back, a_stack_is_used_again,;
     mapping: text_and_constants_are_not_writable, data_is_writable, the_linear_map_shows_the_image_read_only,
         address_zero_is_not_mapped,;
     devices: a_missing_generator_is_no_harm, random_numbers_differ, a_uniform_number_is_below_its_bound,;
