@@ -16,7 +16,7 @@
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
 //!   ([`Parent`], [`Last`]), [`absolute_path`], [`check_directory`], [`same_file`]
-//! * opening: [`open`], [`open_inode`], [`open_program`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
+//! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -63,7 +63,7 @@ pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{DirectoryEntry, Inode, Link, Made, Making, Visit, same_file};
 pub use metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection, Timestamp};
 pub use offset::{Parking, ParkingLot};
-pub use open::{Removal, make, open, open_inode, open_program, remove};
+pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};
 pub use operations::{Appended, Blocking, FileOperations, Mapping, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
