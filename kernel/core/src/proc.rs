@@ -31,6 +31,11 @@
 //! `ProcessTree`, then one `Process`, then `SignalActions` or `Thread`. An address space's lock sleeps and stands before
 //! all of these. A thread is woken with the tree and its process locked: scheduler and wait queues come after.
 
+#[cfg(all(test, not(loom)))]
+pub(crate) mod fake;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 mod arena;
 pub mod attach;
 mod body;

@@ -1,5 +1,5 @@
 //! The kernel's reads and writes of the current program's memory, by instructions that have the program's own rights
-//! (`LDTR`, `STTR`): what EL0 may not touch, they do not touch.
+//! (`LDTR`, `STTR`): what EL0 may not touch, they do not touch. [`exchange_u32`] is the one exception, and says why.
 //!
 //! Any of them may fault. [`recover`] is asked by the exception handler and knows each by its address: the layer above
 //! resolves the fault if it can (a page that was not there yet, a shared one that is written to), and the instruction is
@@ -49,6 +49,7 @@ unsafe extern "C" {
     safe fn user_load_64(from: u64) -> Loaded;
     safe fn user_store_32(to: u64, value: u32) -> u64;
     safe fn user_store_64(to: u64, value: u64) -> u64;
+    safe fn user_exchange_32(at: u64, expected: u32, new: u32) -> Loaded;
 }
 
 impl UserMemory for CurrentUser {
@@ -77,23 +78,13 @@ pub(crate) fn zero(to: UserAddr, bytes: usize) -> Result<(), UserFault> {
     outcome(unsafe { user_zero(at, bytes) })
 }
 
-/// How a string ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub(crate) enum StringEnd {
-    /// After so many bytes comes a zero, which was copied, too.
-    At(usize),
-    /// Nowhere in the room that there was.
-    Beyond,
-}
-
-/// Copies the program's string at `from` to `to`, up to and with its zero. What comes behind that in memory is not looked
-/// at, and need not be there.
+/// Copies the program's string at `from` to `to`, up to and with its zero, and says how many bytes stand before that; `None`
+/// if `to` is full before. What comes behind the zero in memory is not looked at, and need not be there.
 ///
 /// # Errors
 ///
 /// [`UserFault`] if an address fails before the zero and before `to` is full.
-pub(crate) fn string_in(from: UserAddr, to: &mut [u8]) -> Result<StringEnd, UserFault> {
+pub(crate) fn copy_in_string(from: UserAddr, to: &mut [u8]) -> Result<Option<usize>, UserFault> {
     let at = from.get();
     // The string may end before the last address, so only what there is room for is cut.
     let room = USER_END.checked_sub(at).filter(|&room| room > 0).ok_or(UserFault { at: from })?;
@@ -102,9 +93,9 @@ pub(crate) fn string_in(from: UserAddr, to: &mut [u8]) -> Result<StringEnd, User
     let Loaded { status, value } = unsafe { user_string_in(to.as_mut_ptr(), at, bytes) };
     outcome(status)?;
     match usize::try_from(value) {
-        Ok(length) if length < bytes => Ok(StringEnd::At(length)),
+        Ok(length) if length < bytes => Ok(Some(length)),
         _ if bytes < to.len() => Err(UserFault { at: UserAddr::new(USER_END) }),
-        _ => Ok(StringEnd::Beyond),
+        _ => Ok(None),
     }
 }
 
@@ -148,16 +139,41 @@ pub(crate) fn store_u64(to: UserAddr, value: u64) -> Result<(), UserFault> {
     outcome(user_store_64(check(to, size_of::<u64>())?, value))
 }
 
-/// The program's word at `from`, if it is there now: no fault is resolved, nothing sleeps. For a look under a lock.
+/// Stores `new` at the program's `at` if that holds `expected`, in one step and after all that came before; says whether
+/// it did.
 ///
 /// # Errors
 ///
-/// [`UserFault`]: the caller lets go of its lock, reads the word with [`load_u32`] and tries again.
-pub(crate) fn peek_u32(from: UserAddr) -> Result<u32, UserFault> {
+/// [`UserFault`], also where the word is not aligned.
+pub(crate) fn exchange_u32(at: UserAddr, expected: u32, new: u32) -> Result<bool, UserFault> {
+    let Loaded { status, value } = user_exchange_32(check(at, size_of::<u32>())?, expected, new);
+    outcome(status).map(|()| value != 0)
+}
+
+/// As [`load_u32`], if the word can be read now: no fault is resolved, nothing sleeps. For a look under a lock.
+///
+/// # Errors
+///
+/// [`UserFault`]: the caller gives its lock back, has the fault resolved and tries again.
+pub(crate) fn load_u32_no_fault(from: UserAddr) -> Result<u32, UserFault> {
+    without_faults(|| load_u32(from))
+}
+
+/// As [`exchange_u32`], if the word can be written now; see [`load_u32_no_fault`].
+///
+/// # Errors
+///
+/// [`UserFault`].
+pub(crate) fn exchange_u32_no_fault(at: UserAddr, expected: u32, new: u32) -> Result<bool, UserFault> {
+    without_faults(|| exchange_u32(at, expected, new))
+}
+
+/// With preemption off [`recover`] asks nobody.
+fn without_faults<T>(access: impl FnOnce() -> T) -> T {
     Arm::preempt_disable();
-    let value = load_u32(from);
+    let outcome = access();
     Arm::preempt_enable();
-    value
+    outcome
 }
 
 /// The range's start, if all of it is a program's.
@@ -427,6 +443,23 @@ user_store_32:
     ret
 user_store_64:
     sttr    x1, [x0]
+    mov     x0, #-1
+    ret
+    // There are no exclusives with a program's rights. What it may write the kernel may, too, and what it may not it may
+    // not either; that it may read is for the first load to find out.
+user_exchange_32:                       // x0 = at, w1 = expected, w2 = new
+    ldtr    w3, [x0]
+1:  ldxr    w3, [x0]
+    cmp     w3, w1
+    b.ne    2f
+    stlxr   w3, w2, [x0]
+    cbnz    w3, 1b
+    dmb     ish
+    mov     x1, #1
+    mov     x0, #-1
+    ret
+2:  clrex
+    mov     x1, #0
     mov     x0, #-1
 user_failed:                            // x0 = the address that failed
     ret

@@ -12,6 +12,7 @@ use kcore::hal::{Cpu, UserFault, UserMemory};
 use kcore::paging::{Attributes, UserAccess, UserTree, VirtRange};
 use kcore::sched::Priority;
 use kcore::sync::{NoPreempt, Rank, SpinLock};
+use kcore::vm::MemorySystem;
 
 use super::harness::{Dice, Failure, Outcome, Team, cpus, ensure, spin, wait_for};
 use crate::arch::cpu::{self, Arm};
@@ -19,7 +20,7 @@ use crate::arch::ktest_asm::Registers;
 use crate::arch::ktest_programs::{Call, Program, code};
 use crate::arch::ktest_user::{Next, Supervisor};
 use crate::arch::upcall::KernelFault;
-use crate::arch::user_copy::{self, CurrentUser, StringEnd};
+use crate::arch::user_copy::{self, CurrentUser};
 use crate::arch::vectors::Frame;
 use crate::mem::stacks::KernelStack;
 use crate::mem::user::UserMemorySystem;
@@ -360,7 +361,7 @@ fn limits() -> Outcome {
         ensure!(CurrentUser.copy_in(at, &mut byte) == Err(UserFault { at }), "a byte was read from {at}");
         ensure!(CurrentUser.copy_out(&byte, at) == Err(UserFault { at }), "a byte was written to {at}");
         ensure!(user_copy::load_u64(at).is_err() && user_copy::store_u32(at, 0).is_err(), "a word at {at}");
-        ensure!(user_copy::string_in(at, &mut byte).is_err(), "a string at {at}");
+        ensure!(user_copy::copy_in_string(at, &mut byte).is_err(), "a string at {at}");
     }
     let last = UserAddr::new(USER_END - 4);
     ensure!(user_copy::load_u64(last) == Err(UserFault { at: last }), "a word across the end");
@@ -382,8 +383,8 @@ fn strings() -> Outcome {
             ensure!(written == Ok(()), "{written:?}");
             for room in [0, 1, 7, 8, 16, 39, 40, 64] {
                 let mut found = vec![0xee; room];
-                let end = user_copy::string_in(start, &mut found);
-                let expected = if text.len() < room { StringEnd::At(text.len()) } else { StringEnd::Beyond };
+                let end = user_copy::copy_in_string(start, &mut found);
+                let expected = (text.len() < room).then_some(text.len());
                 ensure!(end == Ok(expected), "a string of {length} at {start} in {room}: {end:?}");
                 let whole = found.iter().zip(&text).all(|(found, put)| found == put);
                 ensure!(whole, "a string of {length} at {start} in {room} differs");
@@ -393,15 +394,27 @@ fn strings() -> Outcome {
         let start = UserAddr::new(DATA_END - length);
         let written = CurrentUser.copy_out(&text, start);
         ensure!(written == Ok(()), "{written:?}");
-        let end = user_copy::string_in(start, &mut [0; 64]);
+        let end = user_copy::copy_in_string(start, &mut [0; 64]);
         ensure!(end == Err(UserFault { at: UserAddr::new(DATA_END) }), "a string of {length} without an end: {end:?}");
     }
     Ok(())
 }
 
+fn exchanges(at: UserAddr) -> Outcome {
+    ensure!(user_copy::store_u32(at, 7) == Ok(()), "no store");
+    ensure!(user_copy::exchange_u32(at, 6, 1) == Ok(false), "another word was exchanged");
+    ensure!(user_copy::exchange_u32_no_fault(at, 7, 8) == Ok(true), "the word was not exchanged");
+    ensure!(user_copy::load_u32(at) == Ok(8), "the exchange stored nothing");
+    let odd = UserAddr::new(at.get() + 2);
+    ensure!(user_copy::exchange_u32(odd, 0, 1) == Err(UserFault { at: odd }), "a misaligned word was exchanged");
+    let constant = UserAddr::new(CONSTANTS);
+    ensure!(user_copy::exchange_u32(constant, 0, 1) == Err(UserFault { at: constant }), "a constant was exchanged");
+    Ok(())
+}
+
 fn words() -> Outcome {
     let at = UserAddr::new(LATER + 8);
-    ensure!(user_copy::peek_u32(at).is_err(), "a look resolved a fault");
+    ensure!(user_copy::load_u32_no_fault(at).is_err(), "a look resolved a fault");
     let guard = NoPreempt::<Arm>::new();
     ensure!(user_copy::load_u32(at).is_err(), "a fault was resolved with preemption off");
     drop(guard);
@@ -411,8 +424,9 @@ fn words() -> Outcome {
     ensure!(loaded.is_err(), "a fault was resolved with interrupts masked");
     ensure!(user_copy::load_u32(at) == Ok(0), "a fault was not resolved");
     ensure!(user_copy::store_u64(at, 0x1234_5678_9abc_def0) == Ok(()), "no store");
-    ensure!(user_copy::peek_u32(at) == Ok(0x9abc_def0), "another word");
+    ensure!(user_copy::load_u32_no_fault(at) == Ok(0x9abc_def0), "another word");
     ensure!(user_copy::load_u64(at) == Ok(0x1234_5678_9abc_def0), "another word");
+    exchanges(at)?;
     // Across three pages that are not there yet.
     let bytes = [0x5a; 2 * PAGE_SIZE];
     let start = UserAddr::new(LATER + PAGE + 100);

@@ -81,6 +81,11 @@ pub(crate) fn frames_of(range: PhysRange) -> core::ops::Range<PhysFrame> {
     PhysFrame::containing(range.start())..PhysFrame::containing(range.end())
 }
 
+/// One frame, as a number with one reference.
+pub(super) fn single(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
+    frames().allocate(Order::SINGLE, kind, zeroing).map(FrameHandle::into_raw).map_err(|_| OutOfFrames)
+}
+
 /// Translation tables from the allocator.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FrameTables;
@@ -88,10 +93,11 @@ pub(crate) struct FrameTables;
 // SAFETY: a handle turned into a number is a frame of the linear map that belongs to nobody else until it is freed.
 unsafe impl TableSource for FrameTables {
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
-        frames()
-            .allocate(Order::SINGLE, FrameUse::PageTable, Zeroing::Unspecified)
-            .map(FrameHandle::into_raw)
-            .map_err(|_| OutOfFrames)
+        single(FrameUse::PageTable, Zeroing::Unspecified)
+    }
+
+    fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
+        single(FrameUse::PageTable, Zeroing::Zeroed)
     }
 
     fn free(&self, frame: PhysFrame) {

@@ -7,6 +7,7 @@
 //! * [`heap`]: `alloc`'s memory
 //! * [`stacks`]: kernel stacks with guards
 //! * [`user`]: programs' memory
+//! * [`initramfs`]: the initial archive's pages
 //! * [`spin_table`]: releasing the other cores
 //! * [`devices`]: the board's register windows
 //! * [`message`]: the buffer that the mailbox and we share
@@ -17,6 +18,7 @@ pub(crate) mod devices;
 pub(crate) mod firmware;
 pub(crate) mod frames;
 pub(crate) mod heap;
+pub(crate) mod initramfs;
 pub(crate) mod kernel_map;
 pub(crate) mod layout;
 pub(crate) mod message;

@@ -2,19 +2,23 @@
 //!
 //! **The floor.** Program memory is refused while fewer than [`FLOOR`] frames are free, tables and kernel stacks
 //! included. What is left is for the kernel's own small objects, which therefore need not fail: whoever makes such
-//! objects in numbers that a program chooses asks [`has_room`] first.
+//! objects in numbers that a program chooses asks [`has_room`](MemorySystem::has_room) first.
 //!
 //! **Counts.** A frame has one reference for each leaf that maps it and for each that somebody keeps as a number. Frames
 //! of devices have none, nor has the page of zeroes that stands for all memory that was only read so far.
 
+use alloc::sync::Arc;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kcore::addr::{PAGE_SIZE, PhysAddr, PhysFrame};
-use kcore::frame::{FrameHandle, FrameUse, Order, Zeroing};
+use kcore::addr::{PAGE_SIZE, PhysFrame};
+use kcore::frame::{FrameUse, Order, Zeroing};
 use kcore::hal::FrameAccess;
 use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, SharingMmu, TableCounts, TableSource};
+use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
 
-use super::frames::{LinearMemory, frames};
+use super::frames::{self, LinearMemory, frames};
+use crate::arch::cpu::Arm;
 use crate::arch::mmu::HardwareTlb;
 use crate::arch::{cache, memory};
 
@@ -25,6 +29,10 @@ const FLOOR: u64 = 256;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UserMemorySystem;
 
+/// The one value of it.
+pub(crate) static MEMORY: UserMemorySystem = UserMemorySystem;
+/// What has been promised to programs.
+static COMMITMENTS: Commitments = Commitments::new();
 /// The number of the page of zeroes.
 static ZERO_PAGE: AtomicU64 = AtomicU64::new(0);
 
@@ -36,88 +44,100 @@ pub(super) fn init() -> Result<(), OutOfFrames> {
     Ok(())
 }
 
-/// Whether there is memory for programs, and for what the kernel keeps of them.
-pub(crate) fn has_room() -> bool {
-    frames().free_at_least() >= FLOOR
+impl UserMemorySystem {
+    fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
+        if !MEMORY.has_room() {
+            return Err(OutOfFrames);
+        }
+        frames::single(kind, zeroing)
+    }
 }
 
 impl UserMemorySystem {
-    fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
-        if !has_room() {
-            return Err(OutOfFrames);
-        }
-        frames().allocate(Order::SINGLE, kind, zeroing).map(FrameHandle::into_raw).map_err(|_| OutOfFrames)
+    /// A frame of zeroes for a file's contents.
+    pub(super) fn zeroed_file(&self) -> Option<PhysFrame> {
+        Self::allocate(FrameUse::UserFile, Zeroing::Zeroed).ok()
     }
+}
 
-    /// A frame of zeroes for a program, with one reference.
-    pub(crate) fn zeroed(&self) -> Result<PhysFrame, OutOfFrames> {
+impl MemorySystem for UserMemorySystem {
+    fn zeroed(&self) -> Result<PhysFrame, OutOfFrames> {
         Self::allocate(FrameUse::UserAnonymous, Zeroing::Zeroed)
     }
 
-    /// A frame for a program, that the caller is going to fill.
-    pub(crate) fn unspecified(&self) -> Result<PhysFrame, OutOfFrames> {
+    fn unspecified(&self) -> Result<PhysFrame, OutOfFrames> {
         Self::allocate(FrameUse::UserAnonymous, Zeroing::Unspecified)
     }
 
-    /// Copies a frame's contents.
-    pub(crate) fn copy(&self, from: PhysFrame, to: PhysFrame) {
+    fn copy(&self, from: PhysFrame, to: PhysFrame) {
         debug_assert_ne!(from, to);
+        frames().set_fetchable(to, false);
         // SAFETY: both are whole frames of the linear map; the caller has `to` to itself, and what programs store to `from`
         // meanwhile is theirs to sort out: the words are only moved.
         unsafe { memory::copy_page(LinearMemory.frame_ptr(from), LinearMemory.frame_ptr(to)) };
     }
 
-    /// Reads `to.len()` bytes of `frame` from `offset` on.
-    ///
-    /// # Panics
-    ///
-    /// Beyond the frame's end.
-    pub(crate) fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
         assert!(offset <= PAGE_SIZE && to.len() <= PAGE_SIZE - offset, "{} bytes at {offset} of a page", to.len());
         // SAFETY: within the frame.
         let from = unsafe { LinearMemory.frame_ptr(frame).add(offset) };
         // SAFETY: within the frame, which no reference leads to; `to` is somewhere else, being a reference.
-        unsafe { from.copy_to_nonoverlapping(core::ptr::NonNull::from_mut(to).cast(), to.len()) };
+        unsafe { from.copy_to_nonoverlapping(NonNull::from_mut(to).cast(), to.len()) };
     }
 
-    /// Writes `from` to `frame` from `offset` on.
-    ///
-    /// # Panics
-    ///
-    /// Beyond the frame's end.
-    pub(crate) fn write(&self, frame: PhysFrame, offset: usize, from: &[u8]) {
+    fn write(&self, frame: PhysFrame, offset: usize, from: &[u8]) {
         assert!(offset <= PAGE_SIZE && from.len() <= PAGE_SIZE - offset, "{} bytes at {offset} of a page", from.len());
+        frames().set_fetchable(frame, false);
         // SAFETY: within the frame.
         let to = unsafe { LinearMemory.frame_ptr(frame).add(offset) };
         // SAFETY: as in `read`.
-        unsafe { to.copy_from_nonoverlapping(core::ptr::NonNull::from_ref(from).cast(), from.len()) };
+        unsafe { to.copy_from_nonoverlapping(NonNull::from_ref(from).cast(), from.len()) };
     }
 
-    /// The frame of zeroes that everybody maps.
-    pub(crate) fn zero_page(&self) -> PhysFrame {
-        PhysFrame::from_number(ZERO_PAGE.load(Ordering::Relaxed))
-    }
-
-    /// Makes what was written to `frame` visible to instruction fetches, under whatever address it is mapped.
-    pub(crate) fn make_executable(&self, frame: PhysFrame) {
-        let start = LinearMemory.frame_ptr(frame).addr().get();
-        cache::make_executable(&(start..start + PAGE_SIZE));
-    }
-
-    /// One more reference to a frame to which the caller has one.
-    pub(crate) fn add_reference(&self, frame: PhysFrame) {
+    fn add_reference(&self, frame: PhysFrame) {
         if frame != self.zero_page() {
             // SAFETY: the caller has a reference.
             unsafe { frames().add_reference(frame) };
         }
     }
 
-    /// Gives up a reference; with the last one the frame is free.
-    pub(crate) fn release(&self, frame: PhysFrame) {
+    fn release(&self, frame: PhysFrame) {
         if frame != self.zero_page() {
             // SAFETY: the reference is the caller's, who gives it up.
             drop(unsafe { frames().from_raw(frame) });
         }
+    }
+
+    fn zero_page(&self) -> PhysFrame {
+        PhysFrame::from_number(ZERO_PAGE.load(Ordering::Relaxed))
+    }
+
+    fn make_executable(&self, frame: PhysFrame) {
+        if !frames().is_fetchable(frame) {
+            let start = LinearMemory.frame_ptr(frame).addr().get();
+            cache::make_executable(&(start..start + PAGE_SIZE));
+            frames().set_fetchable(frame, true);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        frames().free_at_least() >= FLOOR
+    }
+
+    fn free_frames(&self) -> u64 {
+        frames().free_at_least()
+    }
+
+    fn total_frames(&self) -> u64 {
+        frames().total()
+    }
+
+    fn commitments(&self) -> &Commitments {
+        &COMMITMENTS
+    }
+
+    fn shared_memory(&self, pages: u64) -> Result<Arc<dyn Pager>, OverCommitted> {
+        Ok(Arc::new(SharedMemory::<Self, Arm>::new(&MEMORY, pages)?))
     }
 }
 
@@ -155,6 +175,10 @@ pub(crate) struct UserTables;
 unsafe impl TableSource for UserTables {
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
         UserMemorySystem::allocate(FrameUse::PageTable, Zeroing::Unspecified)
+    }
+
+    fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
+        UserMemorySystem::allocate(FrameUse::PageTable, Zeroing::Zeroed)
     }
 
     fn free(&self, frame: PhysFrame) {

@@ -22,6 +22,6 @@ pub mod time;
 
 mod call;
 
-pub use bsd::{Errno, Forked, Pid, Tid};
+pub use bsd::{Counters, Errno, Forked, Pid, Tid, counters};
 
 pub use crate::memory::Mapping;

@@ -164,3 +164,8 @@ pub fn set_name(name: &std::ffi::CStr) -> Result<(), Errno> {
 pub fn is_main() -> bool {
     process::pid().0 == process::tid().0
 }
+
+/// Ends the calling thread only, be it the main one: the process lives on with the others.
+pub fn leave() -> ! {
+    end()
+}

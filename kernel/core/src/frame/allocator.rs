@@ -213,6 +213,12 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         u64::from(self.free.load(Relaxed))
     }
 
+    /// How many frames have been handed over.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        u64::from(self.managed.load(Relaxed))
+    }
+
     /// Where memory is. Each part is exact at its own moment; the sum is when nobody allocates meanwhile.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

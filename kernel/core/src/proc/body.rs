@@ -13,6 +13,7 @@ use super::space::AddressSpace;
 use super::system::System;
 use super::thread::{Thread, attention};
 use super::usage::Usage;
+use crate::fs::OpenFile;
 use crate::sched::ThreadName;
 use crate::signal::{Actions, Pending, Signal, SignalSet};
 use crate::sync::{Rank, SpinLock};
@@ -46,6 +47,8 @@ pub(super) struct Belongings<S: System> {
     pub(super) space: Option<Arc<AddressSpace<S>>>,
     pub(super) files: Arc<Files<S>>,
     pub(super) context: Arc<FileContext<S>>,
+    /// The file that it executes.
+    pub(super) program: Option<Arc<OpenFile>>,
 }
 
 /// What holds the threads of a process, or ends them.

@@ -132,10 +132,11 @@ pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
 
 fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
     let belongings = process.body().belongings.take();
-    if let Some(Belongings { space, files, context }) = belongings {
+    if let Some(Belongings { space, files, context, program }) = belongings {
         // The last references close files and tear tables down: no lock is held.
         drop(files);
         drop(context);
+        drop(program);
         if let Some(space) = &space {
             let resident = space.lock().statistics().resident;
             let kib = resident.saturating_mul(4);

@@ -23,7 +23,7 @@ use super::limit::{Limit, LimitError, Limits, Resource};
 use super::space::AddressSpace;
 use super::system::System;
 use super::usage::Usage;
-use crate::fs::{Context, FileTable};
+use crate::fs::{Context, FileTable, OpenFile};
 use crate::sched::{Switch, ThreadName, WaitQueue};
 use crate::signal::{Action, Signal, SignalSet, Unchangeable};
 use crate::sync::atomic::Ordering::{Acquire, Release};
@@ -176,6 +176,11 @@ impl<S: System> Process<S> {
     /// Its working directory, root and file mode mask; none once it exits.
     pub fn context(&self) -> Option<Arc<FileContext<S>>> {
         self.body().belongings.as_ref().map(|belongings| Arc::clone(&belongings.context))
+    }
+
+    /// The file that it executes, as far as there is one.
+    pub fn program(&self) -> Option<Arc<OpenFile>> {
+        self.body().belongings.as_ref().and_then(|belongings| belongings.program.clone())
     }
 
     /// Who it is.
