@@ -118,3 +118,16 @@ pub fn umask(mask: u32) -> Result<u32, Errno> {
     let before = unsafe { call(number::UMASK, [mask as usize]) }?;
     Ok(u32::try_from(before).unwrap_or(0))
 }
+
+/// Makes the descriptors 0, 1 and 2 stand for this open file.
+///
+/// # Errors
+///
+/// As of `dup3`.
+pub fn replace_standard(file: &impl AsRawFd) -> Result<(), Errno> {
+    for descriptor in 0..3 {
+        // SAFETY: input and output go elsewhere, and nobody has these descriptors as their own.
+        unsafe { call(number::DUP3, [int(file.as_raw_fd()), descriptor, 0]) }?;
+    }
+    Ok(())
+}
