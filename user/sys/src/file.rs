@@ -131,3 +131,38 @@ pub fn replace_standard(file: &impl AsRawFd) -> Result<(), Errno> {
     }
     Ok(())
 }
+
+/// Reads.
+///
+/// # Errors
+///
+/// As of the call.
+#[inline]
+pub fn read(file: &impl AsRawFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let address = buffer.as_mut_ptr().expose_provenance();
+    // SAFETY: at most the buffer's bytes are stored.
+    unsafe { call(number::READ, [int(file.as_raw_fd()), address, buffer.len()]) }
+}
+
+/// Writes.
+///
+/// # Errors
+///
+/// As of the call.
+#[inline]
+pub fn write(file: &impl AsRawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the bytes are read.
+    unsafe { call(number::WRITE, [int(file.as_raw_fd()), bytes.as_ptr().expose_provenance(), bytes.len()]) }
+}
+
+/// Looks at a file, and forgets what it saw.
+///
+/// # Errors
+///
+/// As of `newfstatat`.
+pub fn status(path: &CStr) -> Result<(), Errno> {
+    let mut status = [0_u64; 16];
+    // SAFETY: a `struct stat` of 128 bytes is stored.
+    unsafe { call(number::NEWFSTATAT, [int(AT_FDCWD), text(path), crate::call::output(&mut status), 0]) }?;
+    Ok(())
+}
