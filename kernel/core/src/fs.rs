@@ -1,1 +1,79 @@
 //! Files: what a program reads, writes and executes.
+//!
+//! ```text
+//! descriptor ─ FileTable ─► OpenFile ─► FileOperations   the bytes: a regular file, a device, a pipe, a terminal
+//!                              └──────► Inode            the name's side: metadata, lookups, links, permissions
+//! path ─ Context + resolve() ─────────► Inode ─ open() ─► FileOperations
+//!                                         └──► Pager (vm): contents as pages
+//! ```
+//!
+//! A file system implements [`Inode`] for its kinds of files, a driver [`FileOperations`]; both have defaults for what a
+//! kind of file cannot do. Directories know their parent, so a place in the tree is an inode and nothing else: a walk
+//! that climbs asks it, and [`absolute_path`] finds the way back. A mount needs no more than that: the directory above
+//! the covered one answers the lookup with the other file system's root, and that root calls it its parent.
+//!
+//! Public items:
+//!
+//! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
+//!   ([`Parent`], [`Last`]), [`absolute_path`], [`check_directory`], [`same_file`]
+//! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
+//! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
+//! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
+//! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
+//! * bytes on their way: [`Sink`], [`Source`], and [`BufferSink`], [`BufferSource`] for the kernel's own buffers
+//! * metadata: [`Metadata`] (with `to_stat`, `to_statx`), [`FileKind`], [`FileId`], [`DeviceNumber`], [`Timestamp`]
+//! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
+//! * [`devices`]: character devices by number; null, zero, full and random
+//! * [`initramfs`]: the tree over the initial archive, and [`PageSource`], the frames behind it
+//! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
+//!
+//! # Locks
+//!
+//! An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
+//! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
+//! over an archive is read without any lock, and a copied page is published by one exchange.
+//!
+//! Paths, flags and numbers come from programs and archives from strangers: nothing here indexes or computes unchecked.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+mod access;
+mod context;
+pub mod devices;
+mod directory;
+mod error;
+mod flags;
+pub mod initramfs;
+mod inode;
+mod metadata;
+mod offset;
+mod open;
+mod open_file;
+mod operations;
+mod pages;
+mod path;
+mod table;
+mod transfer;
+
+pub use access::{AccessId, Wanted};
+pub use context::{Context, check_directory};
+pub use error::FileError;
+pub use flags::{DescriptorFlags, OpenFlags};
+pub use inode::{DirectoryEntry, Inode, Link, Made, Making, Visit, same_file};
+pub use metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection, Timestamp};
+pub use offset::{Parking, ParkingLot};
+pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
+pub use open_file::{OpenFile, Whence};
+pub use operations::{Appended, Blocking, FileOperations, Mapping, Readiness, Seeking};
+pub use pages::{PageSource, StaticPage};
+pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
+pub use table::{Fd, FileTable, TableError};
+pub use transfer::{BufferSink, BufferSource, Sink, Source};
+
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -48,7 +48,7 @@ pub mod split;
 pub mod table;
 #[cfg(test)]
 #[cfg(not(loom))]
-mod tests;
+pub(crate) mod tests;
 pub mod tree;
 pub mod unmap;
 pub mod walk;
@@ -57,7 +57,7 @@ pub use address::{HalfAddress, Level, RangeError, VirtRange};
 pub use attr::{Access, Attributes, KernelAccess, MemoryType, Rights, SoftwareBits, TableLimits, UserAccess};
 pub use descriptor::{Descriptor, Entry, Leaf, TableEntry};
 pub use map::MapError;
-pub use share::{LeafCounts, ReplaceError, SharingMmu, Unshared, UserTree, Write};
+pub use share::{LeafCounts, ReplaceError, SharingMmu, Slot, SlotError, Unshared, UserTree, Write};
 pub use split::SplitError;
 pub use table::{OutOfFrames, OwnedTable, Released, Table, TableCounts, TableReference, TableSource};
 pub use tree::Tree;

@@ -42,7 +42,7 @@ pub use thread::{Class, EmptyAffinity, Thread, ThreadName, Tid};
 pub use wait_queue::{WaitQueue, Waited};
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(all(test, not(loom)))]

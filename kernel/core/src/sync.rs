@@ -2,6 +2,7 @@
 //!
 //! * [`rank`]: **the lock order of the kernel**; every lock is made with its place in it
 //! * [`SpinLock`]: for data that no interrupt handler touches; preemption is off while it is held
+//! * [`SpinPair`]: two of those of one rank, held together
 //! * [`IrqLock`]: for data that interrupt handlers share; interrupts are masked while it is held
 //! * [`NoPreempt`], [`IrqMasked`]: the two states by themselves, as guards
 //! * [`PerCpu`]: one value a CPU, reached through a guard that proves that the caller stays on it
@@ -21,6 +22,7 @@ mod per_cpu;
 pub mod rank;
 mod sleep;
 mod spin_lock;
+mod spin_pair;
 mod ticket;
 
 pub use cpu_state::{IrqMasked, NoPreempt};
@@ -30,6 +32,7 @@ pub use rank::{Rank, assert_none_held};
 pub use sleep::{RawSleepMutex, Waiters};
 pub use spin::Once;
 pub use spin_lock::{SpinGuard, SpinLock};
+pub use spin_pair::SpinPair;
 
 #[cfg(all(test, loom))]
 mod loom_models;

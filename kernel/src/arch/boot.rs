@@ -205,7 +205,9 @@ mmu_on:
     msr     ttbr1_el1, x0
     msr     cpacr_el1, xzr              // FP/SIMD trapped: the kernel has no use for it
     msr     contextidr_el1, xzr
-    msr     mdscr_el1, xzr
+    mov     x0, #1 << 12                // MDSCR_EL1.TDCC: no debug channel for programs, and no debug events
+    msr     mdscr_el1, x0
+    msr     pmuserenr_el0, xzr          // nor performance counters
     msr     csselr_el1, xzr
     mov     x0, #2                      // CNTKCTL_EL1: programs may read CNTVCT_EL0, nothing else
     msr     cntkctl_el1, x0

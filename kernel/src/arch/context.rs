@@ -1,9 +1,12 @@
-//! Switching from one thread to another: the callee-saved registers of AAPCS64 and the stack pointer.
+//! Switching from one thread to another: the callee-saved registers of AAPCS64, the stack pointer, and what belongs to
+//! the thread's program without being in its frame: the thread pointer and, if they are open to it, the floating-point
+//! registers ([`super::fp`]).
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use super::cpu::Header;
+use super::cpu::{self, Header};
+use super::{fp, user};
 
 /// A thread that is not running: what the procedure call standard makes a callee preserve.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub(crate) struct Context {
     lr: u64,
     /// The kernel stack pointer.
     sp: u64,
+    /// The program's thread pointer, `TPIDR_EL0`.
+    tls: u64,
 }
 
 impl Context {
@@ -27,10 +32,21 @@ impl Context {
         context.x19[1] = argument as u64;
         context
     }
+
+    /// A thread that has never run and begins in its program: on its first switch it calls `first(argument)`, on the
+    /// stack that ends at `stack_top`, and when that returns goes on with the frame at the stack's top.
+    pub(crate) fn for_program(stack_top: u64, first: extern "C" fn(usize), argument: usize, tls: u64) -> Self {
+        let frame = user::area_of(stack_top).addr().get() as u64;
+        let mut context = Self { lr: program_start as *const () as u64, sp: frame, tls, ..Self::default() };
+        context.x19[0] = first as *const () as u64;
+        context.x19[1] = argument as u64;
+        context
+    }
 }
 
 unsafe extern "C" {
     fn thread_start();
+    fn program_start();
     fn context_switch(save: *mut Context, load: *const Context, header: *const Header);
 }
 
@@ -43,6 +59,7 @@ unsafe extern "C" {
 /// earlier switch and is running nowhere; `header` belongs to the same thread as `load`, and both live until that thread
 /// has left the CPU for good.
 pub(crate) unsafe fn switch(save: *mut Context, load: *const Context, header: *const Header) {
+    fp::switch_out(cpu::header());
     // SAFETY: the caller's contract is the assembly's.
     unsafe { context_switch(save, load, header) }
 }
@@ -52,21 +69,23 @@ global_asm!(
     .section .text.context, "ax"
 context_switch:
     mov     x9, sp
+    mrs     x10, tpidr_el0
     stp     x19, x20, [x0, #16 * 0]
     stp     x21, x22, [x0, #16 * 1]
     stp     x23, x24, [x0, #16 * 2]
     stp     x25, x26, [x0, #16 * 3]
     stp     x27, x28, [x0, #16 * 4]
     stp     x29, x30, [x0, #16 * 5]
-    str     x9, [x0, #{sp}]
+    stp     x9, x10, [x0, #{sp}]
     ldp     x19, x20, [x1, #16 * 0]
     ldp     x21, x22, [x1, #16 * 1]
     ldp     x23, x24, [x1, #16 * 2]
     ldp     x25, x26, [x1, #16 * 3]
     ldp     x27, x28, [x1, #16 * 4]
     ldp     x29, x30, [x1, #16 * 5]
-    ldr     x9, [x1, #{sp}]
+    ldp     x9, x10, [x1, #{sp}]
     mov     sp, x9
+    msr     tpidr_el0, x10
     msr     tpidr_el1, x2
     ret
 
@@ -75,9 +94,19 @@ thread_start:
     mov     x29, xzr                    // backtraces end here
     mov     x30, xzr
     br      x19
+
+program_start:
+    mov     x0, x20
+    mov     x29, xzr
+    mov     x30, xzr
+    blr     x19
+    b       return_to_user
     .section .text
 "#,
     sp = const offset_of!(Context, sp),
 );
 
-const _: () = assert!(offset_of!(Context, fp) == 16 * 5 && offset_of!(Context, lr) == 16 * 5 + 8);
+const _: () = {
+    assert!(offset_of!(Context, fp) == 16 * 5 && offset_of!(Context, lr) == 16 * 5 + 8);
+    assert!(offset_of!(Context, tls) == offset_of!(Context, sp) + 8);
+};

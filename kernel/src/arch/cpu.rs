@@ -5,11 +5,13 @@
 //! in the header, written by the scheduler at each switch.
 
 use core::arch::asm;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use kcore::addr::{CpuId, MAX_CPUS};
 use kcore::hal::Cpu;
 
+use super::fp::FpState;
 use super::upcall;
 
 /// The I bit of `DAIF`.
@@ -18,30 +20,65 @@ const IRQ_MASKED: u64 = 1 << 7;
 /// Added to [`Header::preempt`] while an interrupt is handled.
 const IN_INTERRUPT: u32 = 1 << 16;
 
-/// What the lowest layers keep for every thread. Only the CPU that runs the thread touches it, so plain loads and
-/// stores (relaxed atomics) do.
+/// What the lowest layers keep for every thread. Only the CPU that runs the thread touches it, but for `attention`, so
+/// plain loads and stores (relaxed atomics) do.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct Header {
     /// How many reasons there are not to preempt: locks held, interrupts being handled.
     preempt: AtomicU32,
-    /// Set by an interrupt handler when the scheduler should run as soon as it may.
-    need_resched: AtomicU32,
     /// The CPU the thread runs on.
     cpu: AtomicU8,
+    /// Set by an interrupt handler when the scheduler should run as soon as it may.
+    need_resched: AtomicU32,
+    /// Set, by any CPU, when the thread has something to do before it goes on in its program. With `need_resched` it
+    /// makes the one word that the way back to a program looks at.
+    attention: AtomicU32,
     /// The scheduler's own object for this thread; null before there is a scheduler.
     pub(crate) thread: AtomicPtr<()>,
+    /// Where the thread's floating-point registers belong while they are open to it; null while they are not.
+    pub(super) open_fp: AtomicPtr<FpState>,
+    /// Who stands in for the layers above while a self-test runs a program.
+    #[cfg(feature = "ktest")]
+    pub(super) supervisor: AtomicPtr<()>,
 }
 
 impl Header {
+    /// Offset of `need_resched` and `attention` as one word of 64 bits.
+    pub(super) const PENDING: usize = {
+        let at = offset_of!(Self, need_resched);
+        assert!(at.is_multiple_of(8) && offset_of!(Self, attention) == at + 4);
+        at
+    };
+
     /// A header whose thread may not be preempted yet: new threads start inside the scheduler.
     pub(crate) const fn new(cpu: u8, preempt: u32) -> Self {
         Self {
             preempt: AtomicU32::new(preempt),
             need_resched: AtomicU32::new(0),
             cpu: AtomicU8::new(cpu),
+            attention: AtomicU32::new(0),
             thread: AtomicPtr::new(core::ptr::null_mut()),
+            open_fp: AtomicPtr::new(core::ptr::null_mut()),
+            #[cfg(feature = "ktest")]
+            supervisor: AtomicPtr::new(core::ptr::null_mut()),
         }
+    }
+
+    /// Lets the thread come by `tine_before_user` before it goes on in its program: at its next way back, or at once if
+    /// it runs and its CPU is interrupted after this. What was written before is seen there.
+    pub(crate) fn request_attention(&self) {
+        self.attention.store(1, Ordering::Release);
+    }
+
+    /// Whether [`request_attention`](Self::request_attention) was called and has not been answered.
+    pub(crate) fn attention_requested(&self) -> bool {
+        self.attention.load(Ordering::Acquire) != 0
+    }
+
+    /// Takes the request back, if there was one. What is found out after this is as new as any request.
+    pub(super) fn take_attention(&self) -> bool {
+        self.attention_requested() && self.attention.swap(0, Ordering::AcqRel) != 0
     }
 
     /// Names the CPU that is about to run the thread.
@@ -241,6 +278,20 @@ pub(crate) fn send_event() {
     unsafe { asm!("dsb sy", "sev", options(nostack, preserves_flags)) }
 }
 
+/// The current program's thread pointer, which it sets by itself (`TPIDR_EL0`). Switches keep it.
+pub(crate) fn user_tls() -> u64 {
+    let tls: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, tpidr_el0", out(reg) tls, options(nomem, nostack, preserves_flags)) }
+    tls
+}
+
+/// Sets what [`user_tls`] says: zero for a new program.
+pub(crate) fn set_user_tls(tls: u64) {
+    // SAFETY: the kernel itself does not use the register, but for the report of an overflown stack.
+    unsafe { asm!("msr tpidr_el0, {}", in(reg) tls, options(nomem, nostack, preserves_flags)) }
+}
+
 /// Stops this CPU for good.
 pub(crate) fn park() -> ! {
     irqs_mask_all();
@@ -271,4 +322,33 @@ pub(crate) fn midr() -> u64 {
 pub(crate) fn publish_to_devices() {
     // SAFETY: a barrier.
     unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
+}
+
+/// What programs are told of the CPU: `AT_HWCAP` and `AT_HWCAP2` (Linux, `uapi/asm/hwcap.h`). From the ID registers: the
+/// boards' cores lack the cryptographic instructions that QEMU's have.
+pub(crate) fn hardware_capabilities() -> [u64; 2] {
+    const FP: u64 = 1 << 0;
+    const ASIMD: u64 = 1 << 1;
+    // Fields of ID_AA64ISAR0_EL1 (Arm ARM D19.2.61): shift, least value, what it means.
+    const INSTRUCTIONS: [(u32, u64, u64); 6] =
+        [(4, 1, 1 << 3), (4, 2, 1 << 4), (8, 1, 1 << 5), (12, 1, 1 << 6), (16, 1, 1 << 7), (20, 2, 1 << 8)];
+    let (features, instructions): (u64, u64);
+    // SAFETY: reads registers.
+    unsafe { asm!("mrs {}, id_aa64pfr0_el1", out(reg) features, options(nomem, nostack, preserves_flags)) }
+    // SAFETY: as above.
+    unsafe { asm!("mrs {}, id_aa64isar0_el1", out(reg) instructions, options(nomem, nostack, preserves_flags)) }
+    let mut capabilities = 0;
+    // Bits 19:16 and 23:20 are 15 where there is none.
+    if features >> 16 & 0xf != 0xf {
+        capabilities |= FP;
+    }
+    if features >> 20 & 0xf != 0xf {
+        capabilities |= ASIMD;
+    }
+    for (shift, least, bit) in INSTRUCTIONS {
+        if instructions >> shift & 0xf >= least {
+            capabilities |= bit;
+        }
+    }
+    [capabilities, 0]
 }

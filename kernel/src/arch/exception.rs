@@ -2,10 +2,12 @@
 
 use kcore::hal::syndrome::{Cause, Syndrome};
 
-use super::cpu::header;
+use super::cpu::{self, header};
 use super::upcall::{self, Fatal, FatalKind};
+use super::user::UserArea;
+use super::user_copy::{self, Recovery};
 use super::vectors::Frame;
-use super::{probe, semihosting};
+use super::{fp, probe, semihosting};
 
 #[unsafe(no_mangle)]
 extern "C" fn exception_irq(_frame: &mut Frame) {
@@ -22,7 +24,10 @@ extern "C" fn exception_irq(_frame: &mut Frame) {
 extern "C" fn exception_el1_sync(frame: &mut Frame) {
     let syndrome = Syndrome::decode(frame.esr);
     match syndrome.cause {
-        Cause::DataAbort(_) => {
+        Cause::DataAbort(abort) => {
+            if user_copy::recover(frame, abort) == Recovery::Recovered {
+                return;
+            }
             if let Some(landing) = probe::landing_for(frame.elr) {
                 frame.elr = landing;
                 return;
@@ -37,9 +42,47 @@ extern "C" fn exception_el1_sync(frame: &mut Frame) {
     upcall::fatal(Fatal { kind: FatalKind::Synchronous, frame })
 }
 
+/// What a program did that was no system call.
 #[unsafe(no_mangle)]
-extern "C" fn exception_el0_sync(frame: &mut Frame) {
-    upcall::fatal(Fatal { kind: FatalKind::Synchronous, frame })
+extern "C" fn exception_el0_sync(area: &mut UserArea) {
+    let syndrome = Syndrome::decode(area.frame.esr);
+    if syndrome.cause == Cause::FpTrapped {
+        // With interrupts masked: until the registers are this thread's, no switch may come between.
+        fp::on_trap(&area.fp);
+        return;
+    }
+    cpu::irqs_unmask();
+    upcall::user_exception(&mut area.frame, syndrome);
+}
+
+/// `AArch32` code cannot run here: no frame with such a state is ever made. Should one be, it is its program's fault.
+#[unsafe(no_mangle)]
+extern "C" fn exception_el0_32_sync(frame: &mut Frame) {
+    const ILLEGAL_STATE: u64 = 0x0e << 26;
+    frame.esr = ILLEGAL_STATE;
+    frame.set_flags(0);
+    cpu::irqs_unmask();
+    upcall::user_exception(frame, Syndrome::decode(ILLEGAL_STATE));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn exception_el0_32_irq(frame: &mut Frame) {
+    exception_irq(frame);
+    exception_el0_32_sync(frame);
+}
+
+/// Something is to be done before the program goes on. Called with interrupts masked; the caller masks them again and
+/// asks once more.
+#[unsafe(no_mangle)]
+extern "C" fn exception_before_user(frame: &mut Frame) {
+    cpu::irqs_unmask();
+    debug_assert_eq!(header().preempt_count(), 0, "a program goes on with preemption off");
+    if header().resched_requested() {
+        upcall::preempt();
+    }
+    if header().take_attention() {
+        upcall::before_user(frame);
+    }
 }
 
 #[unsafe(no_mangle)]

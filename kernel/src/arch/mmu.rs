@@ -1,9 +1,10 @@
 //! The MMU's system registers and the TLB instructions.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use aarch64_cpu::registers::{ReadWriteable, TCR_EL1, TTBR0_EL1, Writeable};
-use kcore::addr::{Asid, PhysAddr, UserAddr, VirtAddr};
+use aarch64_cpu::registers::{TTBR0_EL1, Writeable};
+use kcore::addr::{Asid, PhysAddr, PhysFrame, UserAddr, VirtAddr};
 use kcore::hal::Tlb;
 
 /// `MAIR_EL1`: attribute 0 Normal write-back, 1 Device-nGnRE, 2 Normal non-cacheable. The indices are those of
@@ -21,13 +22,45 @@ pub(crate) const TCR_BOOT_VALUE: u64 = 25              // T0SZ
     | 2 << 32                                           // IPS
     | 1 << 36; // AS
 
-/// Takes the identity mapping of the boot code away: TTBR0 translates nothing until a process is switched to.
+/// `TTBR0_EL1` while no program's space is entered: a table that maps nothing, and the tag 0, which no program has.
+static EMPTY_SPACE: AtomicU64 = AtomicU64::new(0);
+
+/// Names the frame of zeroes that stands for no program's space. Called once, by the boot CPU, before
+/// [`leave_identity`].
+pub(crate) fn set_empty_space(table: PhysFrame) {
+    EMPTY_SPACE.store(table.start().get(), Ordering::Relaxed);
+}
+
+/// Takes the identity mapping of the boot code away: TTBR0 translates nothing until a program's space is entered.
+/// Walks stay allowed, so that entering one is the store of one register. Called once on each CPU.
 pub(crate) fn leave_identity() {
-    TCR_EL1.modify(TCR_EL1::EPD0::DisableTTBR0Walks);
-    TTBR0_EL1.set(0);
+    leave_space();
     // SAFETY: invalidating translations has no effect on memory; the kernel itself runs through TTBR1, whose tables
     // hold all that it uses.
-    unsafe { asm!("isb", "tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) }
+    unsafe { asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) }
+}
+
+/// Makes the tables below `root` the lower half of this CPU's address space, their translations tagged with `asid`, which
+/// is not 0: root and tag are one register (`TCR_EL1.A1` is 0), so no walk of the one is ever cached under the other. With
+/// interrupts masked.
+#[inline]
+pub(crate) fn enter_space(root: PhysFrame, asid: Asid) {
+    set_lower_half(root.start().get() | u64::from(asid.0) << 48);
+}
+
+/// Ends what [`enter_space`] began: no user address translates to anything on this CPU. A space that is destroyed must
+/// have been left by every CPU.
+#[inline]
+pub(crate) fn leave_space() {
+    set_lower_half(EMPTY_SPACE.load(Ordering::Relaxed));
+}
+
+#[inline]
+fn set_lower_half(ttbr0: u64) {
+    TTBR0_EL1.set(ttbr0);
+    // Before the kernel itself reads or writes the program's memory; the return to EL0 would be barrier enough.
+    // SAFETY: a barrier. What the lower half translates to concerns user accesses alone, which check for faults.
+    unsafe { asm!("isb", options(nostack, preserves_flags)) }
 }
 
 /// The TLBs of all CPUs, through the inner-shareable instructions.

@@ -4,12 +4,26 @@
 //! [`STACK_SHIFT`] set (see [`super::boot`]), so one bit test tells, before anything is stored, whether the stack has
 //! run into its guard; if so the report is made on an emergency stack of the CPU's own.
 //!
+//! Entries from EL0 need no such test: a program's stack pointer is another register, and the kernel's stands where
+//! [`UserArea`](super::user::UserArea) says. **A system call** is what is asked for most, so its entry is short: all of
+//! it fits the vector's own 32 instructions, it looks at one bit field to tell a call from a fault, leaves `FAR_EL1`
+//! alone, and calls the layer above with interrupts on. With the way back that makes 57 instructions around the call.
+//!
+//! **The way back to a program** is one for all: with interrupts masked it looks at one word of the thread's
+//! [`Header`](super::cpu::Header), which says whether there is anything to do before, and if so calls and looks again.
+//! An interrupt that comes after that look is taken as soon as the program runs, and goes the same way.
+//!
 //! The Rust side of each call is [`super::exception`].
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
 use super::boot::STACK_SHIFT;
+use super::cpu::Header;
+#[cfg(feature = "ktest")]
+use super::upcall::system_call;
+#[cfg(not(feature = "ktest"))]
+use super::upcall::tine_syscall as system_call;
 
 /// What an exception interrupted: the registers as they were, and why.
 #[derive(Clone, Debug)]
@@ -21,12 +35,44 @@ pub(crate) struct Frame {
     pub(crate) sp: u64,
     /// Where to return to.
     pub(crate) elr: u64,
-    /// The interrupted processor state.
-    pub(crate) spsr: u64,
-    /// The syndrome, raw.
+    /// The interrupted processor state. Nobody sets more of it than the flags: see [`set_flags`](Self::set_flags).
+    spsr: u64,
+    /// The syndrome, raw; of no meaning after an interrupt.
     pub(crate) esr: u64,
     /// The fault address; meaningful for aborts only.
     pub(crate) far: u64,
+}
+
+/// The condition flags in `SPSR_EL1`.
+const NZCV: u64 = 0xf << 28;
+
+impl Frame {
+    /// Where a program starts that has never run: all registers zero, EL0, nothing masked.
+    pub(crate) const fn for_program(entry: u64, stack_pointer: u64) -> Self {
+        Self { x: [0; 31], sp: stack_pointer, elr: entry, spsr: 0, esr: 0, far: 0 }
+    }
+
+    /// The interrupted processor state.
+    pub(crate) const fn spsr(&self) -> u64 {
+        self.spsr
+    }
+
+    /// Whether interrupts were masked.
+    pub(crate) const fn masks_interrupts(&self) -> bool {
+        const I: u64 = 1 << 7;
+        self.spsr & I != 0
+    }
+
+    /// The interrupted program's condition flags, as `NZCV` holds them.
+    pub(crate) const fn flags(&self) -> u64 {
+        self.spsr & NZCV
+    }
+
+    /// Sets the condition flags of a program's frame; everything else becomes what a program has: AArch64, EL0,
+    /// nothing masked, no single step.
+    pub(crate) const fn set_flags(&mut self, nzcv: u64) {
+        self.spsr = nzcv & NZCV;
+    }
 }
 
 /// Bytes of an emergency stack.
@@ -111,13 +157,32 @@ global_asm!(
     mov     x29, xzr                    // nothing of the kernel lies below
     mov     x0, sp
     bl      \rust
-    b       return_el0
+    b       return_to_user
+    .endm
+
+    // A system call, whole; anything else that a program does goes on at el0_fault.
+    .macro entry_system_call
+    .balign 0x80
+    sub     sp, sp, #{size}
+    save_registers
+    mrs     x21, sp_el0
+    stp     x30, x21, [sp, #16 * 15]
+    mrs     x22, elr_el1
+    mrs     x23, spsr_el1
+    mrs     x24, esr_el1
+    stp     x22, x23, [sp, #{elr}]
+    lsr     x25, x24, #26
+    cmp     x25, #{class_svc}
+    b.ne    el0_fault
+    str     x24, [sp, #{esr}]
+    mov     x29, xzr                    // backtraces end here
+    mov     x0, sp
+    msr     daifclr, #7
+    bl      {system_call}
+    b       return_to_user
     .endm
 
     .macro restore_and_return
-    ldp     x21, x22, [sp, #{elr}]
-    msr     elr_el1, x21
-    msr     spsr_el1, x22
     ldp     x0, x1, [sp, #16 * 0]
     ldp     x2, x3, [sp, #16 * 1]
     ldp     x4, x5, [sp, #16 * 2]
@@ -133,7 +198,6 @@ global_asm!(
     ldp     x24, x25, [sp, #16 * 12]
     ldp     x26, x27, [sp, #16 * 13]
     ldp     x28, x29, [sp, #16 * 14]
-    ldr     x30, [sp, #16 * 15]
     add     sp, sp, #{size}
     eret
     .endm
@@ -153,7 +217,7 @@ exception_vectors:
     entry_el1 el1_fiq
     entry_el1 el1_serror
     // EL0, AArch64.
-    entry_el0 el0_sync
+    entry_system_call
     entry_el0 el0_irq
     entry_el0 el0_fiq
     entry_el0 el0_serror
@@ -168,23 +232,59 @@ exception_vectors:
     from_el1 el1_irq, exception_irq
     from_el1 el1_fiq, exception_fiq
     from_el1 el1_serror, exception_serror
-    from_el0 el0_sync, exception_el0_sync
-    from_el0 el0_irq, exception_irq
     from_el0 el0_fiq, exception_fiq
     from_el0 el0_serror, exception_serror
     from_el1 sp0_sync, exception_impossible
     from_el1 sp0_irq, exception_impossible
     from_el1 sp0_fiq, exception_impossible
     from_el1 sp0_serror, exception_impossible
-    from_el0 el0_32_sync, exception_impossible
-    from_el0 el0_32_irq, exception_impossible
-    from_el0 el0_32_fiq, exception_impossible
-    from_el0 el0_32_serror, exception_impossible
+    from_el0 el0_32_sync, exception_el0_32_sync
+    from_el0 el0_32_irq, exception_el0_32_irq
+    from_el0 el0_32_fiq, exception_fiq
+    from_el0 el0_32_serror, exception_serror
 
-return_el0:
-    ldr     x21, [sp, #{sp}]
-    msr     sp_el0, x21
+el0_fault:                              // x24 = the syndrome, saved is all else
+    mrs     x25, far_el1
+    stp     x24, x25, [sp, #{esr}]
+    mov     x29, xzr
+    mov     x0, sp
+    bl      exception_el0_sync
+    b       return_to_user
+
+el0_irq:
+    save_registers
+    mrs     x21, sp_el0
+    stp     x30, x21, [sp, #16 * 15]
+    mrs     x22, elr_el1
+    mrs     x23, spsr_el1
+    stp     x22, x23, [sp, #{elr}]
+    mov     x29, xzr
+    mov     x0, sp
+    bl      exception_irq
+    // Falls through.
+
+    // sp = a program's frame, with nothing else on the stack.
+    .global return_to_user
+return_to_user:
+    msr     daifset, #7
+    mrs     x0, tpidr_el1
+    ldr     x1, [x0, #{pending}]
+    cbnz    x1, 1f
+    ldp     x21, x22, [sp, #{elr}]
+    ldp     x30, x23, [sp, #16 * 15]
+    msr     elr_el1, x21
+    msr     spsr_el1, x22
+    msr     sp_el0, x23
+    restore_and_return
+1:  mov     x0, sp
+    bl      exception_before_user
+    b       return_to_user
+
 return_el1:
+    ldp     x21, x22, [sp, #{elr}]
+    ldr     x30, [sp, #16 * 15]
+    msr     elr_el1, x21
+    msr     spsr_el1, x22
     restore_and_return
 
 overflow:
@@ -208,7 +308,9 @@ overflow:
     .section .text
 "#,
     size = const size_of::<Frame>(),
-    sp = const offset_of!(Frame, sp),
+    class_svc = const 0x15,
+    system_call = sym system_call,
+    pending = const Header::PENDING,
     elr = const offset_of!(Frame, elr),
     esr = const offset_of!(Frame, esr),
     x29 = const offset_of!(Frame, x) + 29 * 8,

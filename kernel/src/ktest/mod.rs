@@ -21,6 +21,7 @@ mod idle;
 mod interrupts;
 mod mapping;
 mod preemption;
+mod programs;
 mod registers;
 mod stacks;
 mod timers;
@@ -62,6 +63,10 @@ static TESTS: &[Test] = tests! {
     mapping: text_and_constants_are_not_writable, data_is_writable, the_linear_map_shows_the_image_read_only,
         address_zero_is_not_mapped,;
     devices: a_missing_generator_is_no_harm, random_numbers_differ, a_uniform_number_is_below_its_bound,;
+    programs: every_register_survives_a_system_call, a_fault_is_reported_with_its_address,
+        a_program_may_keep_time_and_caches, what_a_program_may_not_is_its_exception,
+        a_program_that_never_calls_is_preempted_and_gives_attention, floating_point_survives_switches_between_cpus,
+        copies_stop_at_the_first_address_that_fails,;
     idle: nothing_runs_when_there_is_nothing_to_do,;
 };
 

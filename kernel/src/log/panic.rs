@@ -133,10 +133,10 @@ fn write_exception(out: &mut Emergency, report: Fatal<'_>) {
         write_address(out, frame.far);
     }
     let _ = writeln!(out, "elr {:#018x}", frame.elr);
-    let _ = writeln!(out, "spsr {:#010x} (EL{}, {})", frame.spsr, frame.spsr >> 2 & 3, masks(frame.spsr));
+    let _ = writeln!(out, "spsr {:#010x} (EL{}, {})", frame.spsr(), frame.spsr() >> 2 & 3, masks(frame.spsr()));
     write_registers(out, frame);
     write_call(out, frame.elr, frame.elr);
-    if frame.spsr & 0xf != 0 {
+    if frame.spsr() & 0xf != 0 {
         write_backtrace(out, frame.x[29]);
     }
 }

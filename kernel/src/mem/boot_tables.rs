@@ -75,6 +75,10 @@ impl BootTable {
 #[unsafe(link_section = ".bss_tables")]
 pub(crate) static KERNEL_ROOT: BootTable = BootTable::new();
 
+/// What TTBR0 points at while no program's space is entered. Nothing is ever written to it.
+#[unsafe(link_section = ".bss_tables")]
+static EMPTY_SPACE: BootTable = BootTable::new();
+
 #[unsafe(export_name = "boot_identity")]
 #[unsafe(link_section = ".bss_tables")]
 static IDENTITY_ROOT: BootTable = BootTable::new();
@@ -98,6 +102,11 @@ static SPARE_TAKEN: AtomicUsize = AtomicUsize::new(0);
 pub(super) fn spare_table() -> Option<PhysFrame> {
     let table = SPARE.get(SPARE_TAKEN.fetch_add(1, Ordering::Relaxed))?;
     Some(PhysFrame::containing(super::layout::physical_of(table)))
+}
+
+/// The table without entries. With the MMU on.
+pub(super) fn empty_space() -> PhysFrame {
+    PhysFrame::containing(super::layout::physical_of(&raw const EMPTY_SPACE))
 }
 
 /// Builds the boot tables. Called by the head with the MMU off.

@@ -13,6 +13,7 @@ use spin::Once;
 
 use super::layout;
 use crate::arch::cpu::Arm;
+use crate::arch::memory;
 
 /// The linear map: every frame of RAM at [`layout::LINEAR_BASE`] plus its address.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +25,11 @@ unsafe impl FrameAccess for LinearMemory {
     #[inline]
     fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8> {
         layout::pointer(layout::linear(frame.start()))
+    }
+
+    unsafe fn zero(&self, frame: PhysFrame) {
+        // SAFETY: the linear map shows the whole frame as ordinary memory, and the caller has it to itself.
+        unsafe { memory::zero_page(self.frame_ptr(frame)) };
     }
 }
 
@@ -75,6 +81,11 @@ pub(crate) fn frames_of(range: PhysRange) -> core::ops::Range<PhysFrame> {
     PhysFrame::containing(range.start())..PhysFrame::containing(range.end())
 }
 
+/// One frame, as a number with one reference.
+pub(super) fn single(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
+    frames().allocate(Order::SINGLE, kind, zeroing).map(FrameHandle::into_raw).map_err(|_| OutOfFrames)
+}
+
 /// Translation tables from the allocator.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FrameTables;
@@ -82,10 +93,11 @@ pub(crate) struct FrameTables;
 // SAFETY: a handle turned into a number is a frame of the linear map that belongs to nobody else until it is freed.
 unsafe impl TableSource for FrameTables {
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
-        frames()
-            .allocate(Order::SINGLE, FrameUse::PageTable, Zeroing::Unspecified)
-            .map(FrameHandle::into_raw)
-            .map_err(|_| OutOfFrames)
+        single(FrameUse::PageTable, Zeroing::Unspecified)
+    }
+
+    fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
+        single(FrameUse::PageTable, Zeroing::Zeroed)
     }
 
     fn free(&self, frame: PhysFrame) {

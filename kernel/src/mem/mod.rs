@@ -6,6 +6,8 @@
 //! * [`frames`]: the allocator of all physical memory
 //! * [`heap`]: `alloc`'s memory
 //! * [`stacks`]: kernel stacks with guards
+//! * [`user`]: programs' memory
+//! * [`initramfs`]: the initial archive's pages
 //! * [`spin_table`]: releasing the other cores
 //! * [`devices`]: the board's register windows
 //! * [`message`]: the buffer that the mailbox and we share
@@ -16,11 +18,13 @@ pub(crate) mod devices;
 pub(crate) mod firmware;
 pub(crate) mod frames;
 pub(crate) mod heap;
+pub(crate) mod initramfs;
 pub(crate) mod kernel_map;
 pub(crate) mod layout;
 pub(crate) mod message;
 pub(crate) mod spin_table;
 pub(crate) mod stacks;
+pub(crate) mod user;
 
 use kcore::addr::VirtAddr;
 use kcore::boot::PhysRange;
@@ -44,6 +48,7 @@ pub(crate) enum MemoryError {
 /// Takes all of `usable` that is not `reserved`: linear map, frame allocator, heap. Called once, by the boot CPU, before
 /// anything else reads or writes that memory.
 pub(crate) fn init(usable: &[PhysRange], reserved: &[PhysRange]) -> Result<(), MemoryError> {
+    mmu::set_empty_space(boot_tables::empty_space());
     mmu::leave_identity();
     let mut map = MemoryMap::build(usable.iter().copied(), reserved.iter().copied()).map_err(MemoryError::Map)?;
     // RAM that is reserved is mapped too: the initramfs and the spin table are used from there.
@@ -52,5 +57,6 @@ pub(crate) fn init(usable: &[PhysRange], reserved: &[PhysRange]) -> Result<(), M
     // SAFETY: the linear map covers every free range; what firmware, the boot code or the image use is reserved; this
     // is the one call.
     unsafe { frames::init(&mut map) }.map_err(|_| MemoryError::TooSmall)?;
+    user::init().map_err(|_| MemoryError::TooSmall)?;
     heap::init().map_err(|_| MemoryError::TooSmall)
 }

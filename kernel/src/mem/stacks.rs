@@ -4,10 +4,14 @@ use kcore::addr::{PAGE_SIZE, VirtAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
 use kcore::sync::{IrqLock, Rank};
 
-use super::frames::{Frame, frames};
+use super::frames::{self, frames};
 use super::{kernel_map, layout};
 use crate::arch::boot::STACK_SIZE;
 use crate::arch::cpu::Arm;
+#[cfg(feature = "ktest")]
+use crate::arch::ktest_user::{self, Supervisor};
+#[cfg(feature = "ktest")]
+use crate::arch::vectors::Frame;
 
 /// The most kernel stacks at a time.
 const SLOTS: usize = 4096;
@@ -25,7 +29,7 @@ pub(crate) struct NoStack;
 pub(crate) struct KernelStack {
     slot: usize,
     /// The block under the stack; `None` only while it is dropped.
-    _frames: Frame,
+    _frames: frames::Frame,
 }
 
 impl KernelStack {
@@ -72,4 +76,13 @@ fn take_slot() -> Option<usize> {
 
 fn give_slot(slot: usize) {
     TAKEN.lock()[slot / WORD] &= !(1 << (slot % WORD));
+}
+
+#[cfg(feature = "ktest")]
+impl KernelStack {
+    /// Runs a program on this stack until its supervisor ends it.
+    pub(crate) fn run_program(&mut self, supervisor: &dyn Supervisor, frame: Frame) {
+        // SAFETY: the stack is borrowed exclusively, and nobody runs on it before.
+        unsafe { ktest_user::run(self.top(), supervisor, frame) };
+    }
 }

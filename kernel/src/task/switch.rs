@@ -14,7 +14,7 @@ use kcore::hal::Cpu;
 use kcore::sched::{Decision, Leaving, Placement, Scheduler, Slice, Switch};
 use kcore::sync::{Padded, PerCpu, assert_none_held};
 
-use super::thread::{Machine, Thread};
+use super::thread::{self, Machine, Thread};
 use super::timers;
 use crate::arch::context;
 use crate::arch::cpu::{self, Arm};
@@ -66,8 +66,7 @@ impl Switch for Kernel {
     }
 
     fn block_until(deadline_ns: u64) {
-        let timer = with_current(|me| me.payload().timer.get().map(Arc::clone));
-        let Some(timer) = timer else { return block_polling(deadline_ns) };
+        let timer = with_current(|me| Arc::clone(thread::timer_of(me)));
         timers::arm(&timer, deadline_ns);
         leave(Leaving::Blocked);
         timers::disarm(&timer);
@@ -79,14 +78,6 @@ impl Switch for Kernel {
 
     fn make_runnable(thread: Arc<Thread>) {
         act_on(SCHEDULER.make_runnable(thread));
-    }
-}
-
-/// A thread without a timer does not exist; should one ever, it waits awake.
-fn block_polling(deadline_ns: u64) {
-    with_current(|me| me.park().cancel());
-    while clock::now_ns() < deadline_ns {
-        Arm::relax();
     }
 }
 
@@ -127,6 +118,17 @@ pub(crate) fn act_on(placement: Placement) {
     Arm::irq_restore(state);
 }
 
+/// Lets `thread` come by `tine_before_user` before it goes on in its program, soon if it runs there. What was written before
+/// is seen there.
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "signals are its other caller"))]
+pub(crate) fn request_attention(thread: &Thread) {
+    thread.payload().header.request_attention();
+    // Only an interrupt gets a CPU out of a program. If the thread goes to another CPU meanwhile, it comes by on its way.
+    let state = Arm::irq_save();
+    irq::send(CpuSet::only(thread.last_cpu()).without(Arm::id()), Ipi::Reschedule);
+    Arm::irq_restore(state);
+}
+
 /// Gives the CPU away, if the scheduler finds somebody for it. Returns when the thread runs again.
 pub(crate) fn leave(leaving: Leaving) {
     assert_none_held::<Arm>(None);
@@ -135,8 +137,29 @@ pub(crate) fn leave(leaving: Leaving) {
     Arm::irq_restore(state);
 }
 
+/// Nanoseconds that the current thread has run since it was last charged for its time.
+pub(crate) fn uncharged_ns() -> u64 {
+    let state = Arm::irq_save();
+    let charged_ns = SWITCHERS.of(Arm::id()).charged_ns.load(Ordering::Relaxed);
+    Arm::irq_restore(state);
+    clock::now_ns().saturating_sub(charged_ns)
+}
+
+/// Sees to it that `thread`, whose affinity was changed, leaves a CPU where it may not run any more.
+pub(super) fn make_move(thread: &Thread) {
+    let state = Arm::irq_save();
+    let (here, cpu) = (Arm::id(), thread.last_cpu());
+    if !thread.affinity().contains(cpu) {
+        if cpu == here {
+            cpu::header().request_resched();
+        } else {
+            irq::send(CpuSet::only(cpu), Ipi::Reschedule);
+        }
+    }
+    Arm::irq_restore(state);
+}
+
 /// Lets others of the same level go first.
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "sched_yield is its other caller"))]
 pub(crate) fn yield_now() {
     leave(Leaving::Yielded);
 }
@@ -190,6 +213,7 @@ fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
     // next thread's instead; the count moves to `previous`.
     let current = unsafe { Arc::from_raw(current) };
     let save = current.payload().context.get();
+    current.payload().lower_half.change_to(&next.payload().lower_half);
     // SAFETY: only this CPU reaches the slot, and interrupts are masked; the last switch was finished, so it is empty.
     unsafe { *switcher.previous.get() = Some((current, leaving)) };
     // SAFETY: interrupts are masked; `save` belongs to the caller, kept alive by `previous` at least until the switch is

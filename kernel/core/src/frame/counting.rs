@@ -67,6 +67,22 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         self.records.get(index).map(FrameRecord::state)
     }
 
+    /// Whether instruction fetches see what is in the block that begins at `frame`: see [`set_fetchable`](Self::set_fetchable).
+    #[must_use]
+    pub fn is_fetchable(&self, frame: PhysFrame) -> bool {
+        self.record_of(frame).is_fetchable()
+    }
+
+    /// Notes whether instruction fetches see what is in the block that begins at `frame`, which the caller has a
+    /// reference to: the caches were told, or the kernel has written to it since. A new block is seen by none. That saves
+    /// who maps a page of a program's text for the hundredth time the caches' work; it is no reference.
+    pub fn set_fetchable(&self, frame: PhysFrame, fetchable: bool) {
+        let record = self.record_of(frame);
+        if record.is_fetchable() != fetchable {
+            record.set_fetchable(fetchable);
+        }
+    }
+
     /// Gives up a reference and frees the block if it was the last.
     pub(super) fn give_up(&self, index: Index) {
         if let Some(kind) = self.decrement(index) {

@@ -6,6 +6,8 @@
 //! body   |  in the buddy: previous in list; in use: count of references |
 //! ```
 //!
+//! While a block is in use and in no list, `next` says whether instruction fetches see its contents.
+//!
 //! Only the first frame of a block says anything; the others are all zero ([`FrameState::Inside`]), so that a table of
 //! zeroes describes memory that was not handed over, and starting up costs a store for each large block and not for each
 //! frame. Sixteen bytes with fields of their own would be easier to draw, and take 2 MiB more on a board with 1 GiB.
@@ -25,8 +27,11 @@ pub(super) type Index = u32;
 /// No frame: the end of a list.
 pub(super) const NIL: Index = (1 << 23) - 1;
 
+/// In the place of `next` of a block in use: fetches see what is in it.
+const FETCHABLE: Index = NIL - 1;
+
 /// The most frames that a table may describe.
-pub(super) const MAX_FRAMES: usize = NIL as usize;
+pub(super) const MAX_FRAMES: usize = FETCHABLE as usize;
 
 const STATE_BITS: u32 = 5;
 const ORDER_BITS: u32 = 4;
@@ -102,6 +107,16 @@ impl FrameRecord {
         self.head.store(rest | next << NEXT_SHIFT, Relaxed);
     }
 
+    /// Whether instruction fetches see the contents of this block, which is in use.
+    pub(super) fn is_fetchable(&self) -> bool {
+        self.next() == FETCHABLE
+    }
+
+    /// Notes whether they do. Several users may do so at a time, as nothing else of the word changes while it is in use.
+    pub(super) fn set_fetchable(&self, fetchable: bool) {
+        self.set_next(if fetchable { FETCHABLE } else { NIL });
+    }
+
     /// The previous one in the buddy's list.
     pub(super) fn previous(&self) -> Index {
         self.body.get()
@@ -150,6 +165,9 @@ mod tests {
             (FrameState::Free, Order::MAX, 0x2a_aaaa, 0x15_5555)
         );
         record.set_used(FrameState::Used(FrameUse::Trace), Order::SINGLE);
+        assert!(!record.is_fetchable());
+        record.set_fetchable(true);
+        assert!(record.is_fetchable());
         assert_eq!((record.state(), record.order()), (FrameState::Used(FrameUse::Trace), Order::SINGLE));
         assert_eq!(record.references().get(), 1);
     }

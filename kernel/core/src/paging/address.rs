@@ -176,6 +176,12 @@ impl Level {
 pub struct Index(u16);
 
 impl Index {
+    /// Entry `number`, if a table has so many.
+    #[expect(clippy::cast_possible_truncation, reason = "below COUNT")]
+    pub(super) const fn new(number: usize) -> Option<Self> {
+        if number < ENTRIES { Some(Self(number as u16)) } else { None }
+    }
+
     /// The number itself.
     #[must_use]
     pub const fn get(self) -> usize {

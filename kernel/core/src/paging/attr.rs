@@ -43,6 +43,15 @@ impl MemoryType {
             _ => None,
         }
     }
+
+    /// Of bits that this kernel wrote.
+    const fn decode_ours(bits: u64) -> Self {
+        match bits >> 2 & 0b111 {
+            1 => Self::Device,
+            2 => Self::NormalNonCacheable,
+            _ => Self::Normal,
+        }
+    }
 }
 
 const INNER_SHAREABLE: u64 = 0b11 << 8;
@@ -105,6 +114,7 @@ impl From<UserAccess> for Access {
 }
 
 impl Access {
+    #[cfg(test)]
     const ALL: [Self; 8] = [
         Self::Kernel(KernelAccess::ReadOnly),
         Self::Kernel(KernelAccess::ReadWrite),
@@ -130,7 +140,29 @@ impl Access {
     }
 
     fn decode(bits: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|access| access.bits() == bits & ACCESS_BITS)
+        let access = Self::decode_ours(bits);
+        (access.bits() == bits & ACCESS_BITS).then_some(access)
+    }
+
+    /// Of bits that this kernel wrote.
+    const fn decode_ours(bits: u64) -> Self {
+        let (read_only, no_user_execute) = (bits & READ_ONLY != 0, bits & UXN != 0);
+        if bits & NOT_GLOBAL == 0 {
+            return Self::Kernel(match (read_only, bits & PXN != 0) {
+                (true, true) => KernelAccess::ReadOnly,
+                (true, false) => KernelAccess::ReadExecute,
+                (false, _) => KernelAccess::ReadWrite,
+            });
+        }
+        if bits & EL0 == 0 {
+            return Self::User(UserAccess::None);
+        }
+        Self::User(match (read_only, no_user_execute) {
+            (true, true) => UserAccess::ReadOnly,
+            (false, true) => UserAccess::ReadWrite,
+            (true, false) => UserAccess::ReadExecute,
+            (false, false) => UserAccess::ReadWriteExecute,
+        })
     }
 
     /// What is left of these permissions below table descriptors that forbid `limits` (Arm ARM D8.4.1, hierarchical
@@ -259,6 +291,18 @@ impl Attributes<Access> {
             software: SoftwareBits::from_bits_truncate(bits),
         })
     }
+
+    /// Of bits that this kernel wrote: nothing is checked, and what the caller does not look at is not computed.
+    pub(super) const fn decode_ours(bits: u64) -> Self {
+        Self {
+            memory: MemoryType::decode_ours(bits),
+            access: Access::decode_ours(bits),
+            software: SoftwareBits::from_bits_truncate(bits),
+        }
+    }
+
+    /// The bit of a leaf that takes the right to store from both levels.
+    pub(super) const NO_STORE: u64 = READ_ONLY;
 }
 
 #[cfg(test)]

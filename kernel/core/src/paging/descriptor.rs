@@ -115,6 +115,37 @@ impl Descriptor {
         }
     }
 
+    /// What the descriptor means in a table of `level` that this kernel wrote. Nothing is checked: for loops over whole
+    /// tables.
+    #[must_use]
+    #[inline]
+    pub(super) fn decode_ours(self, level: Level) -> Entry {
+        if self.0 & VALID == 0 {
+            return Entry::Invalid;
+        }
+        let output = PhysAddr::new(self.0 & ADDRESS);
+        let leaf = Leaf { output, attributes: Attributes::decode_ours(self.0) };
+        match (level, self.0 & TABLE_OR_PAGE != 0) {
+            (Level::One | Level::Two, true) => self.decode_table(),
+            (Level::One | Level::Two, false) => Entry::Block(leaf),
+            (Level::Three, _) => Entry::Page(leaf),
+        }
+    }
+
+    /// Whether the entry is in use.
+    #[must_use]
+    #[inline]
+    pub(super) const fn is_valid(self) -> bool {
+        self.0 & VALID != 0
+    }
+
+    /// A leaf as it may stand in two tables: private memory is not written by way of either.
+    #[must_use]
+    #[inline]
+    pub(super) const fn marked(self) -> Self {
+        if self.0 & SoftwareBits::SHARED.bits() == 0 { Self(self.0 | Attributes::<Access>::NO_STORE) } else { self }
+    }
+
     fn decode_table(self) -> Entry {
         let live = u16::try_from(self.0 >> LIVE_SHIFT & LIVE_MASK).unwrap_or_default();
         Entry::Table(TableEntry {

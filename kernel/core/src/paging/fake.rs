@@ -1,10 +1,10 @@
 //! What the tests of translation tables, and of those who use them, stand on: memory, a source of tables that counts,
 //! and a [`Lab`] that puts both together with the software MMU of [`sim`](super::sim).
 
-use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use super::Mmu;
 use super::descriptor::Leaf;
@@ -21,12 +21,12 @@ pub struct FakeMemory {
 }
 
 #[repr(C, align(4096))]
-struct FakeFrame(UnsafeCell<[u64; PAGE_SIZE / 8]>);
+struct FakeFrame([AtomicU64; PAGE_SIZE / 8]);
 
 impl FakeMemory {
     /// `count` frames from number `first` on, full of rubbish.
     pub fn new(first: u64, count: usize) -> Self {
-        let rubbish = || FakeFrame(UnsafeCell::new([0xa5a5_a5a5_a5a5_a5a5; PAGE_SIZE / 8]));
+        let rubbish = || FakeFrame([(); PAGE_SIZE / 8].map(|()| AtomicU64::new(RUBBISH)));
         Self { first, frames: (0..count).map(|_| rubbish()).collect() }
     }
 
@@ -37,89 +37,87 @@ impl FakeMemory {
 
     /// The 64-bit word `index` of `frame`.
     pub fn read(&self, frame: PhysFrame, index: usize) -> u64 {
-        // SAFETY: the word is in a cell of ours, and tests have one thread.
-        unsafe { self.word(frame, index).read() }
+        self.words(frame)[index].load(Relaxed)
     }
 
     /// Changes the word `index` of `frame`.
     pub fn write(&self, frame: PhysFrame, index: usize, value: u64) {
-        // SAFETY: the word is in a cell of ours, and tests have one thread.
-        unsafe { self.word(frame, index).write(value) };
+        self.words(frame)[index].store(value, Relaxed);
     }
 
-    fn word(&self, frame: PhysFrame, index: usize) -> NonNull<u64> {
-        assert!(index < PAGE_SIZE / 8);
-        // SAFETY: the index was found to be inside the frame.
-        unsafe { self.frame_ptr(frame).cast::<u64>().add(index) }
+    fn words(&self, frame: PhysFrame) -> &[AtomicU64; PAGE_SIZE / 8] {
+        let index = usize::try_from(frame.number() - self.first).expect("a small machine");
+        &self.frames[index].0
     }
 
     /// Fills `frame` with rubbish.
     fn spoil(&self, frame: PhysFrame) {
-        // SAFETY: the frame is a cell of ours, and tests have one thread.
-        unsafe { self.frame_ptr(frame).write_bytes(0xa5, PAGE_SIZE) };
+        self.words(frame).iter().for_each(|word| word.store(RUBBISH, Relaxed));
     }
 }
 
-// SAFETY: each frame is a page-aligned cell of its own that lives as long as the value.
+const RUBBISH: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+
+// SAFETY: each frame is a page-aligned array of cells of its own that lives as long as the value.
 unsafe impl FrameAccess for FakeMemory {
     fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8> {
-        let index = usize::try_from(frame.number() - self.first).expect("a small machine");
-        NonNull::new(self.frames[index].0.get().cast()).expect("a cell has an address")
+        NonNull::from(self.words(frame)).cast()
     }
 }
 
 /// A source of tables that counts the references to each, can run dry on purpose, and asks the sim about each that comes
 /// back.
 pub struct FakeTables {
-    memory: Rc<FakeMemory>,
-    sim: Rc<Sim>,
-    free: RefCell<Vec<PhysFrame>>,
-    used: RefCell<BTreeMap<PhysFrame, u32>>,
-    budget: Cell<Option<usize>>,
+    memory: Arc<FakeMemory>,
+    sim: Arc<Sim>,
+    free: Mutex<Vec<PhysFrame>>,
+    used: Mutex<BTreeMap<PhysFrame, u32>>,
+    budget: Mutex<Option<usize>>,
 }
 
 impl FakeTables {
     /// Lets so many more allocations succeed; `None` for as many as there are frames.
     pub fn set_budget(&self, budget: Option<usize>) {
-        self.budget.set(budget);
+        *self.budget.lock().unwrap() = budget;
     }
 
     /// Whether the next allocation fails.
     pub fn is_dry(&self) -> bool {
-        self.budget.get() == Some(0)
+        *self.budget.lock().unwrap() == Some(0)
     }
 
     /// The tables that are out.
     pub fn used(&self) -> BTreeSet<PhysFrame> {
-        self.used.borrow().keys().copied().collect()
+        self.used.lock().unwrap().keys().copied().collect()
     }
 
     /// The tables that are out, and how many references there are to each.
     pub fn counts(&self) -> BTreeMap<PhysFrame, u32> {
-        self.used.borrow().clone()
+        self.used.lock().unwrap().clone()
     }
 }
 
 // SAFETY: the frames are those of the lab's memory, and each is in `free` or in `used`, never in both.
 unsafe impl TableSource for FakeTables {
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
-        if let Some(left) = self.budget.get() {
-            self.budget.set(Some(left.checked_sub(1).ok_or(OutOfFrames)?));
+        {
+            let mut budget = self.budget.lock().unwrap();
+            *budget = budget.map(|left| left.checked_sub(1).ok_or(OutOfFrames)).transpose()?;
         }
-        let frame = self.free.borrow_mut().pop().ok_or(OutOfFrames)?;
-        self.used.borrow_mut().insert(frame, 1);
+        let frame = self.free.lock().unwrap().pop().ok_or(OutOfFrames)?;
+        self.used.lock().unwrap().insert(frame, 1);
         Ok(frame)
     }
 
     fn free(&self, frame: PhysFrame) {
-        assert_eq!(self.used.borrow_mut().remove(&frame), Some(1), "{frame:?} is not the caller's alone");
+        assert_eq!(self.used.lock().unwrap().remove(&frame), Some(1), "{frame:?} is not the caller's alone");
         self.sim.expect_table_unreachable(frame);
         self.memory.spoil(frame);
-        self.free.borrow_mut().push(frame);
+        self.free.lock().unwrap().push(frame);
     }
 
     fn release(&self, frame: PhysFrame) -> Released {
-        match self.used.borrow_mut().get_mut(&frame).expect("a table that is out") {
+        match self.used.lock().unwrap().get_mut(&frame).expect("a table that is out") {
             1 => Released::Last,
             count => {
                 *count -= 1;
@@ -132,49 +130,59 @@ unsafe impl TableSource for FakeTables {
 // SAFETY: a map of counts, used by one thread.
 unsafe impl TableCounts for FakeTables {
     fn share(&self, frame: PhysFrame) {
-        *self.used.borrow_mut().get_mut(&frame).expect("a table that is out") += 1;
+        *self.used.lock().unwrap().get_mut(&frame).expect("a table that is out") += 1;
     }
 
     fn is_last(&self, frame: PhysFrame) -> bool {
-        self.used.borrow()[&frame] == 1
+        self.used.lock().unwrap()[&frame] == 1
     }
 }
 
 /// Counts of the memory that leaves map. There is no such memory: it is only counted.
 pub struct FakeLeaves {
-    sim: Rc<Sim>,
-    counts: RefCell<BTreeMap<PhysFrame, u32>>,
-    next: Cell<u64>,
+    sim: Arc<Sim>,
+    counts: Mutex<BTreeMap<PhysFrame, u32>>,
+    next: Mutex<u64>,
 }
 
 impl FakeLeaves {
     /// `count` frames in a row that nobody had before, with one reference each. Returns the first.
     pub fn allocate(&self, count: u64) -> PhysFrame {
-        let first = self.next.get();
-        self.next.set(first + count);
-        self.counts.borrow_mut().extend((first..first + count).map(|number| (PhysFrame::from_number(number), 1)));
+        let first = {
+            let mut next = self.next.lock().unwrap();
+            *next += count;
+            *next - count
+        };
+        self.counts.lock().unwrap().extend((first..first + count).map(|number| (PhysFrame::from_number(number), 1)));
         PhysFrame::from_number(first)
     }
 
     /// One more reference.
     pub fn add(&self, frame: PhysFrame) {
-        *self.counts.borrow_mut().get_mut(&frame).expect("memory in use") += 1;
+        *self.counts.lock().unwrap().get_mut(&frame).expect("memory in use") += 1;
     }
 
     /// One reference less; with the last one no TLB may lead to the frame.
     pub fn drop(&self, frame: PhysFrame) {
-        let mut counts = self.counts.borrow_mut();
+        let _ = self.give_up(frame);
+    }
+
+    /// The same. Says whether it was the last one.
+    pub fn give_up(&self, frame: PhysFrame) -> bool {
+        let mut counts = self.counts.lock().unwrap();
         let count = counts.get_mut(&frame).expect("memory in use");
         *count -= 1;
-        if *count == 0 {
+        let last = *count == 0;
+        if last {
             counts.remove(&frame);
             self.sim.expect_output_unreachable(frame.start().get(), PAGE_SIZE as u64);
         }
+        last
     }
 
     /// All that is in use.
     pub fn counts(&self) -> BTreeMap<PhysFrame, u32> {
-        self.counts.borrow().clone()
+        self.counts.lock().unwrap().clone()
     }
 }
 
@@ -188,35 +196,35 @@ impl LeafCounts for FakeLeaves {
     }
 
     fn is_last(&self, leaf: Leaf) -> bool {
-        self.counts.borrow()[&PhysFrame::containing(leaf.output)] == 1
+        self.counts.lock().unwrap()[&PhysFrame::containing(leaf.output)] == 1
     }
 }
 
 /// A machine for tests.
 pub struct Lab {
     /// Memory for tables.
-    pub memory: Rc<FakeMemory>,
+    pub memory: Arc<FakeMemory>,
     /// Tables in that memory.
     pub tables: FakeTables,
     /// What leaves map.
     pub leaves: FakeLeaves,
     /// The TLB.
-    pub sim: Rc<Sim>,
+    pub sim: Arc<Sim>,
 }
 
 impl Lab {
     /// A machine with `count` table frames, whose TLB looks at the pages at `watched` offsets.
     pub fn new(count: usize, watched: &[u64]) -> Self {
-        let memory = Rc::new(FakeMemory::new(0x100, count));
-        let sim = Rc::new(Sim::new(Rc::clone(&memory), watched));
+        let memory = Arc::new(FakeMemory::new(0x100, count));
+        let sim = Arc::new(Sim::new(Arc::clone(&memory), watched));
         let tables = FakeTables {
-            memory: Rc::clone(&memory),
-            sim: Rc::clone(&sim),
-            free: RefCell::new(memory.frames().collect()),
-            used: RefCell::default(),
-            budget: Cell::new(None),
+            memory: Arc::clone(&memory),
+            sim: Arc::clone(&sim),
+            free: Mutex::new(memory.frames().collect()),
+            used: Mutex::default(),
+            budget: Mutex::new(None),
         };
-        let leaves = FakeLeaves { sim: Rc::clone(&sim), counts: RefCell::default(), next: Cell::new(0x10_0000) };
+        let leaves = FakeLeaves { sim: Arc::clone(&sim), counts: Mutex::default(), next: Mutex::new(0x10_0000) };
         Self { memory, tables, leaves, sim }
     }
 

@@ -77,7 +77,7 @@ impl<A: HalfAddress> Tree<A> {
             largest,
         };
         let filled = work.fill(self.root_table(mmu.memory()), span);
-        self.live += filled.added;
+        self.note_used(mmu.memory(), span);
         match filled.outcome {
             Ok(()) => {
                 // Invalid entries are in no TLB: new ones need no invalidation, they only need to be seen.
@@ -86,7 +86,7 @@ impl<A: HalfAddress> Tree<A> {
             }
             Err(OutOfFrames) => {
                 // The range was free, so that all of it that is mapped now is our own half-done work.
-                unmap::clear(self, mmu, span, |_| ());
+                let _ = unmap::clear(self, mmu, span, |_| ());
                 Err(MapError::OutOfFrames)
             }
         }

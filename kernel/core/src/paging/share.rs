@@ -10,7 +10,10 @@
 //!
 //! * [`fork`](UserTree::fork): share everything
 //! * [`unshare`](UserTree::unshare): make one path ours
-//! * [`write`](UserTree::write), [`replace`](UserTree::replace): what a write fault does at the end of that path
+//! * [`slot`](UserTree::slot): the same, and the [`Slot`] at its end, where a fault maps, grants or replaces a page;
+//!   [`write`](UserTree::write), [`replace`](UserTree::replace): both at once
+//! * [`fill_vacant`](UserTree::fill_vacant): neighbours of a page that a fault has mapped
+//! * [`relocate`](UserTree::relocate): the same pages at other addresses
 //! * [`map_pages`](UserTree::map_pages), [`unmap`](UserTree::unmap), [`protect`](UserTree::protect): those of
 //!   [`Tree`](super::Tree), which first make ours what they are going to change
 //! * [`destroy`](UserTree::destroy): give everything up
@@ -110,10 +113,14 @@ mod fork;
 #[cfg(loom)]
 mod loom_models;
 mod page;
+mod relocate;
+mod slot;
 mod tree;
 mod unshare;
 
+pub use copy::without_store;
 pub use counts::{LeafCounts, SharingMmu};
 pub use page::{ReplaceError, Write};
+pub use slot::{Slot, SlotError};
 pub use tree::UserTree;
 pub use unshare::Unshared;

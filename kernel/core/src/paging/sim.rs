@@ -6,9 +6,8 @@
 //! table descriptor by itself, and combines it with whatever it finds above. It drops an entry only when it is told to. So it catches a missing invalidation, one that comes before the store, a frame that is freed too early,
 //! and a missing break-before-make. Descriptors it decodes by itself, as an oracle for `descriptor` and `attr`.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::address::HALF_SIZE;
 use super::attr::Rights;
@@ -82,9 +81,9 @@ enum Content {
 
 /// The MMU of all CPUs.
 pub struct Sim {
-    memory: Rc<FakeMemory>,
+    memory: Arc<FakeMemory>,
     watched: Vec<u64>,
-    state: RefCell<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -146,27 +145,27 @@ impl Cached {
 
 impl Sim {
     /// An MMU that speculates on the pages at `watched` offsets of each half.
-    pub fn new(memory: Rc<FakeMemory>, watched: &[u64]) -> Self {
-        Self { memory, watched: watched.to_vec(), state: RefCell::default() }
+    pub fn new(memory: Arc<FakeMemory>, watched: &[u64]) -> Self {
+        Self { memory, watched: watched.to_vec(), state: Mutex::default() }
     }
 
     /// Loads a TTBR: from now on `root` is walked.
     pub fn attach(&self, owner: Owner, root: PhysFrame) {
-        self.state.borrow_mut().roots.push((owner, root));
+        self.state.lock().unwrap().roots.push((owner, root));
         self.note_published();
     }
 
     /// Takes `root` out of the TTBR. What is cached stays.
     pub fn detach(&self, root: PhysFrame) {
         self.speculate();
-        self.state.borrow_mut().roots.retain(|&(_, other)| other != root);
+        self.state.lock().unwrap().roots.retain(|&(_, other)| other != root);
         self.note_published();
     }
 
     /// Everything that some CPU might now take for the translation of `offset`: the physical address and the rights.
     pub fn possible(&self, owner: Owner, offset: u64) -> Vec<(PhysAddr, Rights)> {
         self.speculate();
-        let state = self.state.borrow();
+        let state = self.state.lock().unwrap();
         let entries = state.cached.iter().filter(|entry| entry.owner == owner && entry.covers(offset));
         entries.filter_map(|e| e.output_of(offset)).map(|(phys, rights, _)| (PhysAddr::new(phys), rights)).collect()
     }
@@ -175,7 +174,7 @@ impl Sim {
     pub fn mistakes(&self) -> Vec<Mistake> {
         self.speculate();
         let now = self.translations();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         if now != state.published {
             state.mistakes.push(Mistake::NotPublished);
         }
@@ -187,7 +186,7 @@ impl Sim {
     /// Notes a mistake if a walk cache knows the table in `frame`.
     pub fn expect_table_unreachable(&self, frame: PhysFrame) {
         self.speculate();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         let leads_here =
             |entry: &Cached| matches!(entry.content, Content::Table { next, .. } if next == frame.number());
         if state.cached.iter().any(leads_here) || state.roots.iter().any(|&(_, root)| root == frame) {
@@ -198,7 +197,7 @@ impl Sim {
     /// Notes a mistake if a TLB still translates any of the `bytes` from `offset` on.
     pub fn expect_forgotten(&self, owner: Owner, offset: u64, bytes: u64) {
         self.speculate();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         let found = state.cached.iter().copied().find(|entry| {
             entry.owner == owner
                 && matches!(entry.content, Content::Leaf { .. })
@@ -211,7 +210,7 @@ impl Sim {
     /// Notes a mistake if a TLB entry leads to the `bytes` of memory from `start` on.
     pub fn expect_output_unreachable(&self, start: u64, bytes: u64) {
         self.speculate();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         let found = state.cached.iter().copied().find(|entry| {
             matches!(entry.content, Content::Leaf { output, .. }
                 if output < start + bytes && start < output + (1 << entry.shift))
@@ -221,7 +220,7 @@ impl Sim {
 
     /// Caches whatever a walk can find, from the roots and from cached table descriptors.
     fn speculate(&self) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         let mut writable = Vec::new();
         for &offset in &self.watched {
             let mut starts: Vec<Cached> = state.roots.iter().map(|&(owner, root)| root_entry(owner, root)).collect();
@@ -288,7 +287,7 @@ impl Sim {
 
     /// What the tables say about every watched page of every root.
     fn translations(&self) -> Vec<Option<Cached>> {
-        let roots = self.state.borrow().roots.clone();
+        let roots = self.state.lock().unwrap().roots.clone();
         let pages = roots.iter().flat_map(|&(owner, root)| self.watched.iter().map(move |&page| (owner, root, page)));
         pages.map(|(owner, root, page)| Some(self.walk_on(root_entry(owner, root), page, |_| ())?.0)).collect()
     }
@@ -313,13 +312,13 @@ impl Sim {
 
     fn note_published(&self) {
         let now = self.translations();
-        self.state.borrow_mut().published = now;
+        self.state.lock().unwrap().published = now;
     }
 
     fn forget(&self, matches: impl Fn(&Cached) -> bool) {
         self.speculate();
         let now = self.translations();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         if now != state.published {
             state.mistakes.push(Mistake::NotPublished);
         }

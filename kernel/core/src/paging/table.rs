@@ -17,9 +17,7 @@ use core::ptr::NonNull;
 use super::address::{ENTRIES, Index, Level};
 use super::attr::{SoftwareBits, TableLimits};
 use super::descriptor::{Descriptor, Entry, Leaf, TableEntry};
-#[cfg(not(loom))]
-use crate::addr::PAGE_SIZE;
-use crate::addr::PhysFrame;
+use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::hal::FrameAccess;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,11 +29,21 @@ pub struct OutOfFrames;
 ///
 /// # Safety
 ///
-/// A frame that [`allocate`](Self::allocate) returns belongs to the memory that the same `Mmu`'s `FrameAccess`
-/// covers, and to the caller alone until it is given to [`free`](Self::free).
+/// A frame that [`allocate`](Self::allocate) or [`allocate_zeroed`](Self::allocate_zeroed) returns belongs to the memory
+/// that the same `Mmu`'s `FrameAccess` covers, and to the caller alone until it is given to [`free`](Self::free).
 pub unsafe trait TableSource {
     /// Takes a frame; its contents do not matter.
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames>;
+
+    /// Takes a frame that holds zeroes, which are invalid descriptors. For sources that keep such frames, or have a
+    /// quicker way to make one.
+    fn allocate_zeroed(&self, memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
+        let frame = self.allocate()?;
+        // SAFETY: the frame is in managed memory and ours alone (contract of `allocate`), so its pointer is valid for
+        // writes of PAGE_SIZE bytes (contract of `FrameAccess`), and no reference to it exists.
+        unsafe { memory.frame_ptr(frame).write_bytes(0, PAGE_SIZE) };
+        Ok(frame)
+    }
 
     /// Takes a frame back. No walker can reach it any more.
     fn free(&self, frame: PhysFrame);
@@ -62,7 +70,8 @@ pub enum Released {
 ///
 /// # Safety
 ///
-/// * The count of a frame is 1 when [`allocate`](TableSource::allocate) returns it; [`share`](Self::share) adds one,
+/// * The count of a frame is 1 when [`allocate`](TableSource::allocate) or
+///   [`allocate_zeroed`](TableSource::allocate_zeroed) returns it; [`share`](Self::share) adds one,
 ///   and [`release`](TableSource::release), which the source must have of its own, takes one away.
 /// * `release` answers `Last` to whoever takes away the last one, and to nobody else.
 /// * When `release` answers `Last` or [`is_last`](Self::is_last) is true, all that former holders did before their
@@ -87,23 +96,20 @@ pub struct OwnedTable {
 impl OwnedTable {
     /// A new table with nothing in it.
     pub fn allocate(level: Level, memory: &impl FrameAccess, source: &impl TableSource) -> Result<Self, OutOfFrames> {
-        let table = Self { frame: source.allocate()?, level };
-        table.clear(memory);
-        Ok(table)
+        Ok(Self { frame: Self::zeroed_frame(memory, source)?, level })
     }
 
-    /// Makes every entry of a fresh frame invalid.
     #[cfg(not(loom))]
-    fn clear(&self, memory: &impl FrameAccess) {
-        // SAFETY: the frame is in managed memory and ours alone (contract of `TableSource`), so its pointer is valid
-        // for writes of PAGE_SIZE bytes (contract of `FrameAccess`), and no reference to it exists.
-        unsafe { memory.frame_ptr(self.frame).write_bytes(0, PAGE_SIZE) };
+    fn zeroed_frame(memory: &impl FrameAccess, source: &impl TableSource) -> Result<PhysFrame, OutOfFrames> {
+        source.allocate_zeroed(memory)
     }
 
-    /// Makes every entry of a fresh frame invalid. In a model it holds atomics already, which are more than their bits.
+    /// In a model a frame holds atomics already, which are more than their bits.
     #[cfg(loom)]
-    fn clear(&self, memory: &impl FrameAccess) {
-        Index::all().for_each(|index| self.view(memory).store(index, Descriptor::INVALID));
+    fn zeroed_frame(memory: &impl FrameAccess, source: &impl TableSource) -> Result<PhysFrame, OutOfFrames> {
+        let table = Self { frame: source.allocate()?, level: Level::One };
+        Index::all().for_each(|index| table.view(memory).store(index, Descriptor::INVALID));
+        Ok(table.frame)
     }
 
     /// Takes over a table that was made without this module, such as the root that the boot code made.
@@ -203,9 +209,11 @@ impl<'m> Table<'m> {
         Some((child, entry))
     }
 
-    /// How many entries are in use.
-    pub(super) fn count_live(self) -> u16 {
-        Index::all().map(|index| u16::from(self.entry(index) != Entry::Invalid)).sum()
+    /// The entries in use, in order, of which there are `live`: the search ends with the last one.
+    pub(super) fn in_use(self, live: u16) -> impl Iterator<Item = (Index, Descriptor)> + use<'m> {
+        let entries =
+            Index::all().zip(self.entries.iter().map(|raw| Descriptor::from_raw(raw.load(Ordering::Relaxed))));
+        entries.filter(|(_, descriptor)| descriptor.is_valid()).take(usize::from(live))
     }
 
     /// Writes a leaf where there is nothing, or where there is a leaf that differs only in what may be changed in
@@ -217,6 +225,12 @@ impl<'m> Table<'m> {
             "a live entry is not overwritten"
         );
         self.store(index, Descriptor::leaf(self.level, leaf));
+    }
+
+    /// Writes a leaf of another table of this level, as [`set_leaf`](Self::set_leaf) does, without taking it apart.
+    pub(super) fn copy_leaf(self, index: Index, leaf: Descriptor) {
+        debug_assert!(leaf.decode(self.level).leaf().is_some(), "a table is shared, not copied by its bits");
+        self.store(index, leaf);
     }
 
     /// Makes a leaf invalid.

@@ -1,8 +1,8 @@
 //! The translation tables of one half of one address space.
 
 use super::Mmu;
-use super::address::{HalfAddress, Index, Level};
-use super::descriptor::Entry;
+use super::address::{ENTRIES, HalfAddress, Index, Level, Span};
+use super::descriptor::{Descriptor, Entry};
 use super::table::{OutOfFrames, OwnedTable, Table};
 use super::unmap::MappedLeaf;
 use crate::addr::PhysFrame;
@@ -17,8 +17,8 @@ pub struct Tree<A: HalfAddress> {
     pub(super) root: OwnedTable,
     pub(super) tag: A::Tag,
     pub(super) usage: Usage,
-    /// How many entries of the root are in use. The other tables have this in their parent's descriptor.
-    pub(super) live: u16,
+    /// Which entries of the root are in use. Of the other tables their parents' descriptors hold the number.
+    pub(super) used: Used,
 }
 
 /// Whether a walker may be at work in the tree.
@@ -34,13 +34,14 @@ impl<A: HalfAddress> Tree<A> {
     /// A tree that maps nothing.
     pub fn new(mmu: &impl Mmu, tag: A::Tag) -> Result<Self, OutOfFrames> {
         let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
-        Ok(Self { root, tag, usage: Usage::Offline, live: 0 })
+        Ok(Self { root, tag, usage: Usage::Offline, used: Used::default() })
     }
 
     /// The tree below a root that is in use already.
     pub fn from_live_root(root: OwnedTable, memory: &impl FrameAccess, tag: A::Tag) -> Self {
-        let live = root.view(memory).count_live();
-        Self { root, tag, usage: Usage::Live, live }
+        let mut used = Used::default();
+        root.view(memory).in_use(u16::MAX).for_each(|(index, _)| used.set(index, true));
+        Self { root, tag, usage: Usage::Live, used }
     }
 
     /// The root's frame, for a TTBR. From here on the tree counts as live. Whoever loads the TTBR sees to it that the
@@ -68,7 +69,20 @@ impl<A: HalfAddress> Tree<A> {
             mmu.tlb().publish();
             A::flush_space(mmu.tlb(), self.tag);
         }
-        discard(self.root, self.live, 0, mmu, &mut release);
+        let root = self.root.view(mmu.memory());
+        for index in self.used.iter() {
+            let start = Level::One.entry_size() * index.get() as u64;
+            discard_entry(root, (index, root.descriptor(index)), start, mmu, &mut release);
+        }
+        self.root.free(mmu.tables());
+    }
+
+    /// Notes which entries of the root are in use now, of those that translate something of `span`.
+    pub(super) fn note_used(&mut self, memory: &impl FrameAccess, span: Span) {
+        let root = self.root.view(memory);
+        for (index, _) in Level::One.pieces(span) {
+            self.used.set(index, root.descriptor(index).is_valid());
+        }
     }
 
     /// The root.
@@ -77,37 +91,65 @@ impl<A: HalfAddress> Tree<A> {
     }
 }
 
+/// A set of entries of the root. A program uses two or three of them, and neither its fork nor its exit looks at the
+/// others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Used([u64; ENTRIES.div_ceil(64)]);
+
+impl Used {
+    /// Puts `index` into the set, or takes it out.
+    pub(super) fn set(&mut self, index: Index, used: bool) {
+        let (word, bit) = (index.get() / 64, 1 << (index.get() % 64));
+        if used { self.0[word] |= bit } else { self.0[word] &= !bit }
+    }
+
+    /// What is in the set, in order.
+    pub(super) fn iter(self) -> impl Iterator<Item = Index> {
+        self.0.into_iter().enumerate().flat_map(|(number, mut word)| {
+            core::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+                word &= word - 1;
+                Index::new(number * 64 + bit)
+            })
+        })
+    }
+}
+
 /// Frees `table`, which no walker can reach, and gives up the references to all tables below it; `release` gets the
 /// leaves of those that nobody else has. The table begins at
 /// `start` of its half and has `live` entries in use; the search for them ends with the last one.
 pub(super) fn discard<A: HalfAddress>(
     table: OwnedTable,
-    mut live: u16,
+    live: u16,
     start: u64,
     mmu: &impl Mmu,
     release: &mut impl FnMut(MappedLeaf<A>),
 ) {
     let view = table.view(mmu.memory());
-    let level = view.level();
-    let mut offset = start;
-    for index in Index::all() {
-        if live == 0 {
-            break;
-        }
-        let entry = view.entry(index);
-        live -= u16::from(entry != Entry::Invalid);
-        match entry {
-            Entry::Invalid | Entry::Reserved => {}
-            Entry::Block(leaf) | Entry::Page(leaf) => {
-                release(MappedLeaf { start: A::from_offset(offset), level, leaf });
-            }
-            Entry::Table(below) => {
-                if let Some(child) = view.unlink(index).and_then(|child| child.release(mmu.tables())) {
-                    discard(child, below.live, offset, mmu, release);
-                }
-            }
-        }
-        offset += level.entry_size();
+    let shift = view.level().shift();
+    for entry in view.in_use(live) {
+        let offset = start + ((entry.0.get() as u64) << shift);
+        discard_entry(view, entry, offset, mmu, release);
     }
     table.free(mmu.tables());
+}
+
+/// Gives up what the entry refers to. It begins at `start` of its half.
+fn discard_entry<A: HalfAddress>(
+    table: Table<'_>,
+    (index, descriptor): (Index, Descriptor),
+    start: u64,
+    mmu: &impl Mmu,
+    release: &mut impl FnMut(MappedLeaf<A>),
+) {
+    let level = table.level();
+    match descriptor.decode_ours(level) {
+        Entry::Invalid | Entry::Reserved => {}
+        Entry::Block(leaf) | Entry::Page(leaf) => release(MappedLeaf { start: A::from_offset(start), level, leaf }),
+        Entry::Table(below) => {
+            if let Some(child) = table.unlink(index).and_then(|child| child.release(mmu.tables())) {
+                discard(child, below.live, start, mmu, release);
+            }
+        }
+    }
 }

@@ -17,6 +17,7 @@ use super::descriptor::{Entry, Leaf};
 use super::flush::Pending;
 use super::table::{Table, TableReference};
 use super::tree::{Tree, discard};
+use crate::hal::FrameAccess;
 
 /// A leaf and where it is mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +49,7 @@ impl<A: HalfAddress> Tree<A> {
         release: impl FnMut(MappedLeaf<A>),
     ) -> Result<(), PartialBlock<A>> {
         self.check_whole_leaves(mmu, range)?;
-        clear(self, mmu, range.span(), release);
+        let _ = clear(self, mmu, range.span(), release);
         Ok(())
     }
 
@@ -69,17 +70,31 @@ impl<A: HalfAddress> Tree<A> {
     }
 }
 
-/// Unmaps `span`, which cuts no block.
+/// Unmaps `span`, which cuts no block. Returns how many leaves were mapped there.
 pub(super) fn clear<A: HalfAddress>(
     tree: &mut Tree<A>,
     mmu: &impl Mmu,
     span: Span,
     release: impl FnMut(MappedLeaf<A>),
-) {
+) -> u64 {
     let mut retired = Retired::new(mmu, tree.tag, release);
-    let gone = retired.clear_table(tree.root_table(mmu.memory()), span);
+    retired.clear_table(tree.root_table(mmu.memory()), span);
     retired.finish_batch();
-    tree.live -= gone;
+    let found = retired.found;
+    tree.note_used(mmu.memory(), span);
+    found
+}
+
+/// How many leaves there are below `table`, in which `live` entries are in use.
+fn count_leaves(memory: &impl FrameAccess, table: Table<'_>, live: u16) -> u64 {
+    if table.level() == Level::Three {
+        return u64::from(live);
+    }
+    let below = |(index, _)| match table.child(memory, index) {
+        Some((child, entry)) => count_leaves(memory, child, entry.live),
+        None => 1,
+    };
+    table.in_use(live).map(below).sum()
 }
 
 /// Most leaves that wait for one invalidation.
@@ -105,11 +120,13 @@ struct Retired<'a, A: HalfAddress, X, F> {
     pending: Pending<A>,
     leaves: Vec<MappedLeaf<A>, MAX_LEAVES>,
     tables: Vec<RetiredTable, MAX_TABLES>,
+    /// Leaves that were mapped, also those that others still map by the same tables.
+    found: u64,
 }
 
 impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
     fn new(mmu: &'a X, tag: A::Tag, release: F) -> Self {
-        Self { mmu, tag, release, pending: Pending::new(), leaves: Vec::new(), tables: Vec::new() }
+        Self { mmu, tag, release, pending: Pending::new(), leaves: Vec::new(), tables: Vec::new(), found: 0 }
     }
 
     /// Clears `span` in `table` and below, and returns how many of the table's own entries became invalid.
@@ -121,6 +138,7 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
                 Entry::Invalid | Entry::Reserved => {}
                 Entry::Block(leaf) | Entry::Page(leaf) => {
                     table.clear_leaf(index);
+                    self.found += 1;
                     self.retire_leaf(MappedLeaf { start: A::from_offset(piece.start), level, leaf });
                     gone += 1;
                 }
@@ -134,6 +152,9 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
     fn clear_child(&mut self, table: Table<'_>, index: Index, span: Span) -> ControlFlow<()> {
         let Some((child, entry)) = table.child(self.mmu.memory(), index) else { return ControlFlow::Continue(()) };
         let whole = span.bytes() == table.level().entry_size();
+        if whole {
+            self.found += count_leaves(self.mmu.memory(), child, entry.live);
+        }
         let live = if whole { entry.live } else { entry.live - self.clear_table(child, span) };
         if live > 0 && !whole {
             table.set_live(index, live);

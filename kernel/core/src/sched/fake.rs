@@ -17,16 +17,16 @@ use crate::hal::fake::FakeCpu;
 
 /// Where a sleeping thread sits.
 #[derive(Default)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     runnable: Mutex<bool>,
     changed: Condvar,
 }
 
 /// The fake kernel. Its clock stands at 1,000 ns; a deadline before that has passed, one after it never comes.
-pub(super) enum HostSwitch {}
+pub(crate) enum HostSwitch {}
 
 /// The time on [`HostSwitch`]'s clock.
-pub(super) const NOW_NS: u64 = 1_000;
+pub(crate) const NOW_NS: u64 = 1_000;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Thread<Seat>>>> = RefCell::default();

@@ -1,4 +1,5 @@
-//! **The lock order of the kernel.** Locks are taken in ascending [`Rank`]; two of one rank are never held together.
+//! **The lock order of the kernel.** Locks are taken in ascending [`Rank`]; two of one rank are never held together,
+//! but for the pairs that a [`SpinPair`](super::SpinPair) takes in the order of their addresses.
 //!
 //! Three bands, and why they stand in this order:
 //!
@@ -46,6 +47,10 @@ pub enum Rank {
     ProcessTree,
     /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
     Process,
+    /// What several processes do about signals, if they share it.
+    SignalActions,
+    /// What a thread keeps for itself and others may ask for: its signals, its name.
+    Thread,
     /// A table of file descriptors.
     FileTable,
     /// A process's working directory, root and file mode mask.
@@ -134,6 +139,8 @@ impl Rank {
             Self::TestSpinOuter => "test spin outer",
             Self::ProcessTree => "process tree",
             Self::Process => "process",
+            Self::SignalActions => "signal actions",
+            Self::Thread => "thread",
             Self::FileTable => "file table",
             Self::FileContext => "file context",
             Self::FileObject => "file object",
@@ -163,7 +170,7 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::TestSleepOuter,
         Self::FileOffset,
         Self::AddressSpace,
@@ -171,6 +178,8 @@ impl Rank {
         Self::TestSpinOuter,
         Self::ProcessTree,
         Self::Process,
+        Self::SignalActions,
+        Self::Thread,
         Self::FileTable,
         Self::FileContext,
         Self::FileObject,

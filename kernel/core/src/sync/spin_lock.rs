@@ -14,7 +14,7 @@ use crate::hal::Cpu;
 /// [`IrqLock`](super::IrqLock).
 pub struct SpinLock<T, C: Cpu> {
     rank: Rank,
-    inner: Mutex<RawTicketLock<C>, T>,
+    pub(super) inner: Mutex<RawTicketLock<C>, T>,
 }
 
 impl<T, C: Cpu> SpinLock<T, C> {

@@ -155,3 +155,55 @@ fn slots_share_no_cache_line() {
     let slots = PerCpu::new([const { Padded(0_u8) }; MAX_CPUS]);
     assert_eq!(size_of_val(&slots), MAX_CPUS * 64);
 }
+
+#[test]
+fn a_pair_gives_both_values_in_the_order_named() {
+    let locks = [Spin::new(Rank::TestSpinOuter, 1), Spin::new(Rank::TestSpinOuter, 2)];
+    for (one, other) in [(0, 1), (1, 0)] {
+        let mut pair = SpinPair::lock(&locks[one], &locks[other]);
+        assert_eq!(FakeCpu::preempt_depth(), 1);
+        let (first, second) = pair.both();
+        assert_eq!((*first, second.copied()), ([1, 2][one], Some([1, 2][other])));
+    }
+    assert_eq!(FakeCpu::preempt_depth(), 0);
+    assert!(locks.iter().all(|lock| lock.try_lock().is_some()));
+}
+
+#[test]
+fn a_pair_of_one_lock_is_that_lock() {
+    let lock = Spin::new(Rank::TestSpinOuter, 1);
+    let mut pair = SpinPair::lock(&lock, &lock);
+    assert_eq!(pair.both(), (&mut 1, None));
+    drop(pair);
+    assert_eq!(*lock.lock(), 1);
+}
+
+#[test]
+fn pairs_in_opposite_orders_do_not_wait_for_each_other() {
+    let rounds = if cfg!(miri) { 10 } else { 1_000 };
+    let locks = Arc::new([Spin::new(Rank::TestSpinOuter, 0), Spin::new(Rank::TestSpinOuter, 0)]);
+    let threads: Vec<_> = [(0, 1), (1, 0), (0, 0)]
+        .map(|(one, other)| {
+            let locks = Arc::clone(&locks);
+            thread::spawn(move || {
+                for _ in 0..rounds {
+                    *SpinPair::lock(&locks[one], &locks[other]).both().0 += 1;
+                }
+            })
+        })
+        .into();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let sum: u32 = locks.iter().map(|lock| *lock.lock()).sum();
+    assert_eq!(sum, 3 * rounds);
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    should_panic(expected = "lock order: test spin outer taken while test spin outer is held")
+)]
+fn a_pair_is_taken_at_once_or_not() {
+    let locks = [(); 3].map(|()| Spin::new(Rank::TestSpinOuter, ()));
+    let _one = locks[0].lock();
+    let _pair = SpinPair::lock(&locks[1], &locks[2]);
+}

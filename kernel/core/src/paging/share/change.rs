@@ -31,15 +31,14 @@ impl UserTree {
     }
 
     /// Unmaps whatever is mapped in `range` and gives up the references of its leaves. Of a shared table that lies in
-    /// the range whole, only the reference is given up.
+    /// the range whole, only the reference is given up. Returns how many pages were mapped.
     ///
     /// # Errors
     ///
     /// [`OutOfFrames`] where the range begins or ends within a shared table, which has to be copied; nothing was unmapped.
-    pub fn unmap(&mut self, mmu: &impl SharingMmu, range: VirtRange<UserAddr>) -> Result<(), OutOfFrames> {
+    pub fn unmap(&mut self, mmu: &impl SharingMmu, range: VirtRange<UserAddr>) -> Result<u64, OutOfFrames> {
         self.open_ends(mmu, range.span(), Whole::Not)?;
-        unmap::clear(&mut self.tree, mmu, range.span(), |mapped| mmu.leaves().release(mapped.leaf));
-        Ok(())
+        Ok(unmap::clear(&mut self.tree, mmu, range.span(), |mapped| mmu.leaves().release(mapped.leaf)))
     }
 
     /// Gives all that is mapped in `range` the permissions `access`. A private page that others have too does not get the
@@ -74,7 +73,7 @@ impl UserTree {
     }
 
     /// Makes the tables ours where `span` begins and where it ends.
-    fn open_ends(&mut self, mmu: &impl SharingMmu, span: Span, whole: Whole) -> Result<(), OutOfFrames> {
+    pub(super) fn open_ends(&mut self, mmu: &impl SharingMmu, span: Span, whole: Whole) -> Result<(), OutOfFrames> {
         if span.bytes() == 0 {
             return Ok(());
         }
@@ -86,7 +85,7 @@ impl UserTree {
     }
 
     /// Makes every table ours that translates something of `span`.
-    fn open_all(&mut self, mmu: &impl SharingMmu, span: Span) -> Result<(), OutOfFrames> {
+    pub(super) fn open_all(&mut self, mmu: &impl SharingMmu, span: Span) -> Result<(), OutOfFrames> {
         for (index, gib) in Level::One.pieces(span) {
             if self.tree.root_table(mmu.memory()).entry(index) == Entry::Invalid {
                 continue;
@@ -107,7 +106,7 @@ impl UserTree {
 
 /// Whether tables that lie in the span whole are to be ours, too.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whole {
+pub(super) enum Whole {
     Too,
     Not,
 }

@@ -4,9 +4,8 @@ use super::counts::SharingMmu;
 use super::tree::UserTree;
 use crate::addr::Asid;
 use crate::hal::Tlb;
-use crate::paging::address::Index;
 use crate::paging::attr::TableLimits;
-use crate::paging::descriptor::{Entry, TableEntry};
+use crate::paging::descriptor::TableEntry;
 use crate::paging::table::OutOfFrames;
 use crate::paging::tree::Tree;
 
@@ -25,12 +24,7 @@ impl UserTree {
         let mut child = Tree::new(mmu, tag)?;
         let (mine, its) = (self.tree.root_table(mmu.memory()), child.root_table(mmu.memory()));
         let mut writable = false;
-        let mut left = self.tree.live;
-        for index in Index::all() {
-            if left == 0 {
-                break;
-            }
-            left -= u16::from(mine.entry(index) != Entry::Invalid);
+        for index in self.tree.used.iter() {
             if let Some((reference, entry)) = mine.share(index, mmu.tables()) {
                 let limits = entry.limits | TableLimits::READ_ONLY;
                 writable |= entry.limits != limits;
@@ -38,7 +32,7 @@ impl UserTree {
                 its.link_shared(index, reference, TableEntry { limits, ..entry });
             }
         }
-        child.live = self.tree.live;
+        child.used = self.tree.used;
         mmu.tlb().publish();
         if writable {
             // Not page by page: each of these descriptors stands for 1 GiB.

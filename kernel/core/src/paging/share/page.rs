@@ -1,16 +1,12 @@
 //! What a write fault does at the end of its path: the page itself.
 
-use super::copy::is_private;
-use super::counts::{LeafCounts, SharingMmu};
+use super::counts::SharingMmu;
+use super::slot::SlotError;
 use super::tree::UserTree;
-use super::unshare::page_at;
-use crate::addr::{PhysAddr, UserAddr};
-use crate::hal::Tlb;
-use crate::paging::address::{HalfAddress, Index};
-use crate::paging::attr::{Access, Attributes, UserAccess};
-use crate::paging::descriptor::{Entry, Leaf};
+use crate::addr::{PAGE_SIZE, PhysAddr, PhysFrame, UserAddr};
+use crate::paging::attr::{Attributes, UserAccess};
 use crate::paging::map::{MapError, check_output};
-use crate::paging::table::{OutOfFrames, Table};
+use crate::paging::table::OutOfFrames;
 use crate::paging::unmap::MappedLeaf;
 
 /// How a page meets a write.
@@ -51,26 +47,15 @@ impl UserTree {
     ///
     /// [`OutOfFrames`] if a table is shared and cannot be copied.
     pub fn write(&mut self, mmu: &impl SharingMmu, at: UserAddr, access: UserAccess) -> Result<Write, OutOfFrames> {
-        let Some(offset) = at.offset() else { return Ok(Write::NotMapped) };
-        let _ = self.open(mmu, page_at(offset), offset)?;
-        let Some((table, index, leaf)) = self.leaf(mmu, offset) else { return Ok(Write::NotMapped) };
-        let start = at.page_down();
-        let granted = Leaf { attributes: leaf.attributes.with_access(Access::User(access)), ..leaf };
-        if granted != leaf {
-            if is_private(leaf) && !mmu.leaves().is_last(leaf) {
-                return Ok(Write::Copy(MappedLeaf { start, level: table.level(), leaf }));
-            }
-            table.set_leaf(index, granted);
+        match self.slot(mmu, at) {
+            Ok(mut slot) => Ok(slot.write(access)),
+            Err(SlotError::OutOfFrames) => Err(OutOfFrames),
+            Err(SlotError::OutOfHalf) => Ok(Write::NotMapped),
         }
-        // Also where nothing changed: some TLB remembers the refusal, or there would have been no fault.
-        mmu.tlb().publish();
-        mmu.tlb().flush_user_page(self.tree.tag, start);
-        Ok(Write::Granted)
     }
 
     /// Lets the page at `at` be the memory at `output`, to whose reference the leaf succeeds, and returns the old leaf with
-    /// *its* reference, when no CPU can use it any more. In between, the address translates to nothing
-    /// (break-before-make, Arm ARM D8.16.1): another thread's fault waits for the lock that the caller holds.
+    /// *its* reference, when no CPU can use it any more: see [`Slot::replace`](super::Slot::replace).
     pub fn replace(
         &mut self,
         mmu: &impl SharingMmu,
@@ -78,32 +63,11 @@ impl UserTree {
         output: PhysAddr,
         attributes: Attributes<UserAccess>,
     ) -> Result<MappedLeaf<UserAddr>, ReplaceError> {
-        let not_mapped = ReplaceError::NotMapped { at };
-        let offset = at.offset().ok_or(not_mapped)?;
-        let span = page_at(offset);
-        check_output(output, span.bytes()).map_err(|_: MapError<UserAddr>| ReplaceError::BadOutput { output })?;
-        let _ = self.open(mmu, span, offset).map_err(|OutOfFrames| ReplaceError::OutOfFrames)?;
-        let (table, index, leaf) = self.leaf(mmu, offset).ok_or(not_mapped)?;
-        let start = at.page_down();
-
-        table.clear_leaf(index);
-        mmu.tlb().publish();
-        mmu.tlb().flush_user_page(self.tree.tag, start);
-        table.set_leaf(index, Leaf { output, attributes: attributes.with_access(Access::User(attributes.access)) });
-        mmu.tlb().publish();
-        Ok(MappedLeaf { start, level: table.level(), leaf })
-    }
-
-    /// The leaf for `offset` and where it stands.
-    fn leaf<'m>(&'m self, mmu: &'m impl SharingMmu, offset: u64) -> Option<(Table<'m>, Index, Leaf)> {
-        let mut table = self.tree.root_table(mmu.memory());
-        loop {
-            let index = table.level().index(offset);
-            match table.entry(index) {
-                Entry::Block(leaf) | Entry::Page(leaf) => return Some((table, index, leaf)),
-                Entry::Table(_) => table = table.child(mmu.memory(), index)?.0,
-                Entry::Invalid | Entry::Reserved => return None,
-            }
-        }
+        check_output(output, PAGE_SIZE as u64).map_err(|_: MapError<UserAddr>| ReplaceError::BadOutput { output })?;
+        let slot = self.slot(mmu, at).map_err(|error| match error {
+            SlotError::OutOfFrames => ReplaceError::OutOfFrames,
+            SlotError::OutOfHalf => ReplaceError::NotMapped { at },
+        })?;
+        slot.replace(PhysFrame::containing(output), attributes).ok_or(ReplaceError::NotMapped { at })
     }
 }

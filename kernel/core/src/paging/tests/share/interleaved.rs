@@ -180,7 +180,7 @@ impl Tlb for Interrupted<'_> {
 fn perform(lab: &Lab, mmu: &impl SharingMmu, mut tree: UserTree, act: Act, next: u16) -> Vec<UserTree> {
     match act {
         Act::Store(at) => store(lab, mmu, &mut tree, at),
-        Act::Unmap(at, bytes) => tree.unmap(mmu, range(at, bytes)).unwrap(),
+        Act::Unmap(at, bytes) => drop(tree.unmap(mmu, range(at, bytes)).unwrap()),
         Act::Protect => tree.protect(mmu, range(0, GIB), UserAccess::ReadOnly).unwrap(),
         Act::Map => {
             let page = lab.leaves.allocate(1);

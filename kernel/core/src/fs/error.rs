@@ -1,0 +1,105 @@
+//! Why a file operation failed.
+
+use core::fmt;
+
+use crate::hal::UserFault;
+
+/// Why an operation on a file or on a path failed. Each stands for one errno, named in its description; only the border
+/// to programs knows the number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileError {
+    /// `ENOENT`: a component of the path is not there, or the path is empty.
+    NotFound,
+    /// `ENOTDIR`: a component that must be a directory is none.
+    NotDirectory,
+    /// `EISDIR`: it is a directory, and the operation is for files.
+    IsDirectory,
+    /// `ENAMETOOLONG`: a component over 255 bytes, or a path over 4095.
+    NameTooLong,
+    /// `ELOOP`: more symbolic links than 40, or one where none may be.
+    TooManyLinks,
+    /// `ENOTEMPTY`: the directory has entries.
+    NotEmpty,
+    /// `EEXIST`: the name is taken.
+    Exists,
+    /// `EACCES`: the permission bits say no.
+    Denied,
+    /// `EPERM`: this is for the owner or for root.
+    NotPermitted,
+    /// `EROFS`: the file system cannot be changed.
+    ReadOnly,
+    /// `EBADF`: the descriptor is not open, or not for this.
+    BadFile,
+    /// `EINVAL`: a number out of range, or an operation that this file does not have.
+    Invalid,
+    /// `ERANGE`: the answer does not fit the buffer.
+    TooSmall,
+    /// `EOVERFLOW`: the offset does not fit.
+    Overflow,
+    /// `EFAULT`: the program named memory that it does not have.
+    Fault(UserFault),
+    /// `EINTR`: a signal came first. The call may be started again.
+    Interrupted,
+    /// `EAGAIN`: it would have to wait, and the program does not want to.
+    WouldBlock,
+    /// `ESPIPE`: a stream has no offsets.
+    NotSeekable,
+    /// `ENOTTY`: the device knows no such request.
+    NotTty,
+    /// `ENXIO`: no driver for this device number, or no offset of the kind that was asked for.
+    NoDevice,
+    /// `ENODEV`: the file cannot be mapped.
+    NotMappable,
+    /// `ENOSPC`: the device is full.
+    NoSpace,
+    /// `EPIPE`: nobody reads what is written.
+    Pipe,
+    /// `EBUSY`: it is in use.
+    Busy,
+    /// `EOPNOTSUPP`: the file system cannot do this.
+    Unsupported,
+    /// `EIO`: the device failed.
+    Io,
+    /// `ENOMEM`: no memory.
+    OutOfMemory,
+}
+
+impl From<UserFault> for FileError {
+    fn from(fault: UserFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "no such file or directory",
+            Self::NotDirectory => "not a directory",
+            Self::IsDirectory => "is a directory",
+            Self::NameTooLong => "file name too long",
+            Self::TooManyLinks => "too many symbolic links",
+            Self::NotEmpty => "directory not empty",
+            Self::Exists => "file exists",
+            Self::Denied => "permission denied",
+            Self::NotPermitted => "not permitted",
+            Self::ReadOnly => "read-only file system",
+            Self::BadFile => "bad file descriptor",
+            Self::Invalid => "invalid argument",
+            Self::TooSmall => "buffer too small",
+            Self::Overflow => "offset too large",
+            Self::Fault(fault) => return write!(f, "bad address {}", fault.at),
+            Self::Interrupted => "interrupted",
+            Self::WouldBlock => "would block",
+            Self::NotSeekable => "a stream has no offsets",
+            Self::NotTty => "no such request for this device",
+            Self::NoDevice => "no such device or offset",
+            Self::NotMappable => "cannot be mapped",
+            Self::NoSpace => "no space left",
+            Self::Pipe => "broken pipe",
+            Self::Busy => "busy",
+            Self::Unsupported => "not supported",
+            Self::Io => "input/output error",
+            Self::OutOfMemory => "out of memory",
+        })
+    }
+}

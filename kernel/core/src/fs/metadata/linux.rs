@@ -1,0 +1,102 @@
+//! The layouts in which Linux/aarch64 programs receive [`Metadata`].
+
+use super::{Metadata, Timestamp};
+
+/// Bytes of `struct stat`.
+const STAT_BYTES: usize = 128;
+/// Bytes of `struct statx`.
+const STATX_BYTES: usize = 256;
+
+/// `STATX_BASIC_STATS`: all that `struct stat` has.
+const STATX_BASIC_STATS: u32 = 0x7ff;
+/// `STATX_BTIME`.
+const STATX_BTIME: u32 = 0x800;
+
+impl Metadata {
+    /// As `struct stat` (`asm-generic/stat.h`).
+    #[must_use]
+    pub fn to_stat(&self) -> [u8; STAT_BYTES] {
+        let mut out = Layout::<STAT_BYTES>::new();
+        out.u64(self.id.device.encoded());
+        out.u64(self.id.inode);
+        out.u32(self.protection.mode());
+        out.u32(self.links);
+        out.u32(self.protection.uid);
+        out.u32(self.protection.gid);
+        out.u64(self.represents.encoded());
+        out.u64(0);
+        out.u64(self.size);
+        out.u32(self.block_size);
+        out.u32(0);
+        out.u64(self.blocks);
+        for time in [self.accessed, self.modified, self.changed] {
+            out.i64(time.seconds);
+            out.u64(u64::from(time.nanoseconds));
+        }
+        out.bytes
+    }
+
+    /// As `struct statx` (`linux/stat.h`). All that is known is filled in, asked for or not, as statx(2) allows.
+    #[must_use]
+    pub fn to_statx(&self) -> [u8; STATX_BYTES] {
+        let mut out = Layout::<STATX_BYTES>::new();
+        out.u32(STATX_BASIC_STATS | self.born.map_or(0, |_| STATX_BTIME));
+        out.u32(self.block_size);
+        out.u64(0);
+        out.u32(self.links);
+        out.u32(self.protection.uid);
+        out.u32(self.protection.gid);
+        // `stx_mode` has 16 bits, and two bytes of padding follow: the same in little-endian order.
+        out.u32(self.protection.mode());
+        out.u64(self.id.inode);
+        out.u64(self.size);
+        out.u64(self.blocks);
+        out.u64(0);
+        for time in [self.accessed, self.born.unwrap_or_default(), self.changed, self.modified] {
+            out.statx_time(time);
+        }
+        for number in [self.represents, self.id.device] {
+            out.u32(number.major);
+            out.u32(number.minor);
+        }
+        out.bytes
+    }
+}
+
+/// A structure being filled from its first byte on; what is not written stays zero.
+struct Layout<const N: usize> {
+    bytes: [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Layout<N> {
+    const fn new() -> Self {
+        Self { bytes: [0; N], at: 0 }
+    }
+
+    fn put<const M: usize>(&mut self, field: [u8; M]) {
+        let end = self.at.saturating_add(M);
+        if let Some(place) = self.bytes.get_mut(self.at..end) {
+            place.copy_from_slice(&field);
+        }
+        self.at = end;
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.put(value.to_le_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.put(value.to_le_bytes());
+    }
+
+    fn i64(&mut self, value: i64) {
+        self.put(value.to_le_bytes());
+    }
+
+    fn statx_time(&mut self, time: Timestamp) {
+        self.i64(time.seconds);
+        self.u32(time.nanoseconds);
+        self.u32(0);
+    }
+}

@@ -1,0 +1,325 @@
+//! An open file: what descriptors refer to.
+
+use alloc::sync::Arc;
+
+use super::directory::Encoder;
+use super::error::FileError;
+use super::flags::OpenFlags;
+use super::inode::Inode;
+use super::metadata::Metadata;
+use super::offset::{Offset, Parking};
+use super::operations::{Blocking, FileOperations, Mapping, Readiness, Seeking};
+use super::transfer::{Sink, Source};
+use crate::addr::UserAddr;
+use crate::hal::UserMemory;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::vm::Pager;
+
+/// The largest offset: `loff_t` is signed.
+const MAX_OFFSET: u64 = i64::MAX.cast_unsigned();
+/// The ioctl(2) request, known to all files, that sets or clears `O_NONBLOCK`.
+const FIONBIO: u32 = 0x5421;
+
+/// An open file. All descriptors that dup and fork made of one share it, and with it the offset and the status flags.
+pub struct OpenFile {
+    inode: Arc<dyn Inode>,
+    /// None for a file that was opened for its place only (`O_PATH`).
+    operations: Option<Arc<dyn FileOperations>>,
+    /// Those of `F_GETFL`; the settable ones change.
+    status: AtomicU32,
+    /// Whether the offset means anything, and so must be locked.
+    positioned: bool,
+    offset: Offset,
+}
+
+/// Where a seek counts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whence {
+    /// The start.
+    Start,
+    /// The current offset.
+    Current,
+    /// The end.
+    End,
+    /// The first data at or after the offset.
+    Data,
+    /// The first hole at or after the offset; behind the end there is one.
+    Hole,
+}
+
+impl Whence {
+    /// The one with this number in lseek(2).
+    #[must_use]
+    pub const fn from_linux(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Start,
+            1 => Self::Current,
+            2 => Self::End,
+            3 => Self::Data,
+            4 => Self::Hole,
+            _ => return None,
+        })
+    }
+}
+
+impl OpenFile {
+    /// Around `operations`, which `inode` or somebody else brought. Permissions are the caller's business. The users of
+    /// the file wait for each other in `parking`.
+    #[must_use]
+    pub fn new(
+        inode: Arc<dyn Inode>,
+        operations: Arc<dyn FileOperations>,
+        flags: OpenFlags,
+        parking: &'static dyn Parking,
+    ) -> Arc<Self> {
+        let positioned = matches!(operations.seeking(), Seeking::Bytes { .. } | Seeking::Cookies);
+        Arc::new(Self {
+            inode,
+            operations: Some(operations),
+            status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
+            positioned,
+            offset: Offset::new(parking),
+        })
+    }
+
+    /// Only the place of `inode`: for `fstat`, and as the base of other paths.
+    #[must_use]
+    pub fn place(inode: Arc<dyn Inode>, flags: OpenFlags, parking: &'static dyn Parking) -> Arc<Self> {
+        Arc::new(Self {
+            inode,
+            operations: None,
+            status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
+            positioned: false,
+            offset: Offset::new(parking),
+        })
+    }
+
+    /// What was opened.
+    #[must_use]
+    pub const fn inode(&self) -> &Arc<dyn Inode> {
+        &self.inode
+    }
+
+    /// What reads and writes it: for requests that only one kind of file knows. `None` with `O_PATH`.
+    #[must_use]
+    pub const fn operations(&self) -> Option<&Arc<dyn FileOperations>> {
+        self.operations.as_ref()
+    }
+
+    /// All that stat(2) tells.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        self.inode.metadata()
+    }
+
+    /// Access mode and status flags: `F_GETFL`.
+    #[must_use]
+    pub fn status(&self) -> OpenFlags {
+        OpenFlags::from_bits_retain(self.status.load(Ordering::Relaxed))
+    }
+
+    /// `F_SETFL`: takes the settable ones of `flags` and ignores the rest.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) with `O_PATH`.
+    pub fn set_status(&self, flags: OpenFlags) -> Result<(), FileError> {
+        self.any()?;
+        let wanted = flags.intersection(OpenFlags::SETTABLE).bits();
+        self.change_status(|status| status & !OpenFlags::SETTABLE.bits() | wanted);
+        Ok(())
+    }
+
+    /// read(2), readv(2)
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) where the file is not open for reading, and the file's own.
+    pub fn read(&self, sink: &mut dyn Sink) -> Result<usize, FileError> {
+        let (operations, status) = self.readable()?;
+        if !self.positioned {
+            return operations.read(0, blocking(status), sink);
+        }
+        let mut offset = self.offset.lock();
+        let count = operations.read(*offset, blocking(status), sink)?;
+        *offset = advanced(*offset, count);
+        Ok(count)
+    }
+
+    /// write(2), writev(2)
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) where the file is not open for writing, and the file's own.
+    pub fn write(&self, source: &mut dyn Source) -> Result<usize, FileError> {
+        let (operations, status) = self.writable()?;
+        if !self.positioned {
+            return operations.write(0, blocking(status), source);
+        }
+        let mut offset = self.offset.lock();
+        let (at, count) = if status.contains(OpenFlags::APPEND) {
+            let appended = operations.append(blocking(status), source)?;
+            (appended.at, appended.bytes)
+        } else {
+            (*offset, operations.write(*offset, blocking(status), source)?)
+        };
+        *offset = advanced(at, count);
+        Ok(count)
+    }
+
+    /// pread64(2), preadv(2): leaves the offset alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); [`NotSeekable`](FileError::NotSeekable) for streams, [`Invalid`](FileError::Invalid) for an
+    /// offset that would be negative.
+    pub fn read_at(&self, at: u64, sink: &mut dyn Sink) -> Result<usize, FileError> {
+        let at = valid_offset(at)?;
+        let (operations, status) = self.readable()?;
+        check_positions(&**operations)?;
+        operations.read(at, blocking(status), sink)
+    }
+
+    /// pwrite64(2), pwritev(2): leaves the offset alone. With `O_APPEND` it appends all the same, as Linux does.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write); [`NotSeekable`](FileError::NotSeekable) for streams, [`Invalid`](FileError::Invalid) for
+    /// an offset that would be negative.
+    pub fn write_at(&self, at: u64, source: &mut dyn Source) -> Result<usize, FileError> {
+        let at = valid_offset(at)?;
+        let (operations, status) = self.writable()?;
+        check_positions(&**operations)?;
+        if self.positioned && status.contains(OpenFlags::APPEND) {
+            return operations.append(blocking(status), source).map(|appended| appended.bytes);
+        }
+        operations.write(at, blocking(status), source)
+    }
+
+    /// lseek(2): returns the new offset.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSeekable`](FileError::NotSeekable) for streams, [`Invalid`](FileError::Invalid) for a negative result,
+    /// [`NoDevice`](FileError::NoDevice) where there is no data or hole any more.
+    pub fn seek(&self, by: i64, whence: Whence) -> Result<u64, FileError> {
+        let end = match self.any()?.seeking() {
+            Seeking::Stream => return Err(FileError::NotSeekable),
+            Seeking::Fixed => return Ok(0),
+            Seeking::Bytes { end } => Some(end),
+            Seeking::Cookies => None,
+        };
+        let mut offset = self.offset.lock();
+        let to = match (whence, end) {
+            (Whence::Start, _) => 0_u64.checked_add_signed(by),
+            (Whence::Current, _) => offset.checked_add_signed(by),
+            (Whence::End, Some(end)) => end.checked_add_signed(by),
+            (Whence::Data | Whence::Hole, Some(end)) => {
+                let at = u64::try_from(by).ok().filter(|&at| at < end).ok_or(FileError::NoDevice)?;
+                Some(if whence == Whence::Data { at } else { end })
+            }
+            (Whence::End | Whence::Data | Whence::Hole, None) => None,
+        };
+        *offset = valid_offset(to.ok_or(FileError::Invalid)?)?;
+        Ok(*offset)
+    }
+
+    /// getdents64(2): fills `sink` with as many whole entries as fit and returns how many bytes; 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDirectory`](FileError::NotDirectory), [`Invalid`](FileError::Invalid) where not even one entry fits, a fault.
+    pub fn read_directory(&self, sink: &mut dyn Sink) -> Result<usize, FileError> {
+        let (operations, _) = self.readable()?;
+        if operations.seeking() != Seeking::Cookies {
+            return Err(FileError::NotDirectory);
+        }
+        let mut offset = self.offset.lock();
+        let mut encoder = Encoder::new(sink, *offset);
+        self.inode.read_directory(*offset, &mut |entry| encoder.take(entry))?;
+        let (count, next) = encoder.finish()?;
+        *offset = next;
+        Ok(count)
+    }
+
+    /// ioctl(2): what every file knows, and then what this one does.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) with `O_PATH`, [`NotTty`](FileError::NotTty) for requests that nobody knows, and
+    /// the driver's.
+    pub fn ioctl(&self, request: u32, argument: u64, memory: &dyn UserMemory) -> Result<u64, FileError> {
+        let operations = self.any()?;
+        if request == FIONBIO {
+            let mut on = [0; 4];
+            memory.copy_in(UserAddr::new(argument), &mut on)?;
+            let nonblock = OpenFlags::NONBLOCK.bits();
+            self.change_status(|status| if on == [0; 4] { status & !nonblock } else { status | nonblock });
+            return Ok(0);
+        }
+        operations.ioctl(request, argument, memory)
+    }
+
+    /// What can be done without waiting: poll(2).
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) with `O_PATH`.
+    pub fn readiness(&self) -> Result<Readiness, FileError> {
+        Ok(self.any()?.readiness())
+    }
+
+    /// What mmap(2) maps. Whether the access mode allows the mapping is the caller's business.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) with `O_PATH`.
+    pub fn mapping(&self) -> Result<Mapping, FileError> {
+        Ok(Arc::clone(self.any()?).mapping())
+    }
+
+    /// The pages of a file that has some: for exec.
+    #[must_use]
+    pub fn pager(&self) -> Option<Arc<dyn Pager>> {
+        match self.mapping() {
+            Ok(Mapping::Pager(pager)) => Some(pager),
+            _ => None,
+        }
+    }
+
+    fn any(&self) -> Result<&Arc<dyn FileOperations>, FileError> {
+        self.operations.as_ref().ok_or(FileError::BadFile)
+    }
+
+    fn readable(&self) -> Result<(&Arc<dyn FileOperations>, OpenFlags), FileError> {
+        let status = self.status();
+        if status.is_readable() { Ok((self.any()?, status)) } else { Err(FileError::BadFile) }
+    }
+
+    fn writable(&self) -> Result<(&Arc<dyn FileOperations>, OpenFlags), FileError> {
+        let status = self.status();
+        if status.is_writable() { Ok((self.any()?, status)) } else { Err(FileError::BadFile) }
+    }
+
+    fn change_status(&self, change: impl Fn(u32) -> u32) {
+        // Always succeeds: the closure always returns a value.
+        let _before = self.status.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |status| Some(change(status)));
+    }
+}
+
+const fn blocking(status: OpenFlags) -> Blocking {
+    if status.contains(OpenFlags::NONBLOCK) { Blocking::No } else { Blocking::Yes }
+}
+
+fn valid_offset(offset: u64) -> Result<u64, FileError> {
+    if offset <= MAX_OFFSET { Ok(offset) } else { Err(FileError::Invalid) }
+}
+
+fn check_positions(operations: &dyn FileOperations) -> Result<(), FileError> {
+    if operations.seeking() == Seeking::Stream { Err(FileError::NotSeekable) } else { Ok(()) }
+}
+
+/// `offset` after `count` bytes; files keep within [`MAX_OFFSET`].
+fn advanced(offset: u64, count: usize) -> u64 {
+    offset.saturating_add(count as u64)
+}

@@ -1,0 +1,158 @@
+//! What a driver or a file system gives to an open file.
+
+use alloc::sync::Arc;
+
+use bitflags::bitflags;
+
+use super::error::FileError;
+use super::flags::OpenFlags;
+use super::transfer::{Sink, Source};
+use crate::hal::UserMemory;
+use crate::vm::Pager;
+
+/// The bytes of an open file: what is behind a descriptor. A regular file's inode is its own; a device's driver or a pipe
+/// end is one. All calls may sleep; no lock of this module is held but, for files with offsets, the offset's.
+///
+/// An operation that is left out fails as it does for a file that cannot do it.
+pub trait FileOperations: Send + Sync {
+    /// Puts bytes from offset `at` on (which streams ignore) into `sink` and returns how many; 0 is the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// Only when nothing was put: [`FileError`] says why.
+    fn read(&self, at: u64, blocking: Blocking, sink: &mut dyn Sink) -> Result<usize, FileError> {
+        let _ = (at, blocking, sink);
+        Err(FileError::Invalid)
+    }
+
+    /// Takes bytes from `source`, puts them at offset `at` and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Only when nothing was taken: [`FileError`] says why.
+    fn write(&self, at: u64, blocking: Blocking, source: &mut dyn Source) -> Result<usize, FileError> {
+        let _ = (at, blocking, source);
+        Err(FileError::Invalid)
+    }
+
+    /// As [`write`](Self::write), at the end. A file system where several may write brings its own, in which nobody else
+    /// finds the same end.
+    ///
+    /// # Errors
+    ///
+    /// As those of `write`.
+    fn append(&self, blocking: Blocking, source: &mut dyn Source) -> Result<Appended, FileError> {
+        let at = match self.seeking() {
+            Seeking::Bytes { end } => end,
+            Seeking::Stream | Seeking::Fixed | Seeking::Cookies => 0,
+        };
+        let bytes = self.write(at, blocking, source)?;
+        Ok(Appended { at, bytes })
+    }
+
+    /// ioctl(2): `argument` is a number or an address in the program's `memory`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotTty`](FileError::NotTty) for requests that it does not know.
+    fn ioctl(&self, request: u32, argument: u64, memory: &dyn UserMemory) -> Result<u64, FileError> {
+        let _ = (request, argument, memory);
+        Err(FileError::NotTty)
+    }
+
+    /// What an offset means here. Its kind never changes.
+    fn seeking(&self) -> Seeking {
+        Seeking::Stream
+    }
+
+    /// What mmap(2) maps.
+    fn mapping(self: Arc<Self>) -> Mapping {
+        Mapping::None
+    }
+
+    /// What can be done at once, without waiting.
+    fn readiness(&self) -> Readiness {
+        Readiness::ALWAYS
+    }
+
+    /// Called on what stands behind a device node when a program opens it. A driver may refuse, or put something in its
+    /// own place.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    fn opened(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOperations>>, FileError> {
+        let _ = flags;
+        Ok(None)
+    }
+}
+
+/// Whether an operation may wait for somebody else: not with `O_NONBLOCK`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocking {
+    /// It waits as long as it takes.
+    Yes,
+    /// It fails with [`WouldBlock`](FileError::WouldBlock).
+    No,
+}
+
+/// Where bytes were appended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// The offset of the first.
+    pub at: u64,
+    /// How many.
+    pub bytes: usize,
+}
+
+/// What an offset means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seeking {
+    /// Nothing: each read takes what comes.
+    Stream,
+    /// Nothing either, but it does no harm to ask: the offset is 0 always.
+    Fixed,
+    /// A place among bytes.
+    Bytes {
+        /// Where they end now.
+        end: u64,
+    },
+    /// A place among the entries of a directory.
+    Cookies,
+}
+
+/// What mmap(2) maps.
+pub enum Mapping {
+    /// Nothing: the file cannot be mapped.
+    None,
+    /// Memory of the program's own, as if no file had been named.
+    Anonymous,
+    /// The file's pages.
+    Pager(Arc<dyn Pager>),
+}
+
+bitflags! {
+    /// What can be done without waiting, in the numbers of poll(2).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Readiness: u32 {
+        /// Something can be read.
+        const READ = 0x1;
+        /// Something urgent can be read.
+        const URGENT = 0x2;
+        /// Something can be written.
+        const WRITE = 0x4;
+        /// It failed.
+        const ERROR = 0x8;
+        /// The other side is gone.
+        const HANG_UP = 0x10;
+        /// As [`READ`](Self::READ).
+        const READ_NORMAL = 0x40;
+        /// As [`WRITE`](Self::WRITE).
+        const WRITE_NORMAL = 0x100;
+    }
+}
+
+impl Readiness {
+    /// Of files that never keep anybody waiting.
+    pub const ALWAYS: Self = Self::READ.union(Self::WRITE).union(Self::READ_NORMAL).union(Self::WRITE_NORMAL);
+}

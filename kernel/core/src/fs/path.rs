@@ -1,0 +1,63 @@
+//! Paths: from a name to an inode and, for directories, back.
+//!
+//! A walk goes from inode to inode and allocates nothing. It holds no lock: each inode looks up names under its own.
+//! Rules are those of Linux's `path_resolution(7)`: `..` at the process's root stays there, a slash at the end asks for a directory
+//! (and follows a link to it), every directory on the way must be searchable, a path through more than
+//! [`MAX_LINKS`] symbolic links leads nowhere, and the empty path names nothing.
+
+mod absolute;
+mod component;
+mod split;
+mod walk;
+
+use alloc::sync::Arc;
+
+pub use absolute::absolute_path;
+pub use split::{Last, Parent, resolve_parent};
+
+use super::access::AccessId;
+use super::context::Context;
+use super::error::FileError;
+use super::inode::Inode;
+pub(super) use walk::{Missing, Walk};
+
+/// The longest name in a directory.
+pub const NAME_MAX: usize = 255;
+/// The longest path, with the NUL that ends it in a program's memory.
+pub const PATH_MAX: usize = 4096;
+/// The most symbolic links on one walk.
+pub const MAX_LINKS: usize = 40;
+
+/// Where a relative path begins.
+#[derive(Clone, Copy)]
+pub enum Base<'a> {
+    /// At the working directory: `AT_FDCWD`.
+    Working,
+    /// At this directory.
+    At(&'a Arc<dyn Inode>),
+}
+
+/// Whether a symbolic link at the end of a path is followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Follow {
+    /// The walk goes where it leads.
+    Yes,
+    /// The walk ends at the link itself, unless a slash stands behind it.
+    No,
+}
+
+/// What `path` names.
+///
+/// # Errors
+///
+/// [`NotFound`](FileError::NotFound), [`NotDirectory`](FileError::NotDirectory), [`Denied`](FileError::Denied),
+/// [`TooManyLinks`](FileError::TooManyLinks), [`NameTooLong`](FileError::NameTooLong), and what file systems say.
+pub fn resolve(
+    context: &Context,
+    base: Base<'_>,
+    path: &[u8],
+    follow: Follow,
+    id: AccessId<'_>,
+) -> Result<Arc<dyn Inode>, FileError> {
+    Walk::new(context, base, path, follow, id)?.run(path, Missing::Fail)
+}

@@ -1,0 +1,15 @@
+//! Files on the host: archives made by the tests, frames that are numbers, threads of the host.
+
+mod devices;
+mod directory;
+mod initramfs;
+mod metadata;
+mod model;
+mod offset;
+mod open;
+mod open_file;
+mod pages;
+mod path;
+mod support;
+mod table;
+mod transfer;

@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use super::support::{Console, Item, TornSink, error, fault_at, open_as_root, tree};
+use crate::fs::devices::{CONSOLE, Devices};
+use crate::fs::{
+    BufferSink, BufferSource, DeviceNumber, FileError, FileOperations, Mapping, OpenFile, OpenFlags, Readiness, Whence,
+};
+
+fn open(path: &str) -> Arc<OpenFile> {
+    open_as_root(&tree(&[]), path, OpenFlags::READ_WRITE).unwrap()
+}
+
+fn write(file: &OpenFile, bytes: &[u8]) -> Result<usize, FileError> {
+    file.write(&mut BufferSource::new(bytes))
+}
+
+#[test]
+fn null_swallows_all_and_has_nothing() {
+    let null = open("/dev/null");
+    assert_eq!(write(&null, b"gone"), Ok(4));
+    assert_eq!(null.read(&mut BufferSink::new(&mut [1; 8])), Ok(0));
+    assert_eq!(null.seek(5, Whence::Current), Ok(0));
+    assert_eq!(null.read_at(1 << 40, &mut BufferSink::new(&mut [1; 8])), Ok(0));
+    assert!(matches!(null.mapping(), Ok(Mapping::None)));
+}
+
+#[test]
+fn zero_and_full_fill_any_buffer() {
+    for path in ["/dev/zero", "/dev/full"] {
+        let file = open(path);
+        for len in [0, 1, 1023, 1024, 1025, 5000] {
+            let mut buffer = std::vec![1; len];
+            assert_eq!(file.read(&mut BufferSink::new(&mut buffer)), Ok(len));
+            assert!(buffer.iter().all(|&byte| byte == 0));
+        }
+    }
+    assert_eq!(write(&open("/dev/zero"), b"x"), Ok(1));
+    assert_eq!(write(&open("/dev/full"), b"x"), Err(FileError::NoSpace));
+    assert!(matches!(open("/dev/zero").mapping(), Ok(Mapping::Anonymous)));
+}
+
+#[test]
+fn a_fault_ends_a_read_where_it_is() {
+    for path in ["/dev/zero", "/dev/urandom"] {
+        let file = open(path);
+        assert_eq!(file.read(&mut TornSink::new(5000, 3000)), Ok(3000), "{path}");
+        assert_eq!(file.read(&mut TornSink::new(5000, 10)), Ok(10), "{path}");
+        assert_eq!(file.read(&mut TornSink::new(5000, 0)), Err(FileError::Fault(fault_at(0))), "{path}");
+    }
+}
+
+#[test]
+fn random_bytes_come_from_the_generator() {
+    for path in ["/dev/random", "/dev/urandom"] {
+        let mut buffer = [0; 600];
+        assert_eq!(open(path).read(&mut BufferSink::new(&mut buffer)), Ok(600));
+        assert!(buffer.iter().all(|&byte| byte == 0x5a));
+        assert_eq!(write(&open(path), b"seed"), Ok(4));
+    }
+}
+
+#[test]
+fn the_console_is_a_stream_of_the_kernels() {
+    let console = open("/dev/console");
+    assert_eq!(write(&console, b"hello"), Ok(5));
+    assert_eq!(console.seek(0, Whence::Current), Err(FileError::NotSeekable));
+    let mut buffer = [0; 8];
+    assert_eq!(console.read_at(0, &mut BufferSink::new(&mut buffer)), Err(FileError::NotSeekable));
+    assert_eq!(console.read(&mut BufferSink::new(&mut buffer)), Ok(5));
+    console.set_status(OpenFlags::NONBLOCK).unwrap();
+    assert_eq!(console.read(&mut BufferSink::new(&mut buffer)), Err(FileError::WouldBlock));
+    assert_eq!(console.readiness(), Ok(Readiness::ALWAYS));
+}
+
+#[test]
+fn a_number_without_a_driver_cannot_be_opened() {
+    let context = tree(&[
+        Item::new("tape", 0o020_666, b"").device(9, 9),
+        Item::new("disk", 0o060_666, b"").device(1, 3),
+        Item::new("fifo", 0o010_666, b""),
+        Item::new("null", 0o020_666, b"").device(1, 3),
+    ]);
+    for path in ["tape", "disk", "fifo"] {
+        assert_eq!(error(open_as_root(&context, path, OpenFlags::empty())), Some(FileError::NoDevice), "{path}");
+    }
+    // Devices can be written to on a file system that cannot.
+    assert_eq!(write(&open_as_root(&context, "null", OpenFlags::WRITE_ONLY).unwrap(), b"x"), Ok(1));
+}
+
+/// Refuses who reads only, and is another device for each of the others.
+struct Clone;
+
+impl FileOperations for Clone {
+    fn opened(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOperations>>, FileError> {
+        if flags.is_writable() { Ok(Some(Arc::new(Console::default()))) } else { Err(FileError::Busy) }
+    }
+}
+
+#[test]
+fn a_driver_may_refuse_or_put_another_in_its_place() {
+    let mut devices = Devices::standard(|_| {}, Arc::new(Console::default()), Arc::new(Console::default()));
+    devices.add(CONSOLE, b"console", 0o600, Arc::new(Clone));
+    assert_eq!(error(devices.open(CONSOLE, OpenFlags::empty())), Some(FileError::Busy));
+    let first = devices.open(CONSOLE, OpenFlags::READ_WRITE).unwrap();
+    let second = devices.open(CONSOLE, OpenFlags::READ_WRITE).unwrap();
+    assert!(!core::ptr::addr_eq(Arc::as_ptr(&first), Arc::as_ptr(&second)));
+    assert_eq!(error(devices.open(DeviceNumber::new(4, 4), OpenFlags::empty())), Some(FileError::NoDevice));
+}

@@ -1,0 +1,108 @@
+use std::sync::Arc;
+use std::vec::Vec;
+
+use super::support::{FakeSource, archive, file, forever, open_as_root, tree_with};
+use crate::addr::PAGE_SIZE;
+use crate::fs::{Context, Mapping, OpenFlags};
+use crate::vm::{Pager, PagerError};
+
+/// A file of two pages and a bit, in an archive that is `shift` bytes from a page's border.
+fn context(shift: usize, source: FakeSource) -> (Context, Arc<FakeSource>, Vec<u8>) {
+    let data: Vec<u8> = (0..=250).flat_map(|byte| [byte; 7]).cycle().take(2 * PAGE_SIZE + 100).collect();
+    let bytes = forever(&archive(&[file("data", &data), file("after", b"not yours")], PAGE_SIZE), shift);
+    let (context, source, _) = tree_with(bytes, source);
+    (context, source, data)
+}
+
+fn pager(context: &Context) -> Arc<dyn Pager> {
+    open_as_root(context, "data", OpenFlags::empty()).unwrap().pager().unwrap()
+}
+
+#[test]
+fn whole_pages_are_mapped_where_they_lie() {
+    let (context, source, data) = context(0, FakeSource::default());
+    let pager = pager(&context);
+    let frames: Vec<_> = [0, 1].map(|page| pager.page(page).unwrap().number()).into();
+    assert_eq!(frames[1], frames[0] + 1);
+    assert_eq!(pager.ready(0).map(|frame| frame.number()), Some(frames[0]));
+    assert_eq!((source.made(), source.references()), (0, (0, 3)));
+    assert_eq!(pager.bytes(), data.len() as u64);
+}
+
+#[test]
+fn the_last_page_is_a_copy_with_zeroes_behind_the_end() {
+    let (context, source, data) = context(0, FakeSource::default());
+    let pager = pager(&context);
+    assert_eq!(pager.ready(2), None);
+    let frame = pager.page(2).unwrap();
+    let mut expected = data[2 * PAGE_SIZE..].to_vec();
+    expected.resize(PAGE_SIZE, 0);
+    assert_eq!(source.contents(frame), Some(expected));
+    // Made once, with a reference of the file's own.
+    assert_eq!(pager.page(2), Ok(frame));
+    assert_eq!(pager.ready(2), Some(frame));
+    assert_eq!((source.made(), source.references()), (1, (4, 0)));
+    drop((pager, context));
+    assert_eq!(source.references(), (3, 0));
+}
+
+#[test]
+fn a_file_that_lies_askew_is_copied_page_by_page() {
+    let (context, source, data) = context(4, FakeSource::default());
+    let pager = pager(&context);
+    for page in [2, 0, 1, 0] {
+        let frame = pager.page(page).unwrap();
+        let start = usize::try_from(page).unwrap() * PAGE_SIZE;
+        let mut expected = data[start..data.len().min(start + PAGE_SIZE)].to_vec();
+        expected.resize(PAGE_SIZE, 0);
+        assert_eq!(source.contents(frame), Some(expected));
+    }
+    assert_eq!(source.made(), 3);
+}
+
+#[test]
+fn there_is_nothing_past_the_last_page() {
+    for shift in [0, 4] {
+        let (context, _, _) = context(shift, FakeSource::default());
+        let pager = pager(&context);
+        for page in [3, 4, u64::MAX / PAGE_SIZE as u64, u64::MAX] {
+            assert_eq!(pager.page(page), Err(PagerError::BeyondEnd));
+            assert_eq!(pager.ready(page), None);
+        }
+    }
+    let (context, _, _) = tree_with(forever(&archive(&[file("data", b"")], 4), 0), FakeSource::default());
+    assert_eq!(pager(&context).page(0), Err(PagerError::BeyondEnd));
+}
+
+#[test]
+fn without_memory_there_is_no_copy_and_it_can_be_asked_for_again() {
+    let (context, _, _) = context(0, FakeSource::limited(0));
+    let pager = pager(&context);
+    assert_eq!(pager.page(2), Err(PagerError::OutOfFrames));
+    assert_eq!(pager.page(2), Err(PagerError::OutOfFrames));
+    assert!(pager.page(1).is_ok());
+}
+
+#[test]
+fn threads_that_ask_at_once_get_one_frame() {
+    let (context, source, _) = context(4, FakeSource::default());
+    let pager = pager(&context);
+    let frames: Vec<_> = std::thread::scope(|scope| {
+        let ask = || scope.spawn(|| pager.page(1).unwrap());
+        let threads: Vec<_> = (0..4).map(|_| ask()).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(frames.iter().all(|&frame| frame == frames[0]));
+    // Those who lost gave their frames back.
+    assert_eq!(source.references(), (5, source.references().1));
+}
+
+#[test]
+fn each_file_is_another_object() {
+    let (context, _, _) = context(0, FakeSource::default());
+    let other = open_as_root(&context, "after", OpenFlags::empty()).unwrap().pager().unwrap();
+    assert_ne!(pager(&context).identity(), other.identity());
+    assert_eq!(pager(&context).identity(), pager(&context).identity());
+    let directory = open_as_root(&context, "/", OpenFlags::empty()).unwrap();
+    assert!(matches!(directory.mapping(), Ok(Mapping::None)));
+}

@@ -1,0 +1,331 @@
+//! What the tests stand on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::vec::Vec;
+
+use crate::addr::{PAGE_SIZE, PhysFrame, UserAddr};
+use crate::fs::devices::Devices;
+use crate::fs::initramfs::{Problem, build};
+use crate::fs::operations::Blocking;
+use crate::fs::pages::{PageSource, StaticPage};
+use crate::fs::{
+    AccessId, Base, BufferSink, Context, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags, Parking, Sink,
+    Source, open, resolve,
+};
+use crate::hal::UserFault;
+
+/// The bytes, at a page's border plus `shift`, for ever. They stay reachable, so Miri counts none as lost.
+pub(super) fn forever(bytes: &[u8], shift: usize) -> &'static [u8] {
+    static KEPT: Mutex<Vec<&'static [u8]>> = Mutex::new(Vec::new());
+    let mut memory = std::vec![0; bytes.len() + 2 * PAGE_SIZE];
+    let start = memory.as_ptr().addr().next_multiple_of(PAGE_SIZE) - memory.as_ptr().addr() + shift;
+    memory[start..start + bytes.len()].copy_from_slice(bytes);
+    let kept: &'static [u8] = Vec::leak(memory);
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+    &kept[start..start + bytes.len()]
+}
+
+/// One entry of an archive.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) name: Vec<u8>,
+    pub(super) mode: u32,
+    pub(super) data: Vec<u8>,
+    pub(super) inode: u32,
+    pub(super) links: u32,
+    pub(super) owner: (u32, u32),
+    pub(super) node: (u32, u32),
+}
+
+impl Item {
+    pub(super) fn new(name: &str, mode: u32, data: &[u8]) -> Self {
+        let name = name.as_bytes().to_vec();
+        Self { name, mode, data: data.to_vec(), inode: 0, links: 1, owner: (0, 0), node: (0, 0) }
+    }
+
+    pub(super) fn linked(self, inode: u32, links: u32) -> Self {
+        Self { inode, links, ..self }
+    }
+
+    pub(super) fn owned(self, uid: u32, gid: u32) -> Self {
+        Self { owner: (uid, gid), ..self }
+    }
+
+    pub(super) fn device(self, major: u32, minor: u32) -> Self {
+        Self { node: (major, minor), ..self }
+    }
+}
+
+pub(super) fn file(name: &str, data: &[u8]) -> Item {
+    Item::new(name, 0o100_644, data)
+}
+
+pub(super) fn directory(name: &str) -> Item {
+    Item::new(name, 0o40_755, b"")
+}
+
+pub(super) fn symlink(name: &str, target: &str) -> Item {
+    Item::new(name, 0o120_777, target.as_bytes())
+}
+
+/// An archive with its trailer; data of regular files begins at multiples of `align`.
+pub(super) fn archive(items: &[Item], align: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let trailer = file("TRAILER!!!", b"");
+    for item in items.iter().chain([&trailer]) {
+        let least = bytes.len() + 110 + item.name.len() + 1;
+        let aligned = if item.data.is_empty() { 4 } else { align };
+        let name_field = least.next_multiple_of(aligned) - bytes.len() - 110;
+        let number = |n: usize| u32::try_from(n).unwrap();
+        let (uid, gid) = item.owner;
+        let size = number(item.data.len());
+        let numbers = [
+            item.inode,
+            item.mode,
+            uid,
+            gid,
+            item.links,
+            77,
+            size,
+            8,
+            1,
+            item.node.0,
+            item.node.1,
+            number(name_field),
+            0,
+        ];
+        bytes.extend(b"070701");
+        for number in numbers {
+            bytes.extend(std::format!("{number:08x}").bytes());
+        }
+        let end = bytes.len() + name_field;
+        bytes.extend(&item.name);
+        bytes.resize(end, 0);
+        bytes.extend(&item.data);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes
+}
+
+/// Frames: those of the archive by their address, with a count above the archive's own; others with contents.
+#[derive(Default)]
+pub(super) struct FakeSource {
+    state: Mutex<Frames>,
+}
+
+#[derive(Default)]
+struct Frames {
+    /// References to frames of the archive.
+    archive: BTreeMap<u64, u32>,
+    /// References and contents of fresh frames.
+    fresh: BTreeMap<u64, (u32, Vec<u8>)>,
+    made: u64,
+    /// How many fresh frames there may be in all.
+    most: Option<u64>,
+    /// How many more objects have room.
+    room: Option<u64>,
+}
+
+/// Numbers of fresh frames begin here.
+const FRESH: u64 = 1 << 50;
+
+impl FakeSource {
+    pub(super) fn limited(fresh: u64) -> Self {
+        Self { state: Mutex::new(Frames { most: Some(fresh), ..Frames::default() }) }
+    }
+
+    pub(super) fn with_room_for(objects: u64) -> Self {
+        Self { state: Mutex::new(Frames { room: Some(objects), ..Frames::default() }) }
+    }
+
+    pub(super) fn made(&self) -> u64 {
+        self.state.lock().unwrap().made
+    }
+
+    /// The number of references to fresh frames, and to those of the archive.
+    pub(super) fn references(&self) -> (u32, u32) {
+        let state = self.state.lock().unwrap();
+        (state.fresh.values().map(|frame| frame.0).sum(), state.archive.values().sum())
+    }
+
+    /// What a program would see in `frame`, if it is a fresh one.
+    pub(super) fn contents(&self, frame: PhysFrame) -> Option<Vec<u8>> {
+        self.state.lock().unwrap().fresh.get(&frame.number()).map(|frame| frame.1.clone())
+    }
+}
+
+impl PageSource for FakeSource {
+    fn frame_of(&self, page: &'static StaticPage) -> Option<PhysFrame> {
+        let address = page.as_ptr().addr() as u64;
+        assert!(address.is_multiple_of(PAGE_SIZE as u64));
+        *self.state.lock().unwrap().archive.entry(address / PAGE_SIZE as u64).or_default() += 1;
+        Some(PhysFrame::from_number(address / PAGE_SIZE as u64))
+    }
+
+    fn fresh(&self) -> Option<PhysFrame> {
+        let mut state = self.state.lock().unwrap();
+        if state.most.is_some_and(|most| state.made >= most) {
+            return None;
+        }
+        state.made += 1;
+        let number = FRESH + state.made;
+        state.fresh.insert(number, (1, std::vec![0; PAGE_SIZE]));
+        Some(PhysFrame::from_number(number))
+    }
+
+    fn write(&self, frame: PhysFrame, offset: usize, bytes: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        let frame = state.fresh.get_mut(&frame.number()).unwrap();
+        frame.1[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn add_reference(&self, frame: PhysFrame) {
+        self.state.lock().unwrap().fresh.get_mut(&frame.number()).unwrap().0 += 1;
+    }
+
+    fn release(&self, frame: PhysFrame) {
+        let mut state = self.state.lock().unwrap();
+        let count = match state.fresh.get_mut(&frame.number()) {
+            Some(frame) => &mut frame.0,
+            None => state.archive.get_mut(&frame.number()).unwrap(),
+        };
+        *count = count.checked_sub(1).unwrap();
+    }
+
+    fn has_room(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let has_room = state.room != Some(0);
+        state.room = state.room.map(|left| left.saturating_sub(1));
+        has_room
+    }
+}
+
+/// Threads of the host that wait.
+pub(super) struct HostParking {
+    turn: Mutex<u64>,
+    changed: Condvar,
+}
+
+pub(super) static PARKING: HostParking = HostParking { turn: Mutex::new(0), changed: Condvar::new() };
+
+impl Parking for HostParking {
+    fn wait_while(&self, _place: usize, condition: &mut dyn FnMut() -> bool) {
+        let mut turn = self.turn.lock().unwrap();
+        while condition() {
+            turn = self.changed.wait(turn).unwrap();
+        }
+    }
+
+    fn wake_all(&self, _place: usize) {
+        *self.turn.lock().unwrap() += 1;
+        self.changed.notify_all();
+    }
+}
+
+/// A console that keeps what is written to it.
+#[derive(Default)]
+pub(super) struct Console {
+    pub(super) written: Mutex<Vec<u8>>,
+}
+
+impl FileOperations for Console {
+    fn read(&self, _at: u64, blocking: Blocking, sink: &mut dyn Sink) -> Result<usize, FileError> {
+        match blocking {
+            Blocking::No => Err(FileError::WouldBlock),
+            Blocking::Yes => Ok(sink.put(b"typed")?),
+        }
+    }
+
+    fn write(&self, _at: u64, _blocking: Blocking, source: &mut dyn Source) -> Result<usize, FileError> {
+        let mut buffer = std::vec![0; source.left()];
+        let count = source.take(&mut buffer)?;
+        self.written.lock().unwrap().extend(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn fill(bytes: &mut [u8]) {
+    bytes.fill(0x5a);
+}
+
+pub(super) fn devices() -> Arc<Devices> {
+    Arc::new(Devices::standard(fill, Arc::new(Console::default()), Arc::new(Console::default())))
+}
+
+/// A file system over an archive of these entries, and what was reported of it.
+pub(super) fn tree_with(bytes: &'static [u8], source: FakeSource) -> (Context, Arc<FakeSource>, Vec<String>) {
+    let source = Arc::new(source);
+    let seam: Arc<dyn PageSource> = Arc::clone(&source) as Arc<dyn PageSource>;
+    let mut problems = Vec::new();
+    let root = build(bytes, &seam, &devices(), &mut |problem: Problem<'_>| problems.push(std::format!("{problem}")));
+    (Context::new(root, &PARKING), source, problems)
+}
+
+pub(super) fn tree(items: &[Item]) -> Context {
+    let (context, _, problems) = tree_with(forever(&archive(items, 4), 0), FakeSource::default());
+    assert_eq!(problems, Vec::<String>::new());
+    context
+}
+
+/// By root, from the working directory, following links.
+pub(super) fn find(context: &Context, path: &str) -> Result<Arc<dyn Inode>, FileError> {
+    resolve(context, Base::Working, path.as_bytes(), Follow::Yes, AccessId::ROOT)
+}
+
+pub(super) fn open_as_root(context: &Context, path: &str, flags: OpenFlags) -> Result<Arc<OpenFile>, FileError> {
+    open(context, Base::Working, path.as_bytes(), flags, 0o666, AccessId::ROOT)
+}
+
+pub(super) fn contents(context: &Context, path: &str) -> Vec<u8> {
+    read_all(&open_as_root(context, path, OpenFlags::empty()).unwrap())
+}
+
+pub(super) fn read_all(file: &OpenFile) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let mut buffer = [0; 100];
+        match file.read(&mut BufferSink::new(&mut buffer)).unwrap() {
+            0 => return all,
+            count => all.extend(&buffer[..count]),
+        }
+    }
+}
+
+/// The error of a result whose value has no `Debug`.
+pub(super) fn error<T>(result: Result<T, FileError>) -> Option<FileError> {
+    result.err()
+}
+
+/// A program's buffer of `room` bytes, of which only the first `mapped` are there.
+pub(super) struct TornSink {
+    pub(super) got: Vec<u8>,
+    pub(super) mapped: usize,
+    pub(super) room: usize,
+}
+
+impl TornSink {
+    pub(super) const fn new(room: usize, mapped: usize) -> Self {
+        Self { got: Vec::new(), mapped, room }
+    }
+}
+
+/// Where the missing part of a [`TornSink`] begins.
+pub(super) fn fault_at(offset: usize) -> UserFault {
+    UserFault { at: UserAddr::new(0x1000 + offset as u64) }
+}
+
+impl Sink for TornSink {
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, UserFault> {
+        let count = bytes.len().min(self.room()).min(self.mapped - self.got.len());
+        if count == 0 && !bytes.is_empty() && self.room() > 0 {
+            return Err(fault_at(self.got.len()));
+        }
+        self.got.extend(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn room(&self) -> usize {
+        self.room - self.got.len()
+    }
+}

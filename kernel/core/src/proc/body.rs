@@ -1,0 +1,199 @@
+//! What a process guards by its own lock.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::attach::Attached;
+use super::count::Account;
+use super::cred::Credentials;
+use super::exit::ExitStatus;
+use super::limit::Limits;
+use super::process::{FileContext, Files};
+use super::space::AddressSpace;
+use super::system::System;
+use super::thread::{Thread, attention};
+use super::usage::Usage;
+use crate::fs::OpenFile;
+use crate::sched::ThreadName;
+use crate::signal::{Actions, Pending, Signal, SignalSet};
+use crate::sync::{Rank, SpinLock};
+
+/// What a process guards by its own lock.
+pub(super) struct Body<S: System> {
+    pub(super) threads: Threads<S>,
+    /// Gone from the moment that the last thread exits.
+    pub(super) belongings: Option<Belongings<S>>,
+    pub(super) pending: Pending,
+    pub(super) handlers: Handlers<S>,
+    pub(super) control: Control,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) account: Arc<Account>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) name: ThreadName,
+    pub(super) nice: i8,
+    /// By which signal the parent is told of the end.
+    pub(super) exit_signal: Option<Signal>,
+    /// The parent's thread that waits in `vfork`.
+    pub(super) vfork_parent: Option<Arc<Thread<S>>>,
+    /// What the threads that have ended used.
+    pub(super) ended_usage: Usage,
+    /// What the children that were waited for used.
+    pub(super) children_usage: Usage,
+    pub(super) attached: Attached,
+}
+
+/// What a process gives up when it exits, long before it is reaped.
+pub(super) struct Belongings<S: System> {
+    pub(super) space: Option<Arc<AddressSpace<S>>>,
+    pub(super) files: Arc<Files<S>>,
+    pub(super) context: Arc<FileContext<S>>,
+    /// The file that it executes.
+    pub(super) program: Option<Arc<OpenFile>>,
+}
+
+/// What holds the threads of a process, or ends them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Control {
+    /// The process ends, and this is how.
+    pub(super) exit: Option<ExitStatus>,
+    /// How the main thread ended, while others went on.
+    pub(super) main_exit: Option<ExitStatus>,
+    pub(super) stop: Stop,
+    /// How many threads stand still because of it.
+    pub(super) halted: usize,
+    /// How many times the process was continued.
+    pub(super) continues: u32,
+    /// This thread executes a program; all others end.
+    pub(super) alone: Option<u32>,
+}
+
+/// Whether a signal holds a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Stop {
+    /// None does.
+    #[default]
+    Running,
+    /// One does, and not all threads stand still.
+    Stopping(Signal),
+    /// One does, and the parent has been told.
+    Stopped(Signal),
+}
+
+/// The living threads of a process, the oldest first. Most have one, which takes no memory of its own.
+pub(super) struct Threads<S: System> {
+    first: Option<Arc<Thread<S>>>,
+    others: Vec<Arc<Thread<S>>>,
+}
+
+impl<S: System> Threads<S> {
+    pub(super) const fn new() -> Self {
+        Self { first: None, others: Vec::new() }
+    }
+
+    pub(super) fn set_first(&mut self, thread: Arc<Thread<S>>) {
+        self.first = Some(thread);
+    }
+
+    /// Appends a thread.
+    pub(super) fn push(&mut self, thread: Arc<Thread<S>>) {
+        self.others.push(thread);
+    }
+
+    pub(super) fn remove(&mut self, thread: &Thread<S>) {
+        if self.first.as_ref().is_some_and(|first| core::ptr::eq(&raw const **first, thread)) {
+            self.first = None;
+        } else {
+            self.others.retain(|other| !core::ptr::eq(&raw const **other, thread));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Thread<S>>> {
+        self.first.iter().chain(&self.others)
+    }
+}
+
+/// What a process does about signals: its own, or one that it shares with others (`CLONE_SIGHAND`). Fork shares the
+/// table itself either way, until somebody changes it.
+pub(super) enum Handlers<S: System> {
+    Own(Arc<Actions>),
+    Shared(Arc<SpinLock<Arc<Actions>, S::Cpu>>),
+}
+
+impl<S: System> Handlers<S> {
+    /// The table as it is now.
+    pub(super) fn get(&self) -> Arc<Actions> {
+        match self {
+            Self::Own(actions) => Arc::clone(actions),
+            Self::Shared(shared) => Arc::clone(&shared.lock()),
+        }
+    }
+
+    /// The same table for somebody else: what either changes is changed for both.
+    pub(super) fn shared(&mut self) -> Self {
+        let shared = match self {
+            Self::Own(actions) => Arc::new(SpinLock::new(Rank::SignalActions, Arc::clone(actions))),
+            Self::Shared(shared) => Arc::clone(shared),
+        };
+        *self = Self::Shared(Arc::clone(&shared));
+        Self::Shared(shared)
+    }
+
+    /// Changes the table for all who share it.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Actions) -> T) -> T {
+        match self {
+            Self::Own(actions) => change(Arc::make_mut(actions)),
+            Self::Shared(shared) => change(Arc::make_mut(&mut shared.lock())),
+        }
+    }
+
+    /// After exec: handlers go back to the default, and nothing is shared any more.
+    pub(super) fn reset(&mut self) {
+        let actions = self.get();
+        *self = Self::Own(actions.for_exec().map_or(actions, Arc::new));
+    }
+}
+
+impl<S: System> Body<S> {
+    /// Works out what `thread` has to attend to.
+    pub(super) fn review(&mut self, thread: &Thread<S>) {
+        let pending = thread.own().pending.set() | self.pending.set();
+        let mut reasons = 0;
+        if !pending.difference(thread.mask()).is_empty() {
+            reasons |= attention::SIGNAL;
+        }
+        if self.control.stop != Stop::Running {
+            reasons |= attention::STOP;
+        }
+        if self.must_end(thread) {
+            reasons |= attention::END;
+        }
+        thread.set_attention(reasons);
+    }
+
+    /// Whether the process ends, or another of its threads executes a program.
+    pub(super) fn must_end(&self, thread: &Thread<S>) -> bool {
+        self.control.exit.is_some() || self.control.alone.is_some_and(|alone| alone != thread.number())
+    }
+
+    /// Forgets these signals, for the process and all its threads.
+    pub(super) fn discard(&mut self, signals: SignalSet) {
+        self.pending.discard(signals);
+        self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
+    }
+
+    /// So much of its memory was resident when it was given up.
+    pub(super) fn note_resident(&mut self, kib: u64) {
+        self.ended_usage.max_resident_kib = self.ended_usage.max_resident_kib.max(kib);
+    }
+
+    /// What its threads used, those that have ended too.
+    pub(super) fn usage(&self) -> Usage {
+        let mut usage = self.ended_usage;
+        self.threads.iter().for_each(|thread| usage.add(&thread.usage()));
+        usage
+    }
+}

@@ -1,0 +1,159 @@
+//! From segments to mappings.
+
+use alloc::sync::Arc;
+use core::ops::Range;
+
+use super::ExecError;
+use super::find::Source;
+use crate::addr::{PAGE_SIZE, USER_END, UserAddr};
+use crate::elf::{Image, Kind, Segment, SegmentAccess};
+use crate::hal::UserFault;
+use crate::vm::{self, MapFailure, MapFlags, MapRequest, MemorySystem, Pager, Place, Protection, Sharing, Space};
+
+/// What is written over what does not belong to a segment.
+const ZEROES: [u8; 1024] = [0; 1024];
+
+/// What is added to a file's addresses, modulo 2^64: a file may have been linked above the place that it gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bias(u64);
+
+impl Bias {
+    const NONE: Self = Self(0);
+
+    /// Where something is that has this address in the file.
+    pub(super) const fn apply(self, address: u64) -> UserAddr {
+        UserAddr::new(address.wrapping_add(self.0))
+    }
+
+    /// The bias with which the pages of `image` are the first ones from `base` on that have its alignment.
+    fn from_base(image: &Image, base: UserAddr) -> Option<Self> {
+        let alignment = image.alignment().max(PAGE_SIZE as u64);
+        let first = UserAddr::new(image.pages().start).align_down(alignment);
+        let bias = Self(base.align_up(alignment)?.get().wrapping_sub(first.get()));
+        let start = bias.apply(image.pages().start);
+        let bytes = image.pages().end.checked_sub(image.pages().start)?;
+        start.checked_add(bytes).filter(|end| end.get() <= USER_END).map(|_| bias)
+    }
+}
+
+/// Maps a program, and lets its heap begin behind it.
+pub(super) fn program<E>(system: &impl MemorySystem, space: &mut Space, source: &Source) -> Result<Bias, ExecError<E>> {
+    let bias = match source.image.kind {
+        Kind::Fixed => Bias::NONE,
+        Kind::Relocatable => Bias::from_base(&source.image, space.layout().image_base).ok_or(ExecError::NoPlace)?,
+    };
+    segments(system, space, source, bias)?;
+    space.start_break(bias.apply(source.image.pages().end));
+    Ok(bias)
+}
+
+/// Maps the interpreter of a program that is mapped already.
+pub(super) fn interpreter<E>(
+    system: &impl MemorySystem,
+    space: &mut Space,
+    source: &Source,
+) -> Result<Bias, ExecError<E>> {
+    let bias = match source.image.kind {
+        Kind::Fixed => Bias::NONE,
+        Kind::Relocatable => {
+            let gap = gap(system, space, &source.image)?;
+            Bias::from_base(&source.image, gap).ok_or(ExecError::NoPlace)?
+        }
+    };
+    segments(system, space, source, bias)?;
+    Ok(bias)
+}
+
+/// The beginning of a gap in which `image` has room with its alignment: where such a thing would be mapped.
+fn gap(system: &impl MemorySystem, space: &mut Space, image: &Image) -> Result<UserAddr, MapFailure> {
+    let pages = image.pages();
+    let bytes = pages.end.checked_sub(pages.start).and_then(|bytes| bytes.checked_add(image.alignment()));
+    let bytes = bytes.ok_or(MapFailure::NoGap)?;
+    let start = space.map(system, MapRequest::anonymous(Place::Anywhere, bytes, Protection::NONE))?;
+    space.unmap(system, start, bytes)?;
+    Ok(start)
+}
+
+fn segments<E>(system: &impl MemorySystem, space: &mut Space, source: &Source, bias: Bias) -> Result<(), ExecError<E>> {
+    for segment in &source.image.segments {
+        let mut loader = Loader { system, space, segment, bias };
+        loader.map_file(&source.pager)?;
+        loader.map_zeroes()?;
+    }
+    Ok(())
+}
+
+/// One segment on its way.
+struct Loader<'a, M> {
+    system: &'a M,
+    space: &'a mut Space,
+    segment: &'a Segment,
+    bias: Bias,
+}
+
+impl<M: MemorySystem> Loader<'_, M> {
+    /// The pages that come from the file.
+    fn map_file<E>(&mut self, pager: &Arc<dyn Pager>) -> Result<(), ExecError<E>> {
+        let pages = self.segment.file_pages();
+        if pages.is_empty() {
+            return Ok(());
+        }
+        let protection = protection(self.segment.access());
+        let (start, bytes) = (self.bias.apply(pages.start), length(&pages));
+        let has_tail = !self.segment.tail().is_empty();
+        // Zeroes are written as if the program wrote them. If it may not, it may for a moment.
+        let first =
+            if has_tail && !protection.contains(Protection::WRITE) { Protection::READ_WRITE } else { protection };
+        let source = vm::Source::File {
+            pager: Arc::clone(pager),
+            offset: self.segment.file_page_offset(),
+            max_protection: Protection::all(),
+        };
+        let (place, sharing, flags) = (Place::FixedNoReplace(start), Sharing::Private, MapFlags::empty());
+        self.space.map(self.system, MapRequest { place, bytes, protection: first, sharing, source, flags })?;
+        if has_tail {
+            self.zero_tail()?;
+        }
+        if first != protection {
+            self.space.protect(self.system, start, bytes, protection)?;
+        }
+        Ok(())
+    }
+
+    /// The rest of the last page that comes from the file.
+    fn zero_tail<E>(&mut self) -> Result<(), ExecError<E>> {
+        let tail = self.segment.tail();
+        for start in tail.clone().step_by(ZEROES.len()) {
+            let bytes = usize::try_from(length(&(start..tail.end))).unwrap_or(ZEROES.len());
+            let zeroes = ZEROES.get(..bytes).unwrap_or(&ZEROES);
+            let written = self.space.write_bytes(self.system, self.bias.apply(start), zeroes);
+            // The page is in the file and writable: there is no other reason.
+            written.map_err(|UserFault { .. }| ExecError::OutOfMemory)?;
+        }
+        Ok(())
+    }
+
+    /// The pages behind.
+    fn map_zeroes<E>(&mut self) -> Result<(), ExecError<E>> {
+        let pages = self.segment.zero_pages();
+        if !pages.is_empty() {
+            let place = Place::FixedNoReplace(self.bias.apply(pages.start));
+            let protection = protection(self.segment.access());
+            self.space.map(self.system, MapRequest::anonymous(place, length(&pages), protection))?;
+        }
+        Ok(())
+    }
+}
+
+fn protection(access: SegmentAccess) -> Protection {
+    let mut protection = Protection::NONE;
+    protection.set(Protection::READ, access.read);
+    protection.set(Protection::WRITE, access.write);
+    protection.set(Protection::EXECUTE, access.execute);
+    protection
+}
+
+/// How many bytes an ascending range has.
+fn length(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
+}

@@ -1,0 +1,246 @@
+//! How threads and processes end.
+//!
+//! A **thread** leaves its program for good ([`exit_thread`]): the memory that its siblings watch is told, it stops using
+//! the address space, and it leaves the list of threads. A **process** ends when its last thread does. Somebody may have
+//! decided that before: [`begin_exit`] notes how, and makes all threads come by and end by themselves.
+//!
+//! The last thread then takes the process apart, in this order, for each step may be waited for by somebody who has seen
+//! the one before:
+//!
+//! 1. A parent in `vfork` gets back what it lent.
+//! 2. Files, working directory and memory are given up, with no lock held.
+//! 3. With the tree locked: the session loses its leader, orphans get a new parent, orphaned groups are told, the process
+//!    becomes a zombie, and its parent is told; or it is reaped on the spot, if nobody wants to know.
+
+use alloc::sync::Arc;
+
+use super::body::{Belongings, Body};
+use super::id::Pid;
+use super::process::{Process, ProcessFlags};
+use super::signal::{child_info, post, post_to_group, settle_stop, tell_orphaned};
+use super::system::System;
+use super::table::ProcessTree;
+use super::thread::{Thread, attention};
+use super::tree::reports::Scan;
+use super::wait::{Children, Kinds, Selection};
+use crate::proc::arena::Slot;
+use crate::signal::{ChildEvent, Info, Signal};
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Exited(u8),
+    /// A signal ended it.
+    Killed {
+        /// Which.
+        signal: Signal,
+        /// Whether its memory was kept.
+        core: bool,
+    },
+}
+
+impl ExitStatus {
+    /// As `exit(2)` is given it: the low byte counts.
+    #[must_use]
+    pub const fn from_code(code: u64) -> Self {
+        let [low, ..] = code.to_le_bytes();
+        Self::Exited(low)
+    }
+}
+
+/// `exit_group`: ends the whole process. The caller then gives up its kernel thread.
+pub fn exit_process<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) {
+    begin_exit(thread.process(), &mut thread.process().body(), status);
+    exit_thread(thread, status);
+}
+
+/// Decides that the process ends, and how; the first to say so is heard. Its threads come by and end.
+pub(super) fn begin_exit<S: System>(process: &Arc<Process<S>>, body: &mut Body<S>, status: ExitStatus) {
+    if body.control.exit.is_none() {
+        body.control.exit = Some(status);
+        body.threads.iter().for_each(|thread| thread.alert(attention::END));
+        process.halted.wake_all();
+    }
+}
+
+/// `exit`: ends the calling thread, and the process with the last one. The caller then gives up its kernel thread.
+pub fn exit_thread<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) {
+    leave_program(thread);
+    let processes = S::processes();
+    if leave_threads(thread, status) == Left::Last {
+        let process = thread.process();
+        release_vfork_parent(process);
+        give_up_belongings(process);
+        bury(thread);
+    }
+    processes.counts.release_thread();
+}
+
+/// Tells those who watch the program's memory that the thread is gone, and stops using it.
+fn leave_program<S: System>(thread: &Arc<Thread<S>>) {
+    let Some(space) = thread.space() else { return };
+    S::thread_leaves(thread);
+    // Nobody watches memory that nobody else runs in; not to write it spares an exiting child a copy.
+    if let Some(at) = thread.take_clear_at().filter(|_| space.users() > 1)
+        && S::user_memory().copy_out(&0_u32.to_le_bytes(), at).is_ok()
+    {
+        S::wake_futex(at);
+    }
+    space.part();
+    S::leave_space();
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Others,
+    Last,
+}
+
+/// Takes the thread from the list, unless it is the last: that one stays, so that the process has a thread until it is
+/// buried, and from here on no signal reaches it.
+fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left {
+    let process = thread.process();
+    let mut tree = S::processes().tree();
+    let mut body = process.body();
+    if thread.is_main() {
+        body.control.main_exit = Some(status);
+    }
+    if body.threads.len() == 1 {
+        let status = body.control.main_exit.unwrap_or(status);
+        body.control.exit.get_or_insert(status);
+        return Left::Last;
+    }
+    let usage = thread.usage();
+    body.ended_usage.add(&usage);
+    body.threads.remove(thread);
+    // Whoever waits to be alone, or for the last to stand still, may have waited for us.
+    process.halted.wake_all();
+    settle_stop(&mut tree, process, body);
+    tree.remove_thread(thread.number());
+    Left::Others
+}
+
+/// Ends the parent's wait in `vfork`, if it waits.
+pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
+    let parent = process.body().vfork_parent.take();
+    process.clear_flags(ProcessFlags::PPWAIT);
+    if let Some(parent) = parent {
+        parent.gate.open();
+    }
+}
+
+fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
+    let belongings = process.body().belongings.take();
+    if let Some(Belongings { space, files, context, program }) = belongings {
+        // The last references close files and tear tables down: no lock is held.
+        drop(files);
+        drop(context);
+        drop(program);
+        if let Some(space) = &space {
+            let resident = space.lock().statistics().resident;
+            let kib = resident.saturating_mul(4);
+            process.body().note_resident(kib);
+        }
+        drop(space);
+    }
+}
+
+/// The process has nothing left but its exit status.
+fn bury<S: System>(thread: &Arc<Thread<S>>) {
+    let process = thread.process();
+    let processes = S::processes();
+    let mut tree = processes.tree();
+    tree.remove_thread(thread.number());
+    let status = {
+        let mut body = process.body();
+        let usage = thread.usage();
+        body.ended_usage.add(&usage);
+        body.threads.remove(thread);
+        body.pending.discard(crate::signal::SignalSet::ALL);
+        body.control.exit.unwrap_or(ExitStatus::Exited(0))
+    };
+    if process.pid() == Pid::INIT {
+        drop(tree);
+        S::init_exited(status);
+        return;
+    }
+    leave_session(&mut tree, process);
+    let heir = tree.find_alive(Pid::INIT).or(tree.find_alive(Pid::SYSTEM));
+    let inherited = heir.is_some_and(|heir| {
+        tree.exit(process.slot(), heir, |child| {
+            child.set_parent_pid(Pid::INIT);
+            child.body().exit_signal = Some(Signal::CHLD);
+        })
+    });
+    tell_orphaned(&mut tree);
+    if let Some(heir) = heir.filter(|_| inherited) {
+        present_inherited_zombies::<S>(&mut tree, heir);
+    }
+    announce(&mut tree, process, status);
+}
+
+/// A session that loses its leader loses its terminal, and whoever was in front there is told.
+fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>) {
+    if !tree.leads_session(process.slot()) {
+        return;
+    }
+    let session = tree.session(process.slot());
+    tree.leader_exits(session);
+    if let Some(terminal) = tree.set_terminal(session, None) {
+        post_to_group(tree, terminal.foreground, Info::kernel(Signal::HUP));
+        post_to_group(tree, terminal.foreground, Info::kernel(Signal::CONT));
+    }
+}
+
+/// Tells the parent of an exit, or reaps the process if nobody wants to know.
+fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, status: ExitStatus) {
+    let slot = process.slot();
+    let parent = tree.parent(slot).map(|parent| Arc::clone(tree.process(parent)));
+    let exit_signal = process.body().exit_signal;
+    let unwanted = process.flags().contains(ProcessFlags::NO_ZOMBIE)
+        || parent.as_ref().is_none_or(|parent| is_indifferent(parent, exit_signal));
+    if unwanted {
+        let _gone = reap::<S>(tree, slot);
+    } else {
+        tree.report_exit(slot);
+    }
+    let Some(parent) = parent else { return };
+    if let Some(signal) = exit_signal {
+        let info = child_info(process, status.event());
+        let _merged = post(tree, &parent, None, Info { signal, ..info });
+    }
+    parent.news();
+}
+
+/// Whether the parent has said that it does not wait for children.
+fn is_indifferent<S: System>(parent: &Arc<Process<S>>, exit_signal: Option<Signal>) -> bool {
+    let body = parent.body();
+    parent.flags().contains(ProcessFlags::SYSTEM)
+        || (exit_signal == Some(Signal::CHLD) && body.handlers.get().reaps_children())
+}
+
+/// The first process has got zombies from one that exited.
+fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
+    let init = Arc::clone(tree.process(heir));
+    let any = Selection { children: Children::Any, kinds: Kinds::All, exited: true, stopped: false, continued: false };
+    let indifferent = is_indifferent(&init, Some(Signal::CHLD));
+    while let Scan::Found(zombie, _) = tree.scan(heir, &any) {
+        if !indifferent {
+            let child = Arc::clone(tree.process(zombie));
+            let event: ChildEvent = child.exit_status().event();
+            let _merged = post(tree, &init, None, child_info(&child, event));
+            break;
+        }
+        let _gone = reap::<S>(tree, zombie);
+    }
+    init.news();
+}
+
+/// Takes a zombie out of the tree: its number goes among the recent ones, and the counts come down.
+pub(super) fn reap<S: System>(tree: &mut ProcessTree<S>, slot: Slot) -> Arc<Process<S>> {
+    let process = tree.reap(slot);
+    S::processes().counts.release_process();
+    process.body().account.release();
+    process
+}

@@ -1,0 +1,171 @@
+//! What can fail in a fork, and how it is given back.
+
+use alloc::sync::Arc;
+
+use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
+use crate::proc::attach::Attached;
+use crate::proc::body::{Belongings, Handlers};
+use crate::proc::count::{Account, Claim, Full};
+use crate::proc::cred::Credentials;
+use crate::proc::limit::{Limits, Resource};
+use crate::proc::process::{FileContext, Files};
+use crate::proc::space::AddressSpace;
+use crate::proc::system::System;
+use crate::proc::thread::Thread;
+use crate::proc::tree;
+use crate::fs::OpenFile;
+use crate::sched::ThreadName;
+use crate::signal::Actions;
+use crate::sync::{Rank, SpinLock};
+
+/// What the parent has at the moment of the fork, read with its lock taken once.
+pub(super) struct Parent<'a, S: System> {
+    pub(super) thread: &'a Arc<Thread<S>>,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) account: Arc<Account>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) name: ThreadName,
+    pub(super) nice: i8,
+    pub(super) attached: Attached,
+    actions: Arc<Actions>,
+    space: Option<Arc<AddressSpace<S>>>,
+    files: Option<Arc<Files<S>>>,
+    context: Option<Arc<FileContext<S>>>,
+    program: Option<Arc<OpenFile>>,
+}
+
+impl<'a, S: System> Parent<'a, S> {
+    pub(super) fn of(thread: &'a Arc<Thread<S>>) -> Self {
+        thread.forget_missed();
+        let body = thread.process().body();
+        let belongings = body.belongings.as_ref();
+        Self {
+            thread,
+            credentials: Arc::clone(&body.credentials),
+            account: Arc::clone(&body.account),
+            limits: Arc::clone(&body.limits),
+            name: body.name.clone(),
+            nice: body.nice,
+            attached: body.attached.clone(),
+            actions: body.handlers.get(),
+            space: belongings.and_then(|belongings| belongings.space.clone()),
+            files: belongings.map(|belongings| Arc::clone(&belongings.files)),
+            context: belongings.map(|belongings| Arc::clone(&belongings.context)),
+            program: belongings.and_then(|belongings| belongings.program.clone()),
+        }
+    }
+
+    /// What the child does about signals.
+    pub(super) fn handlers_for(&self, request: &ForkRequest) -> Handlers<S> {
+        if request.flags.contains(ForkFlags::SIGHAND) {
+            return self.thread.process().body().handlers.shared();
+        }
+        let mut handlers = Handlers::Own(Arc::clone(&self.actions));
+        if request.clear_handlers {
+            handlers.reset();
+        }
+        handlers
+    }
+}
+
+/// The newcomer, counted everywhere.
+pub(super) struct Claims<'a> {
+    thread: Claim<'a>,
+    process: Claim<'a>,
+    user: Claim<'a>,
+}
+
+impl Claims<'_> {
+    pub(super) fn keep(self) {
+        self.thread.keep();
+        self.process.keep();
+        self.user.keep();
+    }
+}
+
+/// Counts the newcomer: in the table of threads, in that of processes, and for the user.
+pub(super) fn claim<'a, S: System>(parent: &'a Parent<'_, S>) -> Result<Claims<'a>, ForkError> {
+    let uid = parent.credentials.uid.real;
+    let thread = claim_thread::<S>(uid)?;
+    let process = S::processes().counts.claim_process(uid, S::now_ns()).map_err(full::<S>)?;
+    let limit = parent.limits.soft(Resource::Processes);
+    let user = parent.account.claim(limit).map_err(|_| ForkError::UserLimit)?;
+    Ok(Claims { thread, process, user })
+}
+
+/// Counts a thread.
+pub(super) fn claim_thread<S: System>(uid: u32) -> Result<Claim<'static>, ForkError> {
+    S::processes().counts.claim_thread(uid, S::now_ns()).map_err(full::<S>)
+}
+
+fn full<S: System>(full: Full) -> ForkError {
+    if full.tell {
+        S::log(format_args!("{}: table is full", full.table.name()));
+    }
+    ForkError::TableFull(full.table)
+}
+
+/// All that a child needs and that can be refused.
+pub(super) struct Reserved<S: System> {
+    pub(super) seed: S::Seed,
+    pub(super) numbers: Numbers<S>,
+    pub(super) belongings: Belongings<S>,
+}
+
+/// Takes what can be refused: the kernel stack, then numbers and places in the tree, then memory and files.
+pub(super) fn reserve<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<Reserved<S>, ForkError> {
+    let seed = S::reserve_thread().map_err(|_| ForkError::OutOfMemory)?;
+    if !S::has_room() {
+        return Err(ForkError::OutOfMemory);
+    }
+    let numbers = Numbers::draw()?;
+    let belongings = belongings(parent, request)?;
+    Ok(Reserved { seed, numbers, belongings })
+}
+
+/// Numbers that go back to the tree unless they are [kept](Self::keep).
+pub(super) struct Numbers<S: System> {
+    reserved: Option<tree::Reserved>,
+    system: core::marker::PhantomData<fn() -> S>,
+}
+
+impl<S: System> Numbers<S> {
+    fn draw() -> Result<Self, ForkError> {
+        let reserved = S::processes().tree().reserve(&mut S::uniform).map_err(|_| ForkError::OutOfMemory)?;
+        Ok(Self { reserved: Some(reserved), system: core::marker::PhantomData })
+    }
+
+    pub(super) fn keep(mut self) -> tree::Reserved {
+        self.reserved.take().expect("it is taken once")
+    }
+}
+
+impl<S: System> Drop for Numbers<S> {
+    fn drop(&mut self) {
+        if let Some(reserved) = self.reserved {
+            S::processes().tree().cancel(reserved);
+        }
+    }
+}
+
+/// The child's memory, files and working directory: shared or copied.
+fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<Belongings<S>, ForkError> {
+    let files = parent.files.as_ref().ok_or(ForkError::Invalid)?;
+    let context = parent.context.as_ref().ok_or(ForkError::Invalid)?;
+    let files = if request.flags.contains(ForkFlags::SHAREFILES) {
+        Arc::clone(files)
+    } else {
+        let copy = files.lock().for_fork().map_err(|_| ForkError::OutOfMemory)?;
+        Arc::new(SpinLock::new(Rank::FileTable, copy))
+    };
+    let context = match request.context {
+        ContextSharing::Share => Arc::clone(context),
+        ContextSharing::Copy => Arc::new(SpinLock::new(Rank::FileContext, context.lock().clone())),
+    };
+    let space = match &parent.space {
+        None => None,
+        Some(space) if request.flags.contains(ForkFlags::SHAREVM) => Some(Arc::clone(space)),
+        Some(space) => Some(space.fork()?),
+    };
+    Ok(Belongings { space, files, context, program: parent.program.clone() })
+}

@@ -1,0 +1,99 @@
+//! What processes ask of the kernel.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::exit::ExitStatus;
+use super::space::AddressSpace;
+use super::table::Processes;
+use super::thread::Thread;
+use crate::addr::{Asid, UserAddr};
+use crate::hal::UserMemory;
+use crate::sched::{self, Switch};
+use crate::vm::MemorySystem;
+pub use crate::vm::OutOfMemory;
+
+/// Where a new thread begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// Where its parent is, with 0 for the result of the parent's call.
+    Fork,
+    /// The same, on a stack and with a thread pointer of its own where they are given.
+    Thread {
+        /// The stack pointer.
+        stack: Option<UserAddr>,
+        /// The thread pointer.
+        tls: Option<UserAddr>,
+    },
+    /// In the kernel, at a function with an argument.
+    Kernel(fn(usize), usize),
+}
+
+/// The kernel, as processes need it. Host tests have a fake.
+pub trait System: Switch + Sized {
+    /// The memory of programs.
+    type Memory: MemorySystem + 'static;
+    /// What a new thread needs that can be refused: its kernel stack.
+    type Seed: Send;
+
+    /// All processes.
+    fn processes() -> &'static Processes<Self>;
+
+    /// The memory of programs.
+    fn memory() -> &'static Self::Memory;
+
+    /// Whether there is memory for kernel objects.
+    fn has_room() -> bool;
+
+    /// A random number below `bound`, each equally likely, that nobody can predict.
+    fn uniform(bound: u64) -> u64;
+
+    /// Writes a line to the kernel's log.
+    fn log(message: fmt::Arguments<'_>);
+
+    /// An address-space identifier that nobody has.
+    fn take_asid() -> Option<Asid>;
+
+    /// Gives one back of which no translation cache knows anything any more.
+    fn give_asid(asid: Asid);
+
+    /// Makes ready what a thread needs.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`]
+    fn reserve_thread() -> Result<Self::Seed, OutOfMemory>;
+
+    /// Makes what is scheduled of a new thread. It cannot fail. Called by the parent thread, whose registers are copied if
+    /// the new one starts as a copy.
+    fn make_thread(seed: Self::Seed, thread: &Arc<Thread<Self>>, start: Start) -> Arc<sched::Thread<Self::Payload>>;
+
+    /// Queues a new thread, on an idle CPU if there is one.
+    fn start_thread(thread: Arc<sched::Thread<Self::Payload>>);
+
+    /// The process's thread that is scheduled with this payload, if it is one's.
+    fn thread_of(payload: &Self::Payload) -> Option<&Arc<Thread<Self>>>;
+
+    /// Makes the CPU that runs this thread, if one does, pass through the kernel soon, so that it looks at the thread's
+    /// [`attention`](Thread::attention). Called with locks held.
+    fn kick(thread: &Arc<sched::Thread<Self::Payload>>);
+
+    /// The memory of the current program.
+    fn user_memory() -> &'static dyn UserMemory;
+
+    /// The current thread runs in `space` from now on.
+    fn adopt_space(space: &Arc<AddressSpace<Self>>);
+
+    /// The current thread runs in no program's space from now on: the last reference to its own is about to go.
+    fn leave_space();
+
+    /// Wakes one thread that waits, in the current thread's space, on the futex at `at`.
+    fn wake_futex(at: UserAddr);
+
+    /// The current thread is about to leave its program for good, still in its space: its robust futexes are to be
+    /// marked.
+    fn thread_leaves(thread: &Arc<Thread<Self>>);
+
+    /// Process 1 has exited; nobody is left to adopt orphans.
+    fn init_exited(status: ExitStatus);
+}

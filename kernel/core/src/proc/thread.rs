@@ -1,0 +1,335 @@
+//! A thread of a process: the seeds' `struct proc`.
+
+use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::id::visible;
+use super::ppwait::Gate;
+use super::process::Process;
+use super::space::AddressSpace;
+use super::system::System;
+use super::usage::Usage;
+use crate::addr::UserAddr;
+use crate::sched::{self, ThreadName, Tid, Unparked, unpark};
+use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
+use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::{Once, Rank, SpinGuard, SpinLock};
+
+/// Why a thread must not go on in its program before it has been through
+/// [`before_user`](super::signal::before_user). A bit each.
+pub(super) mod attention {
+    /// A signal is pending that it does not block.
+    pub(in crate::proc) const SIGNAL: u32 = 1;
+    /// Its process is being stopped.
+    pub(in crate::proc) const STOP: u32 = 1 << 1;
+    /// It is to end: with its process, or because another thread executes a program.
+    pub(in crate::proc) const END: u32 = 1 << 2;
+}
+
+/// A thread of a process.
+///
+/// What is scheduled is a [`sched::Thread`], which the kernel makes around a reference to this.
+pub struct Thread<S: System> {
+    process: Arc<Process<S>>,
+    /// 1 to 0x80000; no other thread has it.
+    number: u32,
+    /// The number that its program knows it by. Changed when it executes a program, by itself.
+    visible: AtomicU32,
+    attention: AtomicU32,
+    /// Which signals it blocks. Written by the thread itself with its process locked, so that whoever posts a signal
+    /// sees either the mask or the thread's look at what is pending after it.
+    mask: AtomicU64,
+    /// What is scheduled; set once, before anybody finds the thread.
+    machine: Once<Weak<sched::Thread<S::Payload>>>,
+    own: SpinLock<Own, S::Cpu>,
+    /// Where it waits for a child in `vfork`.
+    pub(super) gate: Gate<S>,
+    /// The signals that reached its group while it forks. The child is not in the group yet, and gets them when it is.
+    missed: AtomicU64,
+    /// Its number is stored here, in its own memory, before it runs; 0 is nowhere.
+    announce_at: AtomicU64,
+    /// Zero is stored here when it ends, and a waiter woken; 0 is nowhere.
+    clear_at: AtomicU64,
+    robust_list: AtomicU64,
+    robust_bytes: AtomicU64,
+    /// Processor time in the kernel, as far as the kernel tells.
+    system_ns: AtomicU64,
+    minor_faults: AtomicU64,
+    major_faults: AtomicU64,
+}
+
+/// What a thread guards by its own lock.
+pub(super) struct Own {
+    /// The signals sent to this thread.
+    pub(super) pending: Pending,
+    pub(super) alternate: AlternateStack,
+    /// The mask to go back to, if a call exchanged it for as long as it waits.
+    pub(super) saved_mask: Option<SignalSet>,
+    pub(super) name: ThreadName,
+}
+
+/// What a new thread has of its parent's.
+pub(super) struct Inherited {
+    pub(super) mask: SignalSet,
+    pub(super) alternate: AlternateStack,
+    pub(super) name: ThreadName,
+}
+
+/// Where a new thread's number is stored, and where zero is when it ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TidPointers {
+    /// In the thread's own memory, before it runs.
+    pub announce: Option<UserAddr>,
+    /// In its memory, when it ends.
+    pub clear: Option<UserAddr>,
+}
+
+impl<S: System> Thread<S> {
+    pub(super) fn new(
+        process: Arc<Process<S>>,
+        number: u32,
+        visible: Tid,
+        inherited: Inherited,
+        pointers: TidPointers,
+    ) -> Arc<Self> {
+        let Inherited { mask, alternate, name } = inherited;
+        let own = Own { pending: Pending::new(), alternate, saved_mask: None, name };
+        let place = |at: Option<UserAddr>| AtomicU64::new(at.map_or(0, UserAddr::get));
+        Arc::new(Self {
+            process,
+            number,
+            visible: AtomicU32::new(visible.0),
+            attention: AtomicU32::new(0),
+            mask: AtomicU64::new(mask.bits()),
+            machine: Once::new(),
+            own: SpinLock::new(Rank::Thread, own),
+            gate: Gate::new(),
+            missed: AtomicU64::new(0),
+            announce_at: place(pointers.announce),
+            clear_at: place(pointers.clear),
+            robust_list: AtomicU64::new(0),
+            robust_bytes: AtomicU64::new(0),
+            system_ns: AtomicU64::new(0),
+            minor_faults: AtomicU64::new(0),
+            major_faults: AtomicU64::new(0),
+        })
+    }
+
+    /// Whose thread it is.
+    pub fn process(&self) -> &Arc<Process<S>> {
+        &self.process
+    }
+
+    /// The number by which its program knows it: its process's, for the main thread.
+    pub fn tid(&self) -> Tid {
+        Tid(self.visible.load(Relaxed))
+    }
+
+    /// The number that OpenBSD's `getthrid` tells: never a process's.
+    pub fn thread_id(&self) -> Tid {
+        visible(self.number)
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Whether it is its process's main thread.
+    pub fn is_main(&self) -> bool {
+        self.tid().0 == self.process.pid().0
+    }
+
+    pub(super) fn become_main(&self) {
+        self.visible.store(self.process.pid().0, Relaxed);
+    }
+
+    /// Whether it must pass through [`before_user`](super::signal::before_user) before it goes on in its program, and
+    /// whether an interruptible sleep ends.
+    pub fn attention(&self) -> bool {
+        self.attention.load(Acquire) != 0
+    }
+
+    /// Its process locked: sets a reason for attention and makes the thread notice.
+    pub(super) fn alert(&self, reason: u32) {
+        self.attention.fetch_or(reason, Release);
+        self.nudge();
+    }
+
+    /// Its process locked: what it has to attend to is exactly this.
+    pub(super) fn set_attention(&self, reasons: u32) {
+        self.attention.store(reasons, Release);
+    }
+
+    /// Wakes it if it sleeps; makes it pass through the kernel if it runs.
+    pub(super) fn nudge(&self) {
+        if let Some(machine) = self.machine()
+            && unpark::<S>(Arc::clone(&machine)) == Unparked::Awake
+        {
+            S::kick(&machine);
+        }
+    }
+
+    /// What is scheduled of it; `None` once that has ended.
+    pub fn machine(&self) -> Option<Arc<sched::Thread<S::Payload>>> {
+        self.machine.get().and_then(Weak::upgrade)
+    }
+
+    pub(super) fn set_machine(&self, machine: &Arc<sched::Thread<S::Payload>>) {
+        self.machine.call_once(|| Arc::downgrade(machine));
+    }
+
+    /// Which signals it blocks.
+    pub fn mask(&self) -> SignalSet {
+        SignalSet::from_bits(self.mask.load(Relaxed))
+    }
+
+    /// By the thread itself: changes which signals it blocks, and returns those before.
+    pub fn change_mask(&self, change: MaskChange, signals: SignalSet) -> SignalSet {
+        let mut body = self.process.body();
+        let before = self.mask();
+        self.mask.store(before.changed(change, signals).bits(), Relaxed);
+        body.review(self);
+        before
+    }
+
+    /// By the thread itself: blocks exactly these signals until a handler has run, or until
+    /// [`restore_mask`](Self::restore_mask).
+    pub fn exchange_mask(&self, signals: SignalSet) {
+        let before = self.change_mask(MaskChange::Set, signals);
+        self.own().saved_mask.get_or_insert(before);
+    }
+
+    /// By the thread itself: goes back to the mask before [`exchange_mask`](Self::exchange_mask), if no handler has.
+    pub fn restore_mask(&self) {
+        if let Some(mask) = self.take_saved_mask() {
+            self.change_mask(MaskChange::Set, mask);
+        }
+    }
+
+    /// The mask that a handler's return shall restore instead of the present one; it is a handler's now.
+    pub fn take_saved_mask(&self) -> Option<SignalSet> {
+        self.own().saved_mask.take()
+    }
+
+    /// A fork begins: what reaches the group from now on is the child's, too.
+    pub(super) fn forget_missed(&self) {
+        self.missed.store(0, Relaxed);
+    }
+
+    /// The tree locked: a signal has reached the group.
+    pub(super) fn note_missed(&self, signal: Signal) {
+        self.missed.fetch_or(SignalSet::EMPTY.with(signal).bits(), Relaxed);
+    }
+
+    /// The tree locked: the signals since the fork began.
+    pub(super) fn take_missed(&self) -> SignalSet {
+        SignalSet::from_bits(self.missed.swap(0, Relaxed))
+    }
+
+    /// The signals pending for it or its process.
+    pub fn pending(&self) -> SignalSet {
+        let body = self.process.body();
+        let own = self.own().pending.set();
+        own | body.pending.set()
+    }
+
+    /// Its alternate signal stack.
+    pub fn alternate_stack(&self) -> AlternateStack {
+        self.own().alternate
+    }
+
+    /// Sets its alternate signal stack.
+    pub fn set_alternate_stack(&self, stack: AlternateStack) {
+        self.own().alternate = stack;
+    }
+
+    /// Its name.
+    pub fn name(&self) -> ThreadName {
+        self.own().name.clone()
+    }
+
+    /// Sets its name; the main thread's is also its process's.
+    pub fn set_name(&self, name: ThreadName) {
+        if self.is_main() {
+            self.process.set_name(name.clone());
+        }
+        self.own().name = name;
+    }
+
+    /// The space that it runs in; a thread of the kernel has none.
+    pub fn space(&self) -> Option<Arc<AddressSpace<S>>> {
+        self.process.space()
+    }
+
+    /// `set_tid_address`: where zero is stored when it ends.
+    pub fn set_clear_at(&self, at: UserAddr) {
+        self.clear_at.store(at.get(), Relaxed);
+    }
+
+    pub(super) fn take_clear_at(&self) -> Option<UserAddr> {
+        take_place(&self.clear_at)
+    }
+
+    pub(super) fn take_announce_at(&self) -> Option<UserAddr> {
+        take_place(&self.announce_at)
+    }
+
+    /// The head and length of its list of robust futexes.
+    pub fn robust_list(&self) -> (UserAddr, u64) {
+        (UserAddr::new(self.robust_list.load(Relaxed)), self.robust_bytes.load(Relaxed))
+    }
+
+    /// Sets them.
+    pub fn set_robust_list(&self, head: UserAddr, bytes: u64) {
+        self.robust_list.store(head.get(), Relaxed);
+        self.robust_bytes.store(bytes, Relaxed);
+    }
+
+    /// By the thread itself: nothing of the old program's memory is known any more.
+    pub(super) fn forget_addresses(&self) {
+        self.set_robust_list(UserAddr::new(0), 0);
+        self.set_clear_at(UserAddr::new(0));
+        let mut own = self.own();
+        own.alternate = AlternateStack::DISABLED;
+        own.saved_mask = None;
+    }
+
+    /// A fault was answered without waiting for a device.
+    pub fn count_minor_fault(&self) {
+        self.minor_faults.fetch_add(1, Relaxed);
+    }
+
+    /// A fault was answered that waited for a device.
+    pub fn count_major_fault(&self) {
+        self.major_faults.fetch_add(1, Relaxed);
+    }
+
+    /// So much of its time it spent in the kernel.
+    pub fn charge_system(&self, ns: u64) {
+        self.system_ns.fetch_add(ns, Relaxed);
+    }
+
+    /// What it has used.
+    pub fn usage(&self) -> Usage {
+        let ran_ns = self.machine().map_or(0, |machine| machine.cpu_time_ns());
+        let system_ns = self.system_ns.load(Relaxed).min(ran_ns);
+        Usage {
+            user_ns: ran_ns - system_ns,
+            system_ns,
+            minor_faults: self.minor_faults.load(Relaxed),
+            major_faults: self.major_faults.load(Relaxed),
+            ..Usage::ZERO
+        }
+    }
+
+    pub(super) fn own(&self) -> SpinGuard<'_, Own, S::Cpu> {
+        self.own.lock()
+    }
+}
+
+fn take_place(place: &AtomicU64) -> Option<UserAddr> {
+    match place.swap(0, Relaxed) {
+        0 => None,
+        at => Some(UserAddr::new(at)),
+    }
+}

@@ -1,0 +1,165 @@
+//! Fork.
+//!
+//! The usual case looks at nothing: a root with a few descriptors, one reference to the list of areas, a handful of
+//! numbers, one sum added to what is promised. Only if some area wants another inheritance, or is locked, is the list
+//! gone through.
+
+use super::area::{AccessKind, Area, AreaFlags, Backing, Inheritance, Sharing};
+use super::failure::MapFailure;
+use super::map::is_charged;
+use super::range::PageRange;
+use super::space::Space;
+use super::system::MemorySystem;
+use crate::addr::{Asid, PhysFrame, UserAddr};
+use crate::paging::{Access, LeafCounts, OutOfFrames};
+
+/// Why there is no child. The parent is as it was, as far as it can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForkError {
+    /// There is no memory for the child's tables, or for pages that have to be copied at once.
+    OutOfMemory,
+    /// The machine has promised too much already.
+    OverCommit,
+}
+
+impl From<OutOfFrames> for ForkError {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+impl From<MapFailure> for ForkError {
+    fn from(failure: MapFailure) -> Self {
+        if failure == MapFailure::OverCommit { Self::OverCommit } else { Self::OutOfMemory }
+    }
+}
+
+impl Space {
+    /// A second space, with `tag`, that has what this one has, as far as each area's inheritance says so. From here on
+    /// neither sees what the other writes, but in shared memory.
+    ///
+    /// Locked pages are copied at once: neither the parent nor the child takes a fault for them later. The child has
+    /// nothing locked.
+    ///
+    /// # Errors
+    ///
+    /// [`ForkError`].
+    pub fn fork(&mut self, system: &impl MemorySystem, tag: Asid) -> Result<Self, ForkError> {
+        if !system.has_room() {
+            return Err(ForkError::OutOfMemory);
+        }
+        let totals = self.areas.totals();
+        let charged = system.commitments().charge_again(totals.charged, system.total_frames());
+        charged.map_err(|_| ForkError::OverCommit)?;
+        let tree = self.tree.fork(system, tag).inspect_err(|_| system.commitments().uncharge(totals.charged))?;
+        let mut child = Self {
+            tree,
+            areas: self.areas.share(),
+            layout: self.layout,
+            heap: self.heap,
+            resident: self.resident,
+            limits: self.limits,
+            write_execute: self.write_execute,
+            lock_future: false,
+        };
+        if totals.special > 0
+            && let Err(error) = self.apply_inheritance(system, &mut child)
+        {
+            child.destroy(system);
+            return Err(error);
+        }
+        Ok(child)
+    }
+
+    /// Makes of `child`, which has all that we have, what it is to have.
+    fn apply_inheritance(&mut self, system: &impl MemorySystem, child: &mut Self) -> Result<(), ForkError> {
+        let mut next = UserAddr::new(0);
+        while let Some(area) = self.areas.from(next).first() {
+            let range = area.range;
+            next = range.end();
+            if !area.is_special() {
+                continue;
+            }
+            let locked = area.flags.contains(AreaFlags::LOCKED);
+            match (area.inheritance, area.sharing) {
+                (Inheritance::None, _) => child.unmap_range(system, range)?,
+                (Inheritance::Zero, _) => {
+                    child.become_private(system, range, |area| area.backing = Backing::Anonymous)?
+                }
+                (Inheritance::Copy, Sharing::Shared) => child.become_private(system, range, |_| ())?,
+                (Inheritance::Usual | Inheritance::Copy, _) => {}
+            }
+            if locked {
+                child.areas.for_update(range)?.update(range, |area| area.flags.remove(AreaFlags::LOCKED));
+                if has_copies(child, range) {
+                    self.copy_locked(system, child, range)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the pages of `range` come anew from the areas there, changed by `change`, as private ones.
+    fn become_private(
+        &mut self,
+        system: &impl MemorySystem,
+        range: PageRange,
+        change: impl Fn(&mut Area),
+    ) -> Result<(), ForkError> {
+        let before = self.areas.totals_in(range).charged;
+        self.forget_pages(system, range)?;
+        let list = self.areas.for_update(range)?;
+        list.update(range, |area| {
+            change(area);
+            area.sharing = Sharing::Private;
+            area.flags.set(AreaFlags::CHARGED, is_charged(system, area));
+        });
+        let after = self.areas.totals_in(range).charged;
+        if after >= before {
+            let charged = system.commitments().charge(after - before, system.total_frames());
+            if charged.is_err() {
+                self.areas.for_update(range)?.update(range, |area| area.flags.remove(AreaFlags::CHARGED));
+                system.commitments().uncharge(before);
+                return Err(ForkError::OverCommit);
+            }
+        } else {
+            system.commitments().uncharge(before - after);
+        }
+        Ok(())
+    }
+
+    /// Gives `child` its own copies of the private pages of `range` that can be written, and us ours back.
+    fn copy_locked(&mut self, system: &impl MemorySystem, child: &mut Self, range: PageRange) -> Result<(), ForkError> {
+        for page in range.each() {
+            let Some(mapping) = child.tree.tables().walk(system.memory(), page).mapping() else { continue };
+            let (frame, Access::User(access)) = (PhysFrame::containing(mapping.phys), mapping.attributes.access) else {
+                continue;
+            };
+            let copy = system.unspecified()?;
+            system.copy(frame, copy);
+            let attributes = mapping.attributes.with_access(access);
+            let replaced = match child.tree.slot(system, page) {
+                Ok(slot) => slot.replace(copy, attributes),
+                Err(_) => None,
+            };
+            match replaced {
+                Some(old) => system.leaves().release(old.leaf),
+                None => {
+                    system.release(copy);
+                    return Err(ForkError::OutOfMemory);
+                }
+            }
+            // Both are alone with their page now: here is the right to write it.
+            for space in [&mut *self, &mut *child] {
+                let _ = space.fault(system, page, AccessKind::Write);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the child has private memory in `range` that came from its parent and may be written.
+fn has_copies(child: &Space, range: PageRange) -> bool {
+    let area = child.areas.find(range.start());
+    area.is_some_and(|area| area.is_private_writable() && area.inheritance != Inheritance::Zero)
+}

@@ -1,0 +1,237 @@
+//! Programs' memory: their translation tables, the frames under their pages, and who is refused when frames run short.
+//!
+//! **The floor.** Program memory is refused while fewer than [`FLOOR`] frames are free, tables and kernel stacks
+//! included. What is left is for the kernel's own small objects, which therefore need not fail: whoever makes such
+//! objects in numbers that a program chooses asks [`has_room`](MemorySystem::has_room) first.
+//!
+//! **Counts.** A frame has one reference for each leaf that maps it and for each that somebody keeps as a number. Frames
+//! of devices have none, nor has the page of zeroes that stands for all memory that was only read so far.
+
+use alloc::sync::Arc;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use kcore::addr::{PAGE_SIZE, PhysFrame};
+use kcore::frame::{FrameUse, Order, Zeroing};
+use kcore::hal::FrameAccess;
+use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, SharingMmu, TableCounts, TableSource};
+use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
+
+use super::frames::{self, LinearMemory, frames};
+use crate::arch::cpu::Arm;
+use crate::arch::mmu::HardwareTlb;
+use crate::arch::{cache, memory};
+
+/// Free frames that programs do not get: 1 MiB.
+const FLOOR: u64 = 256;
+
+/// Programs' memory, for `kcore::paging` and `kcore::vm`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UserMemorySystem;
+
+/// The one value of it.
+pub(crate) static MEMORY: UserMemorySystem = UserMemorySystem;
+/// What has been promised to programs.
+static COMMITMENTS: Commitments = Commitments::new();
+/// The number of the page of zeroes.
+static ZERO_PAGE: AtomicU64 = AtomicU64::new(0);
+
+/// Takes the page of zeroes. Called once, by the boot CPU, when there is an allocator.
+pub(super) fn init() -> Result<(), OutOfFrames> {
+    let page = frames().allocate(Order::SINGLE, FrameUse::Kernel, Zeroing::Zeroed).map_err(|_| OutOfFrames)?;
+    // It keeps its frame for good.
+    ZERO_PAGE.store(page.into_raw().number(), Ordering::Relaxed);
+    Ok(())
+}
+
+impl UserMemorySystem {
+    fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
+        if !MEMORY.has_room() {
+            return Err(OutOfFrames);
+        }
+        frames::single(kind, zeroing)
+    }
+}
+
+impl UserMemorySystem {
+    /// A frame of zeroes for a file's contents.
+    pub(super) fn zeroed_file(&self) -> Option<PhysFrame> {
+        Self::allocate(FrameUse::UserFile, Zeroing::Zeroed).ok()
+    }
+}
+
+impl MemorySystem for UserMemorySystem {
+    fn zeroed(&self) -> Result<PhysFrame, OutOfFrames> {
+        Self::allocate(FrameUse::UserAnonymous, Zeroing::Zeroed)
+    }
+
+    fn unspecified(&self) -> Result<PhysFrame, OutOfFrames> {
+        Self::allocate(FrameUse::UserAnonymous, Zeroing::Unspecified)
+    }
+
+    fn copy(&self, from: PhysFrame, to: PhysFrame) {
+        debug_assert_ne!(from, to);
+        frames().set_fetchable(to, false);
+        // SAFETY: both are whole frames of the linear map; the caller has `to` to itself, and what programs store to `from`
+        // meanwhile is theirs to sort out: the words are only moved.
+        unsafe { memory::copy_page(LinearMemory.frame_ptr(from), LinearMemory.frame_ptr(to)) };
+    }
+
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
+        assert!(offset <= PAGE_SIZE && to.len() <= PAGE_SIZE - offset, "{} bytes at {offset} of a page", to.len());
+        // SAFETY: within the frame.
+        let from = unsafe { LinearMemory.frame_ptr(frame).add(offset) };
+        // SAFETY: within the frame, which no reference leads to; `to` is somewhere else, being a reference.
+        unsafe { from.copy_to_nonoverlapping(NonNull::from_mut(to).cast(), to.len()) };
+    }
+
+    fn write(&self, frame: PhysFrame, offset: usize, from: &[u8]) {
+        assert!(offset <= PAGE_SIZE && from.len() <= PAGE_SIZE - offset, "{} bytes at {offset} of a page", from.len());
+        frames().set_fetchable(frame, false);
+        // SAFETY: within the frame.
+        let to = unsafe { LinearMemory.frame_ptr(frame).add(offset) };
+        // SAFETY: as in `read`.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from_ref(from).cast(), from.len()) };
+    }
+
+    fn add_reference(&self, frame: PhysFrame) {
+        if frame != self.zero_page() {
+            // SAFETY: the caller has a reference.
+            unsafe { frames().add_reference(frame) };
+        }
+    }
+
+    fn release(&self, frame: PhysFrame) {
+        if frame != self.zero_page() {
+            // SAFETY: the reference is the caller's, who gives it up.
+            drop(unsafe { frames().from_raw(frame) });
+        }
+    }
+
+    fn zero_page(&self) -> PhysFrame {
+        PhysFrame::from_number(ZERO_PAGE.load(Ordering::Relaxed))
+    }
+
+    fn make_executable(&self, frame: PhysFrame) {
+        if !frames().is_fetchable(frame) {
+            let start = LinearMemory.frame_ptr(frame).addr().get();
+            cache::make_executable(&(start..start + PAGE_SIZE));
+            frames().set_fetchable(frame, true);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        frames().free_at_least() >= FLOOR
+    }
+
+    fn free_frames(&self) -> u64 {
+        frames().free_at_least()
+    }
+
+    fn total_frames(&self) -> u64 {
+        frames().total()
+    }
+
+    fn commitments(&self) -> &Commitments {
+        &COMMITMENTS
+    }
+
+    fn shared_memory(&self, pages: u64) -> Result<Arc<dyn Pager>, OverCommitted> {
+        Ok(Arc::new(SharedMemory::<Self, Arm>::new(&MEMORY, pages)?))
+    }
+}
+
+impl Mmu for UserMemorySystem {
+    type Memory = LinearMemory;
+    type Tables = UserTables;
+    type Tlb = HardwareTlb;
+
+    fn memory(&self) -> &LinearMemory {
+        &LinearMemory
+    }
+
+    fn tables(&self) -> &UserTables {
+        &UserTables
+    }
+
+    fn tlb(&self) -> &HardwareTlb {
+        &HardwareTlb
+    }
+}
+
+impl SharingMmu for UserMemorySystem {
+    type Leaves = Self;
+
+    fn leaves(&self) -> &Self {
+        self
+    }
+}
+
+/// Programs' translation tables, counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UserTables;
+
+// SAFETY: a handle turned into a number is a frame of the linear map that belongs to nobody else until it is freed.
+unsafe impl TableSource for UserTables {
+    fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
+        UserMemorySystem::allocate(FrameUse::PageTable, Zeroing::Unspecified)
+    }
+
+    fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
+        UserMemorySystem::allocate(FrameUse::PageTable, Zeroing::Zeroed)
+    }
+
+    fn free(&self, frame: PhysFrame) {
+        // SAFETY: the tables give back only frames that `allocate` returned, once each.
+        drop(unsafe { frames().from_raw(frame) });
+    }
+
+    fn release(&self, frame: PhysFrame) -> Released {
+        // SAFETY: the reference is the caller's, who gives it up. As the last one it comes back, for `free`.
+        match unsafe { frames().drop_reference(frame) } {
+            Some(last) => {
+                let _last = last.into_raw();
+                Released::Last
+            }
+            None => Released::Shared,
+        }
+    }
+}
+
+// SAFETY: the counts are those of the frame allocator, whose orderings are as asked for.
+unsafe impl TableCounts for UserTables {
+    fn share(&self, frame: PhysFrame) {
+        // SAFETY: the caller has a reference.
+        unsafe { frames().add_reference(frame) };
+    }
+
+    fn is_last(&self, frame: PhysFrame) -> bool {
+        frames().references(frame) == 1
+    }
+}
+
+impl LeafCounts for UserMemorySystem {
+    fn share(&self, leaf: Leaf) {
+        if let Some(frame) = counted(leaf) {
+            // SAFETY: the leaf that the caller has is a reference.
+            unsafe { frames().add_reference(frame) };
+        }
+    }
+
+    fn release(&self, leaf: Leaf) {
+        if let Some(frame) = counted(leaf) {
+            // SAFETY: the leaf's reference is given up with it.
+            drop(unsafe { frames().from_raw(frame) });
+        }
+    }
+
+    fn is_last(&self, leaf: Leaf) -> bool {
+        counted(leaf).is_some_and(|frame| frames().references(frame) == 1)
+    }
+}
+
+/// The frame that a leaf maps, if it is one that is counted.
+fn counted(leaf: Leaf) -> Option<PhysFrame> {
+    let frame = PhysFrame::containing(leaf.output);
+    (leaf.attributes.memory == MemoryType::Normal && frame != UserMemorySystem.zero_page()).then_some(frame)
+}

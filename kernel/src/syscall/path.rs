@@ -1,0 +1,199 @@
+//! Files by name: `openat(2)`, `newfstatat(2)`, `statx(2)`, `faccessat(2)`, `readlinkat(2)`, `chdir(2)`, `getcwd(2)`, `umask(2)`.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kcore::addr::UserAddr;
+use kcore::fs::{
+    self, AccessId, Base, Context, DescriptorFlags, Fd, FileError, Follow, Inode, Link, OpenFlags, PATH_MAX, Wanted,
+};
+use kcore::proc::cred::AccessIds;
+use kcore::hal::UserMemory;
+use linux_raw_sys::general as linux;
+
+use super::argument::{Bits, Descriptor, Text};
+use super::errno::Errno;
+use super::user::Path;
+use super::{Answer, Caller, file};
+use crate::arch::user_copy::CurrentUser;
+
+/// Looks `path` up from where `directory` says, as the caller's process may.
+fn with_context<T>(
+    caller: &Caller<'_>,
+    directory: Descriptor,
+    path: &[u8],
+    work: impl FnOnce(&Context, Base<'_>, AccessId<'_>) -> Result<T, FileError>,
+) -> Result<T, Errno> {
+    let context = caller.context()?;
+    let credentials = caller.credentials();
+    let id = access_id(credentials.access_ids());
+    // An absolute path needs no base.
+    if directory.0 == linux::AT_FDCWD || path.first() == Some(&b'/') {
+        return Ok(work(&context, Base::Working, id)?);
+    }
+    let open = caller.file(directory)?;
+    Ok(work(&context, Base::At(open.inode()), id)?)
+}
+
+/// Whose rights are asked for, in the words of the file system.
+pub(super) fn access_id(ids: AccessIds<'_>) -> AccessId<'_> {
+    AccessId { uid: ids.uid, gid: ids.gid, groups: ids.groups }
+}
+
+pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, flags: Bits, mode: u32) -> Answer {
+    let path = Path::read(path)?;
+    let flags = OpenFlags::from_linux(flags.0);
+    let open = with_context(caller, directory, path.bytes(), |context, base, id| {
+        fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
+    })?;
+    let descriptor =
+        if flags.contains(OpenFlags::CLOSE_ON_EXEC) { DescriptorFlags::CLOSE_ON_EXEC } else { DescriptorFlags::empty() };
+    file::install(caller, open, descriptor, Fd::ZERO)
+}
+
+/// The file that `path` names; with `AT_EMPTY_PATH` and an empty path, the open file itself.
+fn find(caller: &Caller<'_>, directory: Descriptor, path: Text, flags: u32) -> Result<Arc<dyn Inode>, Errno> {
+    let path = Path::read(path)?;
+    if path.bytes().is_empty() && flags & linux::AT_EMPTY_PATH != 0 {
+        if directory.0 == linux::AT_FDCWD {
+            return Ok(Arc::clone(caller.context()?.directory()));
+        }
+        return Ok(Arc::clone(caller.file(directory)?.inode()));
+    }
+    let follow = if flags & linux::AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
+    with_context(caller, directory, path.bytes(), |context, base, id| {
+        fs::resolve(context, base, path.bytes(), follow, id)
+    })
+}
+
+const STAT_FLAGS: u32 = linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH | linux::AT_NO_AUTOMOUNT;
+
+pub(super) fn newfstatat(
+    caller: &mut Caller<'_>,
+    directory: Descriptor,
+    path: Text,
+    to: UserAddr,
+    flags: Bits,
+) -> Answer {
+    if flags.0 & !STAT_FLAGS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let stat = find(caller, directory, path, flags.0)?.metadata().to_stat();
+    CurrentUser.copy_out(&stat, to)?;
+    Ok(0)
+}
+
+pub(super) fn statx(
+    caller: &mut Caller<'_>,
+    directory: Descriptor,
+    path: Text,
+    flags: Bits,
+    wanted: Bits,
+    to: UserAddr,
+) -> Answer {
+    let known = STAT_FLAGS | linux::AT_STATX_FORCE_SYNC | linux::AT_STATX_DONT_SYNC;
+    if flags.0 & !known != 0 || wanted.0 & linux::STATX__RESERVED != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let stat = find(caller, directory, path, flags.0)?.metadata().to_statx();
+    CurrentUser.copy_out(&stat, to)?;
+    Ok(0)
+}
+
+pub(super) fn faccessat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, mode: Bits) -> Answer {
+    faccessat2(caller, directory, path, mode, Bits(0))
+}
+
+/// Asks for the real user, unless `AT_EACCESS` asks for the effective one.
+pub(super) fn faccessat2(
+    caller: &mut Caller<'_>,
+    directory: Descriptor,
+    path: Text,
+    mode: Bits,
+    flags: Bits,
+) -> Answer {
+    let known = linux::AT_EACCESS | linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH;
+    if mode.0 & !0o7 != 0 || flags.0 & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let inode = find(caller, directory, path, flags.0)?;
+    let mut wanted = Wanted::empty();
+    wanted.set(Wanted::READ, mode.0 & 4 != 0);
+    wanted.set(Wanted::WRITE, mode.0 & 2 != 0);
+    wanted.set(Wanted::EXECUTE, mode.0 & 1 != 0);
+    let credentials = caller.credentials();
+    let effective = flags.0 & linux::AT_EACCESS != 0;
+    let ids = if effective { credentials.access_ids() } else { credentials.real_access_ids() };
+    access_id(ids).check(&*inode, wanted)?;
+    Ok(0)
+}
+
+pub(super) fn readlinkat(
+    caller: &mut Caller<'_>,
+    directory: Descriptor,
+    path: Text,
+    to: UserAddr,
+    bytes: i64,
+) -> Answer {
+    let room = usize::try_from(bytes).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
+    let inode = find(caller, directory, path, linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH)?;
+    match inode.link()? {
+        Link::Path(target) => {
+            let length = target.len().min(room);
+            CurrentUser.copy_out(&target[..length], to)?;
+            Ok(length as u64)
+        }
+        Link::File(_) => Err(Errno::EINVAL),
+    }
+}
+
+pub(super) fn chdir(caller: &mut Caller<'_>, path: Text) -> Answer {
+    let inode = find(caller, Descriptor(linux::AT_FDCWD), path, 0)?;
+    enter(caller, inode)
+}
+
+pub(super) fn fchdir(caller: &mut Caller<'_>, directory: Descriptor) -> Answer {
+    let inode = Arc::clone(caller.file(directory)?.inode());
+    enter(caller, inode)
+}
+
+fn enter(caller: &Caller<'_>, directory: Arc<dyn Inode>) -> Answer {
+    fs::check_directory(&*directory, access_id(caller.credentials().access_ids()))?;
+    let before = caller.shared_context()?.lock().set_directory(directory);
+    drop(before);
+    Ok(0)
+}
+
+pub(super) fn chroot(caller: &mut Caller<'_>, path: Text) -> Answer {
+    let inode = find(caller, Descriptor(linux::AT_FDCWD), path, 0)?;
+    fs::check_directory(&*inode, access_id(caller.credentials().access_ids()))?;
+    caller.must_be_root()?;
+    let before = caller.shared_context()?.lock().set_root(inode);
+    drop(before);
+    Ok(0)
+}
+
+/// Returns the length with the NUL, as Linux's call does.
+pub(super) fn getcwd(caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -> Answer {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(PATH_MAX).map_err(|_| Errno::ENOMEM)?;
+    buffer.resize(PATH_MAX, 0);
+    let context = caller.context()?;
+    let end = buffer.len() - 1;
+    let length = match fs::absolute_path(context.root(), context.directory(), &mut buffer[..end]) {
+        Ok(path) => path.len(),
+        Err(FileError::TooSmall) => return Err(Errno::ENAMETOOLONG),
+        Err(error) => return Err(error.into()),
+    };
+    // The path stands at the end, and behind it a NUL.
+    let with_nul = length + 1;
+    if bytes < with_nul as u64 {
+        return Err(Errno::ERANGE);
+    }
+    CurrentUser.copy_out(&buffer[PATH_MAX - with_nul..], to)?;
+    Ok(with_nul as u64)
+}
+
+pub(super) fn umask(caller: &mut Caller<'_>, mask: u32) -> Answer {
+    Ok(caller.shared_context()?.lock().set_umask(mask).into())
+}

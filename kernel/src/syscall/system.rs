@@ -1,0 +1,192 @@
+//! The machine and the system as a whole: `uname(2)`, `sysinfo(2)`, `getrandom(2)`, `reboot(2)`, `sync(2)`, the kernel's counters.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use abi::counters::Counters;
+use kcore::addr::UserAddr;
+use kcore::frame::FrameUse;
+use kcore::hal::UserMemory;
+use kcore::proc::{Processes, System};
+use linux_raw_sys::general as linux;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::argument::{Bits, Maybe};
+use super::errno::Errno;
+use super::{Answer, Caller, user};
+use crate::arch::user_copy::CurrentUser;
+use crate::dev::{clock, power, random};
+use crate::mem::frames::frames;
+use crate::task::Kernel;
+
+/// One field of `struct utsname`.
+type Name = [u8; 65];
+
+/// `struct new_utsname`.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct UtsName {
+    system: Name,
+    node: Name,
+    release: Name,
+    version: Name,
+    machine: Name,
+    domain: Name,
+}
+
+const fn name(text: &str) -> Name {
+    let bytes = text.as_bytes();
+    let mut field = [0; 65];
+    let mut at = 0;
+    while at < bytes.len() && at < 64 {
+        field[at] = bytes[at];
+        at += 1;
+    }
+    field
+}
+
+/// What programs are told. The release begins with a number of Linux's: C libraries refuse to run on what they take for an
+/// old kernel.
+static NAMES: UtsName = UtsName {
+    system: name("Linux"),
+    node: name("tine"),
+    release: name(concat!("6.1.0-tine-", env!("TINE_VERSION"))),
+    version: name("#1 SMP PREEMPT Tine"),
+    machine: name("aarch64"),
+    domain: name("(none)"),
+};
+
+pub(super) fn uname(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
+    user::write(to, &NAMES)?;
+    Ok(0)
+}
+
+/// `struct sysinfo` of 64-bit systems.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct SysInfo {
+    uptime_s: i64,
+    loads: [u64; 3],
+    total_ram: u64,
+    free_ram: u64,
+    shared_ram: u64,
+    buffer_ram: u64,
+    total_swap: u64,
+    free_swap: u64,
+    processes: u16,
+    padding: [u8; 6],
+    total_high: u64,
+    free_high: u64,
+    unit: u32,
+    tail: [u8; 4],
+}
+
+pub(super) fn sysinfo(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
+    let memory = frames().statistics();
+    let processes = Kernel::processes().counts.processes();
+    let info = SysInfo {
+        uptime_s: (clock::now_ns() / 1_000_000_000).cast_signed(),
+        loads: [0; 3],
+        total_ram: memory.total,
+        free_ram: memory.free + memory.cached.iter().sum::<u64>(),
+        shared_ram: 0,
+        buffer_ram: 0,
+        total_swap: 0,
+        free_swap: 0,
+        processes: u16::try_from(processes).unwrap_or(u16::MAX),
+        padding: [0; 6],
+        total_high: 0,
+        free_high: 0,
+        unit: 4096,
+        tail: [0; 4],
+    };
+    user::write(to, &info)?;
+    Ok(0)
+}
+
+/// Random bytes go out in pieces of this size.
+const RANDOM_PIECE: usize = 256;
+
+pub(super) fn getrandom(caller: &mut Caller<'_>, to: UserAddr, bytes: u64, flags: Bits) -> Answer {
+    let known = linux::GRND_NONBLOCK | linux::GRND_RANDOM | linux::GRND_INSECURE;
+    if flags.0 & !known != 0 || flags.0 & linux::GRND_RANDOM != 0 && flags.0 & linux::GRND_INSECURE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let wanted = bytes.min(i32::MAX as u64);
+    let mut done = 0;
+    while done < wanted {
+        let mut piece = [0; RANDOM_PIECE];
+        let length = usize::try_from(wanted - done).unwrap_or(RANDOM_PIECE).min(RANDOM_PIECE);
+        random::fill(&mut piece[..length]);
+        let at = to.checked_add(done).ok_or(Errno::EFAULT)?;
+        match CurrentUser.copy_out(&piece[..length], at) {
+            Ok(()) => done += length as u64,
+            Err(_) if done > 0 => break,
+            Err(fault) => return Err(fault.into()),
+        }
+        if caller.is_interrupted() {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+pub(super) fn reboot(caller: &mut Caller<'_>, magic: u32, magic2: u32, command: u32, _text: Maybe) -> Answer {
+    const SECOND: [u32; 4] = [
+        linux_raw_sys::general::LINUX_REBOOT_MAGIC2,
+        linux_raw_sys::general::LINUX_REBOOT_MAGIC2A,
+        linux_raw_sys::general::LINUX_REBOOT_MAGIC2B,
+        linux_raw_sys::general::LINUX_REBOOT_MAGIC2C,
+    ];
+    caller.must_be_root()?;
+    if magic != linux::LINUX_REBOOT_MAGIC1 || !SECOND.contains(&magic2) {
+        return Err(Errno::EINVAL);
+    }
+    match command {
+        linux::LINUX_REBOOT_CMD_CAD_ON | linux::LINUX_REBOOT_CMD_CAD_OFF => Ok(0),
+        linux::LINUX_REBOOT_CMD_POWER_OFF | linux::LINUX_REBOOT_CMD_HALT => power::power_off(),
+        linux::LINUX_REBOOT_CMD_RESTART | linux::LINUX_REBOOT_CMD_RESTART2 => power::reboot(),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Nothing here is written back later, so there is nothing to wait for.
+pub(super) fn sync(_caller: &mut Caller<'_>) -> Answer {
+    Ok(0)
+}
+
+/// The kernel's counters, as many bytes of them as the caller has room for. Returns how many that were.
+pub(super) fn tine_counters(_caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -> Answer {
+    let counters = counters();
+    let words = counters.to_words();
+    let all = words.as_bytes();
+    let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(all.len());
+    CurrentUser.copy_out(&all[..length], to)?;
+    Ok(length as u64)
+}
+
+fn counters() -> Counters {
+    let memory = frames().statistics();
+    let Processes { counts, statistics, .. } = Kernel::processes();
+    let (cntfork, sizfork) = statistics.fork.read();
+    let (cntvfork, sizvfork) = statistics.vfork.read();
+    Counters {
+        free_frames: memory.free + memory.cached.iter().sum::<u64>(),
+        page_tables: memory.used_for(FrameUse::PageTable),
+        user_anonymous: memory.used_for(FrameUse::UserAnonymous),
+        stacks: memory.used_for(FrameUse::Stack),
+        processes: counts.processes().into(),
+        threads: counts.threads().into(),
+        forks: statistics.forks.load(Relaxed),
+        forks_ppwait: statistics.forks_ppwait.load(Relaxed),
+        forks_sharevm: statistics.forks_sharevm.load(Relaxed),
+        cntfork,
+        sizfork,
+        cntvfork,
+        sizvfork,
+        cnttfork: statistics.threads.read().0,
+        cntkthread: statistics.kernel_threads.read().0,
+        kernel_heap_frames: memory.used_for(FrameUse::KernelHeap),
+        object_pool_frames: memory.used_for(FrameUse::ObjectPool),
+        refused: memory.refused.into(),
+    }
+}

@@ -1,0 +1,250 @@
+//! The table of system calls.
+//!
+//! One line a call: its number, its name, the types of its arguments (which also say how a tracer shows them), the promise
+//! that a pledged program must have made, and the handler. A number that is not here gives `ENOSYS`, and a trace record.
+
+use kcore::addr::UserAddr;
+use linux_raw_sys::general as linux;
+
+use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
+use super::errno::Errno;
+use super::{Answer, Caller, exec, file, futex, identity, memory, path, process, schedule, signal, system, time};
+
+/// What a pledged program must have promised to make a call (`pledge(2)`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(dead_code, reason = "pledge(2) reads it")]
+pub(super) enum Promise {
+    /// Always allowed: leaving.
+    Always,
+    /// What every program does.
+    Stdio,
+    /// Looking at files.
+    Rpath,
+    /// Changing files.
+    Fpath,
+    /// Making processes and telling them apart.
+    Proc,
+    /// Running programs.
+    Exec,
+    /// Becoming somebody else.
+    Id,
+    /// Setting the clock.
+    Settime,
+    /// Making executable memory.
+    ProtExec,
+    /// Not to be had.
+    Never,
+}
+
+/// A system call.
+pub(super) struct Call {
+    /// Its name, without `sys_`.
+    pub(super) name: &'static str,
+    /// What it needs.
+    #[expect(dead_code, reason = "pledge(2) reads it")]
+    pub(super) promise: Promise,
+    /// What its arguments are.
+    #[expect(dead_code, reason = "ktrace(2) reads it")]
+    pub(super) arguments: &'static [Format],
+    /// Makes it.
+    pub(super) run: fn(&mut Caller<'_>) -> Answer,
+}
+
+/// Behind the last number of Linux's that is looked up.
+const LINUX_END: usize = 464;
+/// Where OpenBSD's numbers begin.
+const OPENBSD_BASE: usize = 0x1000;
+/// Behind the last number of OpenBSD's that is looked up.
+const OPENBSD_END: usize = 336;
+
+static LINUX: [Option<&Call>; LINUX_END] = place(0);
+static OPENBSD: [Option<&Call>; OPENBSD_END] = place(OPENBSD_BASE);
+
+/// Lays the calls from `base` on out by their numbers.
+const fn place<const N: usize>(base: usize) -> [Option<&'static Call>; N] {
+    let mut places = [None; N];
+    let mut at = 0;
+    while at < CALLS.len() {
+        let (number, call) = &CALLS[at];
+        if *number >= base && *number < base + N {
+            assert!(places[*number - base].is_none(), "a number stands for one call");
+            places[*number - base] = Some(call);
+        }
+        at += 1;
+    }
+    places
+}
+
+/// The call with this number.
+pub(super) fn find(number: u64) -> &'static Call {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    let found = match LINUX.get(number) {
+        Some(call) => *call,
+        None if number == abi::counters::CALL => Some(&COUNTERS),
+        None => number.checked_sub(OPENBSD_BASE).and_then(|number| *OPENBSD.get(number)?),
+    };
+    found.unwrap_or(&UNKNOWN)
+}
+
+static UNKNOWN: Call = Call { name: "unknown", promise: Promise::Never, arguments: &[], run: unknown };
+
+fn unknown(caller: &mut Caller<'_>) -> Answer {
+    defmt::info!("system call {=u64:#x} is not known", caller.frame.x[8]);
+    Err(Errno::ENOSYS)
+}
+
+macro_rules! call {
+    ($handler:path, ($($argument:ty),*), $promise:ident) => {
+        Call {
+            name: stringify!($handler),
+            promise: Promise::$promise,
+            arguments: &[$(<$argument as Argument>::FORMAT),*],
+            run: |caller| {
+                let mut registers = caller.registers();
+                let _ = &mut registers;
+                $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+            },
+        }
+    };
+}
+
+macro_rules! calls {
+    ($($number:expr, $handler:path, ($($argument:ty),*), $promise:ident;)*) => {
+        &[$(($number as usize, call!($handler, ($($argument),*), $promise)),)*]
+    };
+}
+
+/// The kernel's own, beyond both ranges.
+static COUNTERS: Call = call!(system::tine_counters, (UserAddr, u64), Stdio);
+
+static CALLS: &[(usize, Call)] = calls! {
+    // ---- files
+    linux::__NR_getcwd, path::getcwd, (UserAddr, u64), Rpath;
+    linux::__NR_dup, file::dup, (Descriptor), Stdio;
+    linux::__NR_dup3, file::dup3, (Descriptor, Descriptor, Bits), Stdio;
+    linux::__NR_fcntl, file::fcntl, (Descriptor, u32, u64), Stdio;
+    linux::__NR_ioctl, file::ioctl, (Descriptor, u32, u64), Stdio;
+    linux::__NR_faccessat, path::faccessat, (Descriptor, Text, Bits), Rpath;
+    linux::__NR_faccessat2, path::faccessat2, (Descriptor, Text, Bits, Bits), Rpath;
+    linux::__NR_chdir, path::chdir, (Text), Rpath;
+    linux::__NR_fchdir, path::fchdir, (Descriptor), Rpath;
+    linux::__NR_chroot, path::chroot, (Text), Never;
+    linux::__NR_openat, path::openat, (Descriptor, Text, Bits, u32), Rpath;
+    linux::__NR_close, file::close, (Descriptor), Stdio;
+    linux::__NR_close_range, file::close_range, (u32, u32, Bits), Stdio;
+    linux::__NR_getdents64, file::getdents64, (Descriptor, UserAddr, u64), Rpath;
+    linux::__NR_lseek, file::lseek, (Descriptor, i64, u32), Stdio;
+    linux::__NR_read, file::read, (Descriptor, UserAddr, u64), Stdio;
+    linux::__NR_write, file::write, (Descriptor, UserAddr, u64), Stdio;
+    linux::__NR_readv, file::readv, (Descriptor, UserAddr, i32), Stdio;
+    linux::__NR_writev, file::writev, (Descriptor, UserAddr, i32), Stdio;
+    linux::__NR_pread64, file::pread64, (Descriptor, UserAddr, u64, i64), Stdio;
+    linux::__NR_pwrite64, file::pwrite64, (Descriptor, UserAddr, u64, i64), Stdio;
+    linux::__NR_readlinkat, path::readlinkat, (Descriptor, Text, UserAddr, i64), Rpath;
+    linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
+    linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
+    linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
+    linux::__NR_ppoll, file::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio;
+    linux::__NR_umask, path::umask, (u32), Stdio;
+    linux::__NR_sync, system::sync, (), Stdio;
+    // ---- processes and threads
+    linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc;
+    linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc;
+    linux::__NR_execve, exec::execve, (Text, UserAddr, UserAddr), Exec;
+    linux::__NR_execveat, exec::execveat, (Descriptor, Text, UserAddr, UserAddr, Bits), Exec;
+    linux::__NR_exit, process::exit, (u32), Always;
+    linux::__NR_exit_group, process::exit_group, (u32), Always;
+    linux::__NR_wait4, process::wait4, (i32, Maybe, Bits, Maybe), Stdio;
+    linux::__NR_waitid, process::waitid, (u32, i32, Maybe, Bits, Maybe), Stdio;
+    linux::__NR_set_tid_address, process::set_tid_address, (Maybe), Stdio;
+    linux::__NR_prctl, process::prctl, (u32, u64, u64, u64, u64), Stdio;
+    linux::__NR_prlimit64, process::prlimit64, (i32, u32, Maybe, Maybe), Stdio;
+    linux::__NR_getrlimit, process::getrlimit, (u32, UserAddr), Stdio;
+    linux::__NR_setrlimit, process::setrlimit, (u32, UserAddr), Proc;
+    linux::__NR_getrusage, process::getrusage, (i32, UserAddr), Stdio;
+    linux::__NR_times, process::times, (Maybe), Stdio;
+    // ---- who a process is
+    linux::__NR_getpid, identity::getpid, (), Stdio;
+    linux::__NR_getppid, identity::getppid, (), Stdio;
+    linux::__NR_gettid, identity::gettid, (), Stdio;
+    linux::__NR_getuid, identity::getuid, (), Stdio;
+    linux::__NR_geteuid, identity::geteuid, (), Stdio;
+    linux::__NR_getgid, identity::getgid, (), Stdio;
+    linux::__NR_getegid, identity::getegid, (), Stdio;
+    linux::__NR_setuid, identity::setuid, (u32), Id;
+    linux::__NR_setgid, identity::setgid, (u32), Id;
+    linux::__NR_setreuid, identity::setreuid, (u32, u32), Id;
+    linux::__NR_setregid, identity::setregid, (u32, u32), Id;
+    linux::__NR_setresuid, identity::setresuid, (u32, u32, u32), Id;
+    linux::__NR_setresgid, identity::setresgid, (u32, u32, u32), Id;
+    linux::__NR_getresuid, identity::getresuid, (UserAddr, UserAddr, UserAddr), Stdio;
+    linux::__NR_getresgid, identity::getresgid, (UserAddr, UserAddr, UserAddr), Stdio;
+    linux::__NR_setfsuid, identity::setfsuid, (u32), Id;
+    linux::__NR_setfsgid, identity::setfsgid, (u32), Id;
+    linux::__NR_getgroups, identity::getgroups, (i32, UserAddr), Stdio;
+    linux::__NR_setgroups, identity::setgroups, (i32, UserAddr), Id;
+    linux::__NR_setpgid, identity::setpgid, (i32, i32), Proc;
+    linux::__NR_getpgid, identity::getpgid, (i32), Stdio;
+    linux::__NR_setsid, identity::setsid, (), Proc;
+    linux::__NR_getsid, identity::getsid, (i32), Stdio;
+    // ---- signals
+    linux::__NR_kill, signal::kill, (i32, u32), Proc;
+    linux::__NR_tkill, signal::tkill, (i32, u32), Proc;
+    linux::__NR_tgkill, signal::tgkill, (i32, i32, u32), Proc;
+    linux::__NR_rt_sigaction, signal::rt_sigaction, (u32, Maybe, Maybe, u64), Stdio;
+    linux::__NR_rt_sigprocmask, signal::rt_sigprocmask, (u32, Maybe, Maybe, u64), Stdio;
+    linux::__NR_rt_sigpending, signal::rt_sigpending, (UserAddr, u64), Stdio;
+    linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio;
+    linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio;
+    linux::__NR_sigaltstack, signal::sigaltstack, (Maybe, Maybe), Stdio;
+    // ---- scheduling
+    linux::__NR_sched_yield, schedule::sched_yield, (), Stdio;
+    linux::__NR_sched_setaffinity, schedule::sched_setaffinity, (i32, u64, UserAddr), Proc;
+    linux::__NR_sched_getaffinity, schedule::sched_getaffinity, (i32, u64, UserAddr), Stdio;
+    linux::__NR_sched_getscheduler, schedule::sched_getscheduler, (i32), Stdio;
+    linux::__NR_sched_getparam, schedule::sched_getparam, (i32, UserAddr), Stdio;
+    linux::__NR_sched_setscheduler, schedule::sched_setscheduler, (i32, u32, UserAddr), Proc;
+    linux::__NR_sched_setparam, schedule::sched_setparam, (i32, UserAddr), Proc;
+    linux::__NR_sched_get_priority_max, schedule::sched_get_priority_max, (u32), Stdio;
+    linux::__NR_sched_get_priority_min, schedule::sched_get_priority_min, (u32), Stdio;
+    linux::__NR_sched_rr_get_interval, schedule::sched_rr_get_interval, (i32, UserAddr), Stdio;
+    linux::__NR_getpriority, schedule::getpriority, (u32, i32), Stdio;
+    linux::__NR_setpriority, schedule::setpriority, (u32, i32, i32), Proc;
+    linux::__NR_getcpu, schedule::getcpu, (Maybe, Maybe, Maybe), Stdio;
+    // ---- memory
+    linux::__NR_brk, memory::brk, (UserAddr), Stdio;
+    linux::__NR_mmap, memory::mmap, (UserAddr, u64, Bits, Bits, Descriptor, u64), Stdio;
+    linux::__NR_munmap, memory::munmap, (UserAddr, u64), Stdio;
+    linux::__NR_mprotect, memory::mprotect, (UserAddr, u64, Bits), Stdio;
+    linux::__NR_mremap, memory::mremap, (UserAddr, u64, u64, Bits, UserAddr), Stdio;
+    linux::__NR_madvise, memory::madvise, (UserAddr, u64, u32), Stdio;
+    linux::__NR_mincore, memory::mincore, (UserAddr, u64, UserAddr), Stdio;
+    linux::__NR_msync, memory::msync, (UserAddr, u64, Bits), Stdio;
+    linux::__NR_mlock, memory::mlock, (UserAddr, u64), Stdio;
+    linux::__NR_mlock2, memory::mlock2, (UserAddr, u64, Bits), Stdio;
+    linux::__NR_munlock, memory::munlock, (UserAddr, u64), Stdio;
+    linux::__NR_mlockall, memory::mlockall, (Bits), Stdio;
+    linux::__NR_munlockall, memory::munlockall, (), Stdio;
+    linux::__NR_futex, futex::futex, (UserAddr, u32, u32, u64, UserAddr, u32), Stdio;
+    linux::__NR_set_robust_list, futex::set_robust_list, (Maybe, u64), Stdio;
+    linux::__NR_get_robust_list, futex::get_robust_list, (i32, UserAddr, UserAddr), Stdio;
+    // ---- clocks
+    linux::__NR_clock_gettime, time::clock_gettime, (u32, UserAddr), Stdio;
+    linux::__NR_clock_settime, time::clock_settime, (u32, UserAddr), Settime;
+    linux::__NR_clock_getres, time::clock_getres, (u32, Maybe), Stdio;
+    linux::__NR_clock_nanosleep, time::clock_nanosleep, (u32, Bits, UserAddr, Maybe), Stdio;
+    linux::__NR_nanosleep, time::nanosleep, (UserAddr, Maybe), Stdio;
+    linux::__NR_gettimeofday, time::gettimeofday, (Maybe, Maybe), Stdio;
+    // ---- the system
+    linux::__NR_uname, system::uname, (UserAddr), Stdio;
+    linux::__NR_sysinfo, system::sysinfo, (UserAddr), Stdio;
+    linux::__NR_getrandom, system::getrandom, (UserAddr, u64, Bits), Stdio;
+    linux::__NR_reboot, system::reboot, (u32, u32, u32, Maybe), Never;
+    // ---- OpenBSD's
+    OPENBSD_BASE + 2, process::fork, (), Proc;
+    OPENBSD_BASE + 8, process::tfork, (UserAddr, u64), Stdio;
+    OPENBSD_BASE + 66, process::vfork, (), Proc;
+    OPENBSD_BASE + 250, memory::minherit, (UserAddr, u64, u32), Stdio;
+    OPENBSD_BASE + 253, identity::issetugid, (), Stdio;
+    OPENBSD_BASE + 299, identity::getthrid, (), Stdio;
+};

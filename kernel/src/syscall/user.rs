@@ -1,0 +1,167 @@
+//! Values in the program's memory: structures, strings, and what `readv` and `writev` name.
+
+use alloc::vec::Vec;
+
+use kcore::addr::UserAddr;
+use kcore::fs::{Sink, Source};
+use kcore::hal::{UserFault, UserMemory};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::argument::{Maybe, Text};
+use super::errno::Errno;
+use crate::arch::user_copy::{self, CurrentUser};
+
+/// The longest path, with its NUL.
+pub(crate) const PATH_MAX: usize = linux_raw_sys::general::PATH_MAX as usize;
+/// The most pieces of one `readv` or `writev`.
+const IOV_MAX: usize = 1024;
+/// The most bytes that one call moves: Linux's limit, so that a count is never negative.
+const MOST_BYTES: u64 = 0x7fff_f000;
+
+/// The `T` at `from`.
+pub(crate) fn read<T: FromBytes + IntoBytes>(from: UserAddr) -> Result<T, Errno> {
+    let mut value = T::new_zeroed();
+    CurrentUser.copy_in(from, value.as_mut_bytes())?;
+    Ok(value)
+}
+
+/// The `T` at an address that may be null.
+pub(crate) fn read_if<T: FromBytes + IntoBytes>(from: Maybe) -> Result<Option<T>, Errno> {
+    from.0.map(read).transpose()
+}
+
+/// Stores `value` at `to`.
+pub(crate) fn write<T: IntoBytes + Immutable>(to: UserAddr, value: &T) -> Result<(), Errno> {
+    Ok(CurrentUser.copy_out(value.as_bytes(), to)?)
+}
+
+/// Stores `value` at `to`, if that is not null.
+pub(crate) fn write_if<T: IntoBytes + Immutable>(to: Maybe, value: &T) -> Result<(), Errno> {
+    to.0.map_or(Ok(()), |to| write(to, value))
+}
+
+/// A path, on the caller's stack.
+pub(crate) struct Path {
+    bytes: [u8; PATH_MAX],
+    length: usize,
+}
+
+impl Path {
+    /// The path at `from`.
+    pub(crate) fn read(from: Text) -> Result<Self, Errno> {
+        let mut path = Self { bytes: [0; PATH_MAX], length: 0 };
+        path.length = user_copy::copy_in_string(from.0, &mut path.bytes)?.ok_or(Errno::ENAMETOOLONG)?;
+        Ok(path)
+    }
+
+    /// Its bytes, without the NUL.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// A piece of the program's memory: `struct iovec`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Piece {
+    base: u64,
+    bytes: u64,
+}
+
+/// What a call reads into or writes from: one piece of the program's memory, or several.
+pub(crate) struct Pieces {
+    /// Those that come after `current`, last first.
+    rest: Vec<Piece>,
+    current: Piece,
+    left: u64,
+}
+
+impl Pieces {
+    /// `bytes` bytes at `base`.
+    pub(crate) fn one(base: UserAddr, bytes: u64) -> Self {
+        let bytes = bytes.min(MOST_BYTES);
+        Self { rest: Vec::new(), current: Piece { base: base.get(), bytes }, left: bytes }
+    }
+
+    /// The pieces of an array of `struct iovec`.
+    pub(crate) fn many(array: UserAddr, count: i32) -> Result<Self, Errno> {
+        let count = usize::try_from(count).ok().filter(|&count| count <= IOV_MAX).ok_or(Errno::EINVAL)?;
+        let mut rest = Vec::new();
+        rest.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        let mut left = 0_u64;
+        for index in 0..count {
+            let at = array.checked_add((index * size_of::<Piece>()) as u64).ok_or(Errno::EFAULT)?;
+            let mut piece: Piece = read(at)?;
+            if piece.bytes > i64::MAX.cast_unsigned() {
+                return Err(Errno::EINVAL);
+            }
+            piece.bytes = piece.bytes.min(MOST_BYTES - left);
+            left += piece.bytes;
+            rest.push(piece);
+        }
+        rest.reverse();
+        Ok(Self { rest, current: Piece { base: 0, bytes: 0 }, left })
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next piece that is not used up, cut to `most` bytes.
+    fn next(&mut self, most: usize) -> Option<(UserAddr, usize)> {
+        while self.current.bytes == 0 {
+            self.current = self.rest.pop()?;
+        }
+        let bytes = usize::try_from(self.current.bytes).unwrap_or(usize::MAX).min(most);
+        Some((UserAddr::new(self.current.base), bytes))
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.current.base = self.current.base.wrapping_add(bytes as u64);
+        self.current.bytes -= bytes as u64;
+        self.left -= bytes as u64;
+    }
+
+    /// Moves up to `most` bytes by `copy`, which is told where in them a piece begins. A fault behind the first piece is not
+    /// one: what was moved before is told.
+    fn transfer(
+        &mut self,
+        most: usize,
+        mut copy: impl FnMut(UserAddr, core::ops::Range<usize>) -> Result<(), UserFault>,
+    ) -> Result<usize, UserFault> {
+        let mut done = 0;
+        while done < most {
+            let Some((at, bytes)) = self.next(most - done) else { break };
+            match copy(at, done..done + bytes) {
+                Ok(()) => {
+                    self.advance(bytes);
+                    done += bytes;
+                }
+                Err(_) if done > 0 => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Sink for Pieces {
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, UserFault> {
+        self.transfer(bytes.len(), |to, part| CurrentUser.copy_out(&bytes[part], to))
+    }
+
+    fn room(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX)
+    }
+}
+
+impl Source for Pieces {
+    fn take(&mut self, bytes: &mut [u8]) -> Result<usize, UserFault> {
+        self.transfer(bytes.len(), |from, part| CurrentUser.copy_in(from, &mut bytes[part]))
+    }
+
+    fn left(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX)
+    }
+}

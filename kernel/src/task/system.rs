@@ -1,0 +1,124 @@
+//! The kernel as processes need it: `kcore::proc::System`.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use kcore::addr::{Asid, UserAddr};
+use kcore::hal::{Cpu, UserMemory};
+use kcore::proc::{self, AddressSpace, ExitStatus, OutOfMemory, Processes, Start, System};
+use kcore::sched;
+use kcore::vm::Asids;
+
+use super::switch::{self, Kernel, SCHEDULER, with_current};
+use super::thread::{self, Machine, Thread};
+use super::{futexes, robust};
+use crate::arch::cpu::Arm;
+use crate::arch::user_copy::CurrentUser;
+use crate::dev::irq::{self, Ipi};
+use crate::dev::{power, random};
+use crate::log::println;
+use crate::mem::stacks::KernelStack;
+use crate::mem::user::{MEMORY, UserMemorySystem};
+
+static PROCESSES: Processes<Kernel> = Processes::new();
+static ASIDS: Asids<Arm> = Asids::new();
+
+impl System for Kernel {
+    type Memory = UserMemorySystem;
+    type Seed = KernelStack;
+
+    fn processes() -> &'static Processes<Self> {
+        &PROCESSES
+    }
+
+    fn memory() -> &'static UserMemorySystem {
+        &MEMORY
+    }
+
+    fn has_room() -> bool {
+        kcore::vm::MemorySystem::has_room(&MEMORY)
+    }
+
+    fn uniform(bound: u64) -> u64 {
+        random::uniform(bound)
+    }
+
+    fn log(message: fmt::Arguments<'_>) {
+        println!("{message}");
+    }
+
+    fn take_asid() -> Option<Asid> {
+        ASIDS.take()
+    }
+
+    fn give_asid(asid: Asid) {
+        ASIDS.give(asid);
+    }
+
+    fn reserve_thread() -> Result<KernelStack, OutOfMemory> {
+        if !Self::has_room() {
+            return Err(OutOfMemory);
+        }
+        KernelStack::new().map_err(|_| OutOfMemory)
+    }
+
+    fn make_thread(stack: KernelStack, thread: &Arc<proc::Thread<Self>>, start: Start) -> Arc<Thread> {
+        thread::for_program(stack, thread, start)
+    }
+
+    fn start_thread(thread: Arc<Thread>) {
+        switch::act_on(SCHEDULER.start(thread));
+    }
+
+    fn thread_of(payload: &Machine) -> Option<&Arc<proc::Thread<Self>>> {
+        payload.program()
+    }
+
+    fn kick(thread: &Arc<sched::Thread<Machine>>) {
+        thread.payload().header().request_attention();
+        // If it runs elsewhere it shall come into the kernel; if it does not run, it passes by before it does.
+        let state = Arm::irq_save();
+        let cpu = thread.last_cpu();
+        if cpu != Arm::id() {
+            irq::send(kcore::addr::CpuSet::only(cpu), Ipi::Reschedule);
+        }
+        Arm::irq_restore(state);
+    }
+
+    fn user_memory() -> &'static dyn UserMemory {
+        &CurrentUser
+    }
+
+    fn adopt_space(space: &Arc<AddressSpace<Self>>) {
+        with_current(|me| me.payload().lower_half().enter(space.root(), space.tag()));
+    }
+
+    fn leave_space() {
+        with_current(|me| me.payload().lower_half().leave());
+    }
+
+    fn wake_futex(at: UserAddr) {
+        futexes::wake_one(at);
+    }
+
+    fn thread_leaves(thread: &Arc<proc::Thread<Self>>) {
+        robust::mark(thread);
+    }
+
+    fn init_exited(status: ExitStatus) {
+        println!("init {}; nothing is left to do", Described(status));
+        power::power_off()
+    }
+}
+
+/// How a process ended, in words.
+struct Described(ExitStatus);
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ExitStatus::Exited(code) => write!(f, "exited with status {code}"),
+            ExitStatus::Killed { signal, .. } => write!(f, "was killed by {}", signal.name()),
+        }
+    }
+}
