@@ -16,6 +16,7 @@ pub mod memory;
 pub mod number;
 pub mod process;
 pub mod sacrifice;
+pub mod signal;
 pub mod sync;
 pub mod thread;
 pub mod time;

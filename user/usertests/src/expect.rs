@@ -1,6 +1,7 @@
 //! What a test expects.
 
 use std::fmt;
+use std::io::Write as _;
 use std::panic::Location;
 use std::process::ExitStatus;
 
@@ -66,6 +67,7 @@ pub(crate) fn ensure(condition: bool, what: &str) -> Checked {
 
 /// Both are the same.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "found and expected stand side by side, as values")]
 pub(crate) fn equal<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(found: A, expected: B) -> Checked {
     if found == expected { Ok(()) } else { Err(Failure::new(format!("{found:?}, not {expected:?}"))) }
 }
@@ -120,7 +122,9 @@ pub(crate) fn child(body: impl FnOnce() -> Checked) -> Result<Pid, Errno> {
 /// Says what is wrong, and gives the status that stands for it.
 pub(crate) fn settle(result: Checked) -> i32 {
     let Err(failure) = result else { return 0 };
-    println!("{failure} ");
+    print!("{failure} ");
+    // A console that does not take it is no reason to go on differently.
+    let _ = std::io::stdout().flush();
     if matches!(failure, Failure::Skipped(_)) { SKIPPED } else { WRONG }
 }
 

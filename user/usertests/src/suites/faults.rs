@@ -1,5 +1,7 @@
 //! What a program dies of.
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use sys::memory::{Mapping, PAGE};
 use sys::process::Signal;
 use sys::{die, limit};
@@ -61,7 +63,9 @@ fn a_breakpoint() -> Checked {
 }
 
 fn a_misaligned_stack_pointer() -> Checked {
-    dies(Signal::BUS, || die::by_misaligned_stack())
+    // QEMU's processors do not check it: then the program goes on.
+    let status = crate::expect::end_of(|| die::by_misaligned_stack())?;
+    ensure(status.signal() == Some(Signal::BUS.0) || status.code() == Some(die::SURVIVED), &status.to_string())
 }
 
 fn a_misaligned_program_counter() -> Checked {

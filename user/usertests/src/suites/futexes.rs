@@ -191,7 +191,7 @@ fn addresses_are_checked() -> Checked {
         call(0xffff_ff80_0008_0000, 128),
         call(memory.address() + 1, 1),
     ];
-    let outcome = sacrifice(&calls, Duration::from_secs(5), || 0)?;
+    let outcome = sacrifice(&calls, Duration::from_secs(5), || (), || 0)?;
     equal(outcome.returned, vec![invalid, invalid, fault, fault, fault, invalid])
 }
 

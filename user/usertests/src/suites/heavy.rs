@@ -146,7 +146,7 @@ fn copy_all() -> Checked {
     let meeting = Meeting::new()?;
     let other = bystander(&meeting)?;
     let (_, free) = machine::memory()?;
-    let bytes = usize::try_from(free).unwrap_or(0) / 10 * 6 & !(PAGE - 1);
+    let bytes = usize::try_from(free).unwrap_or(0) / 10 * 6;
     // A parent with more than half of the memory forks; its child writes all of it.
     let pid = spawn(|| {
         let Ok(memory) = unreserved(bytes) else { return 2 };

@@ -1,16 +1,16 @@
 //! Every call with every kind of bad pointer: it returns, and the kernel stores nothing where the program may not.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use sys::Mapping;
 use sys::memory::{PAGE, Protection};
-use sys::sacrifice::{Attempt, End, sacrifice};
+use sys::sacrifice::{Attempt, End, Outcome, sacrifice};
 
 use crate::expect::{Checked, Failure, ensure, equal};
 
-super::tests!("hostile": linux_calls, openbsd_calls, calls_that_read_or_write_answer_efault, calls_on_the_edge_of_a_mapping);
+super::tests!("hostile": linux_calls, openbsd_calls, clone_with_bad_pointers, calls_that_read_or_write_answer_efault, calls_on_the_edge_of_a_mapping);
 
 /// What is at fault with an address.
 const NULL: usize = 0;
@@ -33,6 +33,7 @@ const NOT_SURVIVABLE: &[usize] = &[
     138, // rt_sigqueueinfo
     139, // rt_sigreturn
     142, // reboot
+    220, // clone: has a test of its own
     240, // rt_tgsigqueueinfo
     424, // pidfd_send_signal
     449, // futex_waitv
@@ -114,6 +115,17 @@ impl Ground {
         ]
     }
 
+    /// Has a child make the calls, with nothing to wait for at its standard descriptors. It ends with 0 when the constant
+    /// is what it was.
+    fn sacrifice(&self, calls: &[Attempt]) -> Result<Outcome, Failure> {
+        let quiet = File::open("/dev/null").or_else(|_| File::open("/etc/motd"))?;
+        let prepare = || {
+            // What cannot be replaced stays: then a read may wait, and shows.
+            let _ = sys::file::replace_standard(&quiet);
+        };
+        Ok(sacrifice(calls, PATIENCE, prepare, || i32::from(!self.is_intact()))?)
+    }
+
     fn is_intact(&self) -> bool {
         (0..PAGE).all(|offset| self.constant.read(offset) == MARK)
     }
@@ -146,14 +158,14 @@ fn attack(number: usize) -> Checked {
         return Ok(());
     }
     let ground = Ground::new()?;
-    let zero = OpenOptions::new().read(true).write(true).open("/dev/zero").or_else(|_| std::fs::File::open("/"))?;
+    let zero = OpenOptions::new().read(true).write(true).open("/dev/zero").or_else(|_| File::open("/"))?;
     let descriptor = usize::try_from(zero.as_raw_fd()).unwrap_or(0);
     let fine = ground.edge.address();
     let attempts: Vec<Attempt> =
         ground.bad_addresses().into_iter().flat_map(|bad| arrangements(number, bad, descriptor, fine)).collect();
     let mut rest = &attempts[..];
     while !rest.is_empty() {
-        let outcome = sacrifice(rest, PATIENCE, || i32::from(!ground.is_intact()))?;
+        let outcome = ground.sacrifice(rest)?;
         let arguments = rest.get(outcome.returned.len()).map(|attempt| attempt.arguments);
         match outcome.end {
             End::Done(status) => return ensure(status.success(), &format!("call {number} wrote to a constant")),
@@ -165,13 +177,38 @@ fn attack(number: usize) -> Checked {
     Ok(())
 }
 
+fn clone_with_bad_pointers() -> Checked {
+    const CLONE: usize = 220;
+    const SIGCHLD: usize = 17;
+    const PARENT_SETTID: usize = 0x10_0000;
+    const CHILD_SETTID_AND_CLEARTID: usize = 0x0100_0000 | 0x20_0000;
+    const SETTLS: usize = 0x8_0000;
+    let ground = Ground::new()?;
+    for bad in ground.bad_addresses() {
+        // A child may not come to life, or die at once: its parent goes on in any case.
+        let calls = [
+            [SIGCHLD | PARENT_SETTID, 0, bad, 0, 0, 0],
+            [SIGCHLD | CHILD_SETTID_AND_CLEARTID, 0, 0, 0, bad, 0],
+            [SIGCHLD | SETTLS, 0, 0, bad, 0, 0],
+            [SIGCHLD, bad & !0xf, 0, 0, 0, 0],
+            [SIGCHLD, 0, bad, bad, bad, bad],
+        ];
+        let outcome = ground.sacrifice(&calls.map(|arguments| Attempt { number: CLONE, arguments }))?;
+        match outcome.end {
+            End::Done(status) => ensure(status.success(), "a constant changed")?,
+            other => return Err(Failure::new(format!("{bad:#x}: {other:?}"))),
+        }
+    }
+    Ok(())
+}
+
 const UNAME: usize = 160;
 
 fn calls_that_read_or_write_answer_efault() -> Checked {
     const EFAULT: i32 = -14;
     let ground = Ground::new()?;
-    let file = std::fs::File::open("/etc/motd")?;
-    let root = std::fs::File::open("/")?;
+    let file = File::open("/etc/motd")?;
+    let root = File::open("/")?;
     let (file, root) = (usize::try_from(file.as_raw_fd()).unwrap_or(0), usize::try_from(root.as_raw_fd()).unwrap_or(0));
     let here = 0usize.wrapping_sub(100);
     let bad = [PAGE, ground.edge.address() + PAGE, USER_END, 0xffff_ff80_0008_0000, usize::MAX - 0xfff];
@@ -202,7 +239,7 @@ fn calls_that_read_or_write_answer_efault() -> Checked {
             (49, [bad, 0, 0, 0, 0, 0]),       // chdir
         ];
         for &(number, arguments) in calls {
-            let outcome = sacrifice(&[Attempt { number, arguments }], PATIENCE, || 0)?;
+            let outcome = ground.sacrifice(&[Attempt { number, arguments }])?;
             equal((number, bad, &outcome.returned[..]), (number, bad, &[EFAULT][..]))?;
         }
     }
@@ -216,7 +253,7 @@ fn calls_on_the_edge_of_a_mapping() -> Checked {
     // `struct utsname` has 390 bytes: the last place that is right, the first that is not, and a constant.
     let call = |address| Attempt { number: UNAME, arguments: [address, 0, 0, 0, 0, 0] };
     let calls = [call(end - 390), call(end - 389), call(end - 1), call(ground.constant.address())];
-    let outcome = sacrifice(&calls, PATIENCE, || i32::from(!ground.is_intact()))?;
+    let outcome = ground.sacrifice(&calls)?;
     equal(&outcome.returned[..], &[0, EFAULT, EFAULT, EFAULT][..])?;
     match outcome.end {
         End::Done(status) => ensure(status.success(), "a constant changed"),

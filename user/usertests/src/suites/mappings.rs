@@ -118,7 +118,7 @@ fn protection_of_a_hole_is_refused() -> Checked {
     refused(outer.protect(1, PAGE, Protection::READ), Errno::INVAL)?;
     outer.unmap(PAGE, PAGE)?;
     let call = sys::sacrifice::Attempt { number: 226, arguments: [address, 4 * PAGE, 1, 0, 0, 0] };
-    let outcome = sys::sacrifice::sacrifice(&[call], std::time::Duration::from_secs(5), || 0)?;
+    let outcome = sys::sacrifice::sacrifice(&[call], std::time::Duration::from_secs(5), || (), || 0)?;
     equal(outcome.returned, vec![-i32::from(Errno::NOMEM.0)])
 }
 

@@ -169,19 +169,20 @@ fn f57_a_thread_starts_on_each_cpu() -> Checked {
 }
 
 fn a_mutex_counts_right() -> Checked {
+    fn add_five_hundred(count: &Mutex<u32>) {
+        for _ in 0..500 {
+            let mut count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *count += 1;
+            if count.is_multiple_of(64) {
+                // Holds it while others come.
+                let _ = machine::yield_now();
+            }
+        }
+    }
     let count = Mutex::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..500 {
-                    let mut count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    *count += 1;
-                    if *count % 64 == 0 {
-                        // Holds it while others come.
-                        let _ = machine::yield_now();
-                    }
-                }
-            });
+            scope.spawn(|| add_five_hundred(&count));
         }
     });
     equal(count.into_inner().unwrap_or(0), 4000)
