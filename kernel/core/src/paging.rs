@@ -48,7 +48,7 @@ pub mod split;
 pub mod table;
 #[cfg(test)]
 #[cfg(not(loom))]
-mod tests;
+pub(crate) mod tests;
 pub mod tree;
 pub mod unmap;
 pub mod walk;

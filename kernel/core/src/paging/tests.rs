@@ -18,7 +18,7 @@ pub(super) const MIB_2: u64 = 2 << 20;
 pub(super) const GIB: u64 = 1 << 30;
 
 /// Proptest's settings: `cases` of them, a few under Miri, and nothing written to disk.
-pub(super) fn dose(cases: u32) -> Config {
+pub(crate) fn dose(cases: u32) -> Config {
     let cases = if cfg!(miri) { cases.min(3) } else { cases };
     Config { cases, failure_persistence: None, ..Config::default() }
 }

@@ -51,15 +51,16 @@ impl Space {
         match advice {
             Advice::Usage => {}
             Advice::DontNeed | Advice::Free => self.drop_pages(system, range)?,
-            Advice::DontFork => self.set_inheritance(range, Inheritance::None)?,
-            Advice::DoFork | Advice::KeepOnFork => self.set_inheritance(range, Inheritance::Usual)?,
+            Advice::DontFork => self.set_inheritance(range, |_| Inheritance::None)?,
+            Advice::DoFork => self.set_inheritance(range, |now| usual_instead_of(Inheritance::None, now))?,
+            Advice::KeepOnFork => self.set_inheritance(range, |now| usual_instead_of(Inheritance::Zero, now))?,
             Advice::WipeOnFork => {
                 let can =
                     |backing: &Backing, sharing| matches!((backing, sharing), (Backing::Anonymous, Sharing::Private));
                 if self.areas.overlapping(range).iter().any(|area| !can(&area.backing, area.sharing)) {
                     return Err(MapFailure::Unsupported);
                 }
-                self.set_inheritance(range, Inheritance::Zero)?;
+                self.set_inheritance(range, |_| Inheritance::Zero)?;
             }
             Advice::Populate => self.populate(system, range)?,
         }
@@ -73,8 +74,16 @@ impl Space {
         Ok(self.forget_pages(system, range)?)
     }
 
-    fn set_inheritance(&mut self, range: PageRange, inheritance: Inheritance) -> Result<(), MapFailure> {
-        self.areas.change(2)?.update(range, |area| area.inheritance = inheritance);
+    fn set_inheritance(
+        &mut self,
+        range: PageRange,
+        choose: impl Fn(Inheritance) -> Inheritance,
+    ) -> Result<(), MapFailure> {
+        self.areas.for_update(range)?.update(range, |area| area.inheritance = choose(area.inheritance));
         Ok(())
     }
+}
+
+fn usual_instead_of(other: Inheritance, now: Inheritance) -> Inheritance {
+    if now == other { Inheritance::Usual } else { now }
 }

@@ -4,7 +4,7 @@
 //! are made one as they come, so that the list is short for all but the strangest programs, and there is a most
 //! ([`MAX_AREAS`]) for those.
 //!
-//! A child shares the list with its parent. Who changes it copies it first ([`Areas::change`]), and takes the memory for
+//! A child shares the list with its parent. Who changes it copies it first (`Areas::change`), and takes the memory for
 //! what he is going to add at the same time; after that nothing can fail, and the tables may be changed along with it.
 
 use alloc::sync::Arc;
@@ -148,20 +148,48 @@ impl Areas {
         if next >= range.end() { Ok(()) } else { Err(MapFailure::NotMapped { at: next }) }
     }
 
-    /// The list, to change: ours alone, with room for `more` areas than there are.
-    pub(super) fn change(&mut self, more: usize) -> Result<&mut AreaList, MapFailure> {
-        let wanted = self.list.areas.len() + more;
-        if wanted > MAX_AREAS {
+    /// The list, to take out what lies in `range`.
+    pub(super) fn for_removal(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
+        // Two areas are cut at most, and lose what was cut off. One that is cut twice leaves two.
+        let parts = self.overlapping(range).len();
+        let longer = if parts == 1 { self.cuts(range).saturating_sub(1) } else { 0 };
+        self.change(longer)
+    }
+
+    /// The list, to put an area into `range`, whatever is there.
+    pub(super) fn for_replacement(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
+        let parts = self.overlapping(range).len();
+        let longer = (self.cuts(range) + 1).saturating_sub(parts);
+        self.change(longer)
+    }
+
+    /// The list, to change areas of `range`.
+    pub(super) fn for_update(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
+        self.change(self.cuts(range))
+    }
+
+    /// How many ends of `range` lie within an area.
+    fn cuts(&self, range: PageRange) -> usize {
+        let within = |at: UserAddr| self.find(at).is_some_and(|area| area.range.start() < at);
+        usize::from(within(range.start())) + usize::from(within(range.end()))
+    }
+
+    /// The list, to change: ours alone, with room for one verb. It will be longer by `longer`.
+    pub(super) fn change(&mut self, longer: usize) -> Result<&mut AreaList, MapFailure> {
+        /// Two cuts and a new area.
+        const ROOM: usize = 3;
+        let count = self.list.areas.len();
+        if longer > 0 && count + longer > MAX_AREAS {
             return Err(MapFailure::TooManyAreas);
         }
         if Arc::get_mut(&mut self.list).is_none() {
             let mut areas = Vec::new();
-            areas.try_reserve_exact(wanted + SPARE).map_err(|_| MapFailure::OutOfMemory)?;
+            areas.try_reserve_exact(count + ROOM + SPARE).map_err(|_| MapFailure::OutOfMemory)?;
             areas.extend_from_slice(&self.list.areas);
             self.list = Arc::new(AreaList { areas, totals: self.list.totals });
         }
         let list = Arc::get_mut(&mut self.list).ok_or(MapFailure::OutOfMemory)?;
-        list.areas.try_reserve(more).map_err(|_| MapFailure::OutOfMemory)?;
+        list.areas.try_reserve(ROOM).map_err(|_| MapFailure::OutOfMemory)?;
         Ok(list)
     }
 }
@@ -172,7 +200,7 @@ impl AreaList {
         self.totals
     }
 
-    /// Puts `area` where nothing is. Needs room for one.
+    /// Puts `area` where nothing is.
     pub(super) fn insert(&mut self, area: Area) {
         let index = self.first_ending_after(area.range.start());
         debug_assert!(self.areas.get(index).is_none_or(|next| next.range.start() >= area.range.end()));
@@ -181,7 +209,7 @@ impl AreaList {
         self.join(index..index + 1);
     }
 
-    /// Takes out what lies in `range`. Needs room for one.
+    /// Takes out what lies in `range`.
     pub(super) fn remove(&mut self, range: PageRange) {
         let indices = self.cut(range);
         for area in self.areas.drain(indices) {
@@ -189,7 +217,7 @@ impl AreaList {
         }
     }
 
-    /// Changes all areas of `range`, which are cut at its ends. Needs room for two. The ranges stay.
+    /// Changes all areas of `range`, which are cut at its ends. The ranges stay.
     pub(super) fn update(&mut self, range: PageRange, mut change: impl FnMut(&mut Area)) {
         let indices = self.cut(range);
         for area in self.areas.get_mut(indices.clone()).unwrap_or_default() {
@@ -209,6 +237,7 @@ impl AreaList {
             self.totals.take(area);
             area.range = range;
             self.totals.add(area);
+            self.join(index..index + 1);
         }
     }
 

@@ -98,6 +98,18 @@ impl Commitments {
         Err(OverCommitted)
     }
 
+    /// Promises `pages` pages once more, to a child that gets what its parent has. No part of it is larger than what was
+    /// promised before, so only [`Overcommit::Never`] refuses.
+    pub fn charge_again(&self, pages: u64, total: u64) -> Result<(), OverCommitted> {
+        match self.policy() {
+            Overcommit::Never => self.charge(pages, total),
+            Overcommit::Heuristic | Overcommit::Always => {
+                self.pages.fetch_add(pages, Relaxed);
+                Ok(())
+            }
+        }
+    }
+
     /// Takes a promise back.
     pub fn uncharge(&self, pages: u64) {
         let before = self.pages.fetch_sub(pages, Relaxed);

@@ -61,10 +61,14 @@ impl From<SlotError> for Fault {
 impl Space {
     /// Handles a fault of the program at `at`.
     pub fn fault(&mut self, system: &impl MemorySystem, at: UserAddr, access: AccessKind) -> Fault {
-        if self.areas.find(at).is_none() && !self.grow_stack(system, at) {
-            return Fault::NotMapped;
-        }
-        let Some(area) = self.areas.find(at) else { return Fault::NotMapped };
+        let area = match self.areas.find(at) {
+            Some(area) => area,
+            None => {
+                self.grow_stack(system, at);
+                let Some(area) = self.areas.find(at) else { return Fault::NotMapped };
+                area
+            }
+        };
         if !area.allows(access) {
             return Fault::Denied;
         }

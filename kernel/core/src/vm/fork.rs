@@ -49,7 +49,7 @@ impl Space {
             return Err(ForkError::OutOfMemory);
         }
         let totals = self.areas.totals();
-        let charged = system.commitments().charge(totals.charged, system.total_frames());
+        let charged = system.commitments().charge_again(totals.charged, system.total_frames());
         charged.map_err(|_| ForkError::OverCommit)?;
         let tree = self.tree.fork(system, tag).inspect_err(|_| system.commitments().uncharge(totals.charged))?;
         let mut child = Self {
@@ -90,8 +90,8 @@ impl Space {
                 (Inheritance::Usual | Inheritance::Copy, _) => {}
             }
             if locked {
-                child.areas.change(2)?.update(range, |area| area.flags.remove(AreaFlags::LOCKED));
-                if area_is_copied(child, range) {
+                child.areas.for_update(range)?.update(range, |area| area.flags.remove(AreaFlags::LOCKED));
+                if has_copies(child, range) {
                     self.copy_locked(system, child, range)?;
                 }
             }
@@ -108,7 +108,7 @@ impl Space {
     ) -> Result<(), ForkError> {
         let before = self.areas.totals_in(range).charged;
         self.forget_pages(system, range)?;
-        let list = self.areas.change(2)?;
+        let list = self.areas.for_update(range)?;
         list.update(range, |area| {
             change(area);
             area.sharing = Sharing::Private;
@@ -118,7 +118,7 @@ impl Space {
         if after >= before {
             let charged = system.commitments().charge(after - before, system.total_frames());
             if charged.is_err() {
-                self.areas.change(2)?.update(range, |area| area.flags.remove(AreaFlags::CHARGED));
+                self.areas.for_update(range)?.update(range, |area| area.flags.remove(AreaFlags::CHARGED));
                 system.commitments().uncharge(before);
                 return Err(ForkError::OverCommit);
             }
@@ -151,19 +151,15 @@ impl Space {
             }
             // Both are alone with their page now: here is the right to write it.
             for space in [&mut *self, &mut *child] {
-                if space.areas.find(page).is_some_and(|area| area.allows(AccessKind::Write)) {
-                    let _ = space.fault(system, page, AccessKind::Write);
-                }
+                let _ = space.fault(system, page, AccessKind::Write);
             }
         }
         Ok(())
     }
 }
 
-/// Whether the child has private memory in `range` that came from its parent.
-fn area_is_copied(child: &Space, range: PageRange) -> bool {
-    child
-        .areas
-        .find(range.start())
-        .is_some_and(|area| area.sharing == Sharing::Private && area.inheritance != Inheritance::Zero)
+/// Whether the child has private memory in `range` that came from its parent and may be written.
+fn has_copies(child: &Space, range: PageRange) -> bool {
+    let area = child.areas.find(range.start());
+    area.is_some_and(|area| area.is_private_writable() && area.inheritance != Inheritance::Zero)
 }

@@ -26,7 +26,7 @@ bitflags! {
         const POPULATE = 1 << 2;
         /// It will be a thread's stack. Means nothing.
         const STACK = 1 << 3;
-        /// It grows downwards.
+        /// It grows downwards. For private zeroes only.
         const GROWSDOWN = 1 << 4;
     }
 }
@@ -102,8 +102,12 @@ impl Space {
 
     /// The area that `request` describes.
     fn area_for(&self, system: &impl MemorySystem, range: PageRange, request: MapRequest) -> Result<Area, MapFailure> {
+        let private_zeroes = matches!(request.source, Source::Anonymous) && request.sharing == Sharing::Private;
+        if request.flags.contains(MapFlags::GROWSDOWN) && !private_zeroes {
+            return Err(MapFailure::Invalid);
+        }
         let (backing, maximum) = match request.source {
-            Source::Anonymous if request.sharing == Sharing::Private => (Backing::Anonymous, Protection::all()),
+            Source::Anonymous if private_zeroes => (Backing::Anonymous, Protection::all()),
             Source::Anonymous => {
                 let pager = system.shared_memory(range.pages())?;
                 (Backing::Object { pager, offset: 0 }, Protection::all())
@@ -154,7 +158,7 @@ impl Space {
         occupied: bool,
         area: Area,
     ) -> Result<(), MapFailure> {
-        let list = self.areas.change(2)?;
+        let list = self.areas.for_replacement(range)?;
         if occupied {
             self.resident -= self.tree.unmap(system, range.tables())?;
             list.remove(range);

@@ -1,6 +1,7 @@
 //! Changing what may be done with a range.
 
 use super::area::{AreaFlags, Protection, Sharing};
+use super::areas::Totals;
 use super::failure::MapFailure;
 use super::map::is_charged;
 use super::range::PageRange;
@@ -33,7 +34,8 @@ impl Space {
         if self.areas.overlapping(range).iter().any(|area| !area.maximum.contains(protection)) {
             return Err(MapFailure::Forbidden);
         }
-        let more = self.newly_charged(system, range, protection);
+        let (more, data) = self.newly_promised(system, range, protection);
+        self.check_limits(Totals { data, ..Totals::default() }, Totals::default())?;
         system.commitments().charge(more, system.total_frames())?;
         let changed = self.change_protection(system, range, protection);
         if changed.is_err() {
@@ -42,14 +44,18 @@ impl Space {
         changed
     }
 
-    /// How many pages of `range` would have to be promised for `protection`.
-    fn newly_charged(&self, system: &impl MemorySystem, range: PageRange, protection: Protection) -> u64 {
-        let parts = self.areas.overlapping(range).iter().filter_map(|area| area.part(range));
-        let writable = parts.filter(|part| !part.flags.contains(AreaFlags::CHARGED)).filter_map(|mut part| {
+    /// How many pages of `range` would have to be promised for `protection`, and how many would become data.
+    fn newly_promised(&self, system: &impl MemorySystem, range: PageRange, protection: Protection) -> (u64, u64) {
+        let (mut charged, mut data) = (0, 0);
+        for mut part in self.areas.overlapping(range).iter().filter_map(|area| area.part(range)) {
+            let before = Totals::of(&part);
             part.protection = protection;
-            is_charged(system, &part).then_some(part.range.pages())
-        });
-        writable.sum()
+            if is_charged(system, &part) {
+                charged += before.pages - before.charged;
+            }
+            data += Totals::of(&part).data.saturating_sub(before.data);
+        }
+        (charged, data)
     }
 
     fn change_protection(
@@ -58,7 +64,7 @@ impl Space {
         range: PageRange,
         protection: Protection,
     ) -> Result<(), MapFailure> {
-        let list = self.areas.change(2)?;
+        let list = self.areas.for_update(range)?;
         let access = protection.access();
         if self.resident > 0 {
             let executable = protection.contains(Protection::EXECUTE);

@@ -128,8 +128,7 @@ impl Space {
     }
 
     fn move_pages(&mut self, system: &impl MemorySystem, from: PageRange, moved: Area) -> Result<(), MapFailure> {
-        // One that a cut adds, and the one at the new place.
-        let list = self.areas.change(2)?;
+        let list = self.areas.for_update(from)?;
         self.tree.relocate(system, from.tables(), moved.range.start())?;
         list.remove(from);
         list.insert(moved);

@@ -11,11 +11,11 @@ use crate::addr::UserAddr;
 impl Space {
     /// Lets the stack above `at`, if there is one, grow down to it. The stack stays within its limit, and a guard of
     /// [`STACK_GUARD`] bytes away from what is mapped below, unless that is another stack or cannot be accessed.
-    pub(super) fn grow_stack(&mut self, system: &impl MemorySystem, at: UserAddr) -> bool {
-        self.grown(system, at).is_some()
+    pub(super) fn grow_stack(&mut self, system: &impl MemorySystem, at: UserAddr) {
+        let _ = self.try_to_grow(system, at);
     }
 
-    fn grown(&mut self, system: &impl MemorySystem, at: UserAddr) -> Option<()> {
+    fn try_to_grow(&mut self, system: &impl MemorySystem, at: UserAddr) -> Option<()> {
         let area = self.areas.from(at).first().filter(|area| area.flags.contains(AreaFlags::GROWS_DOWN))?;
         let new_start = at.page_down();
         let old_start = area.range.start();

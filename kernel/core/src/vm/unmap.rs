@@ -23,8 +23,7 @@ impl Space {
         if self.areas.overlapping(range).is_empty() {
             return Ok(());
         }
-        // The list is at most one longer afterwards, and only if the range lies within one area.
-        let list = self.areas.change(1)?;
+        let list = self.areas.for_removal(range)?;
         self.resident -= self.tree.unmap(system, range.tables())?;
         let before = list.totals().charged;
         list.remove(range);

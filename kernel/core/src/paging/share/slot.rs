@@ -9,7 +9,7 @@ use super::copy::is_private;
 use super::counts::{LeafCounts, SharingMmu};
 use super::page::Write;
 use super::tree::UserTree;
-use super::unshare::page_at;
+use super::unshare::{open_path, page_at};
 use crate::addr::{Asid, PAGE_SIZE, PhysFrame, UserAddr};
 use crate::hal::{FrameAccess, Tlb};
 use crate::paging::address::{HalfAddress, Index, Level, VirtRange};
@@ -89,10 +89,13 @@ impl UserTree {
     pub fn slot<'t, X: SharingMmu>(&'t mut self, mmu: &'t X, at: UserAddr) -> Result<Slot<'t, X>, SlotError> {
         let offset = at.page_down().offset().ok_or(SlotError::OutOfHalf)?;
         let tag = self.tree.tag;
-        if Trail::follow(self.tree.root_table(mmu.memory()), mmu.memory(), offset).restricted {
-            let _ = self.open(mmu, page_at(offset), offset).map_err(|OutOfFrames| SlotError::OutOfFrames)?;
+        let root = self.tree.root.view(mmu.memory());
+        let mut trail = Trail::follow(root, mmu.memory(), offset);
+        if trail.restricted {
+            let opened = open_path(root, tag, mmu, page_at(offset), offset);
+            let _ = opened.map_err(|OutOfFrames| SlotError::OutOfFrames)?;
+            trail = Trail::follow(root, mmu.memory(), offset);
         }
-        let trail = Trail::follow(self.tree.root.view(mmu.memory()), mmu.memory(), offset);
         Ok(Slot { mmu, tag, used: &mut self.tree.used, offset, trail })
     }
 

@@ -45,10 +45,22 @@ impl UserTree {
 
     /// Makes the tables on the way to `offset` ours, but for those that lie in `span` whole. Leaves refusals in TLBs.
     pub(super) fn open(&mut self, mmu: &impl SharingMmu, span: Span, offset: u64) -> Result<Unshared, OutOfFrames> {
-        let mut path = Path { mmu, offset, barrier: None, replaced: Vec::new() };
-        let outcome = path.descend(self.tree.root_table(mmu.memory()), span);
-        path.finish(self.tree.tag, outcome)
+        open_path(self.tree.root_table(mmu.memory()), self.tree.tag, mmu, span, offset)
     }
+}
+
+/// Makes the tables on the way from `root` to `offset` ours, but for those that lie in `span` whole. Leaves refusals in
+/// TLBs.
+pub(super) fn open_path(
+    root: Table<'_>,
+    tag: Asid,
+    mmu: &impl SharingMmu,
+    span: Span,
+    offset: u64,
+) -> Result<Unshared, OutOfFrames> {
+    let mut path = Path { mmu, offset, barrier: None, replaced: Vec::new() };
+    let outcome = path.descend(root, span);
+    path.finish(tag, outcome)
 }
 
 /// The page that holds `offset`.
