@@ -142,6 +142,7 @@ struct Start {
 }
 
 /// Puts program, interpreter and stack into an empty space.
+#[inline(never)]
 fn fill<M: MemorySystem, X, E>(
     system: &M,
     space: &mut Space,
