@@ -38,9 +38,11 @@ mod segment;
 pub mod stack;
 
 // Nothing here is unsafe, so Miri would find nothing, slowly.
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
+#[cfg(not(any(loom, miri)))]
 pub(crate) mod fake;
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
+#[cfg(not(any(loom, miri)))]
 mod tests;
 
 pub use error::{ElfError, SegmentError};

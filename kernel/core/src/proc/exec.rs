@@ -23,7 +23,8 @@ mod name;
 mod place;
 mod start;
 // Nothing here is unsafe, so Miri would find nothing, slowly.
-#[cfg(all(test, not(any(loom, miri))))]
+#[cfg(test)]
+#[cfg(not(any(loom, miri)))]
 mod tests;
 
 use alloc::sync::Arc;
