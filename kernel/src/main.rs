@@ -5,7 +5,8 @@
 //!
 //! * [`arch`]: assembly and system registers
 //! * [`mem`], [`board`], [`log`]: memory, what machine this is, what the kernel says
-//! * [`task`], [`dev`]: threads; devices as the kernel uses them
+//! * [`task`], [`dev`]: threads and programs; devices as the kernel uses them
+//! * [`syscall`]: what programs can ask for
 //! * [`monitor`] (or `ktest`, the kernel's tests of itself), and this file: the order in which everything starts
 
 #![no_std]
@@ -23,6 +24,7 @@ mod log;
 mod mem;
 #[cfg(not(feature = "ktest"))]
 mod monitor;
+mod syscall;
 mod task;
 
 use kcore::addr::{CpuSet, PhysAddr};
@@ -65,19 +67,32 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     println!("boot: {boot_us} us from entry");
     defmt::info!("boot took {=u64} us with {=usize} cpus", boot_us, cpus.iter().count());
     dev::uart::init();
-    task::thread::spawn("main", Priority::DEFAULT, CpuSet::ALL, first_thread)
-        .expect("there is memory for the first threads");
+    start(&facts, &options);
     task::idle::run()
 }
 
+/// Starts the first program, or what there is instead of programs.
 #[cfg(not(feature = "ktest"))]
-fn first_thread() {
-    monitor::run()
+fn start(facts: &Facts, options: &CommandLine<'_>) {
+    let Some(place) = facts.initrd else {
+        println!("no initramfs, so no init: the kernel's monitor");
+        return spawn(|| monitor::run());
+    };
+    let archive = mem::initramfs::take(place);
+    if let Err(error) = task::init::start(archive, dev::tty::console(), options, || monitor::run()) {
+        println!("init: cannot be made: {error:?}");
+        spawn(|| monitor::run());
+    }
 }
 
+/// Starts the self-tests.
 #[cfg(feature = "ktest")]
-fn first_thread() {
-    ktest::run();
+fn start(_facts: &Facts, _options: &CommandLine<'_>) {
+    spawn(|| ktest::run());
+}
+
+fn spawn(first: fn()) {
+    task::thread::spawn("main", Priority::DEFAULT, CpuSet::ALL, first).expect("there is memory for the first threads");
 }
 
 /// Does what the command line asks for.

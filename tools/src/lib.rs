@@ -18,11 +18,13 @@
 //!
 //! About the sources and their tests:
 //!
+//! * [`bench`]: a benchmark's figures beside Linux's, and the record of them
 //! * [`layers`]: who may import whom, and where `unsafe` may stand
 //! * [`summary`]: what all the test runners said, added up
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod board;
 pub mod console;
 pub mod cpio;

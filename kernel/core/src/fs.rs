@@ -9,14 +9,14 @@
 //!
 //! A file system implements [`Inode`] for its kinds of files, a driver [`FileOperations`]; both have defaults for what a
 //! kind of file cannot do. Directories know their parent, so a place in the tree is an inode and nothing else: a walk
-//! that climbs asks it, and [`absolute_path`] finds the way back. Mounts need no more than that: a directory that is
-//! covered answers a lookup with another file system's root, whose `parent` is the directory above the covered one.
+//! that climbs asks it, and [`absolute_path`] finds the way back. A mount needs no more than that: the directory above
+//! the covered one answers the lookup with the other file system's root, and that root calls it its parent.
 //!
 //! Public items:
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
 //!   ([`Parent`], [`Last`]), [`absolute_path`], [`check_directory`], [`same_file`]
-//! * opening: [`open`], [`open_inode`], [`open_program`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
+//! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -29,9 +29,10 @@
 //!
 //! # Locks
 //!
-//! An open file's offset has a sleeping lock (rank `FileOffset`), held while bytes are copied. Tables and contexts bring
-//! none: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree over
-//! an archive is read without any lock. Nothing in this module is dropped under a lock of its own.
+//! An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
+//! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
+//! over an archive is read without any lock, and a copied page is published by one exchange.
 //!
 //! Paths, flags and numbers come from programs and archives from strangers: nothing here indexes or computes unchecked.
 
@@ -62,7 +63,7 @@ pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{DirectoryEntry, Inode, Link, Made, Making, Visit, same_file};
 pub use metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection, Timestamp};
 pub use offset::{Parking, ParkingLot};
-pub use open::{Removal, make, open, open_inode, open_program, remove};
+pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};
 pub use operations::{Appended, Blocking, FileOperations, Mapping, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
@@ -70,6 +71,9 @@ pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolu
 pub use table::{Fd, FileTable, TableError};
 pub use transfer::{BufferSink, BufferSource, Sink, Source};
 
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;

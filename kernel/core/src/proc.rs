@@ -31,6 +31,13 @@
 //! `ProcessTree`, then one `Process`, then `SignalActions` or `Thread`. An address space's lock sleeps and stands before
 //! all of these. A thread is woken with the tree and its process locked: scheduler and wait queues come after.
 
+#[cfg(test)]
+#[cfg(not(loom))]
+pub(crate) mod fake;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
 mod arena;
 pub mod attach;
 mod body;
@@ -44,7 +51,11 @@ mod fork;
 mod group;
 mod id;
 pub mod limit;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
 mod map;
+mod news;
 mod ppwait;
 mod process;
 mod signal;

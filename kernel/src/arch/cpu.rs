@@ -323,3 +323,32 @@ pub(crate) fn publish_to_devices() {
     // SAFETY: a barrier.
     unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
 }
+
+/// What programs are told of the CPU: `AT_HWCAP` and `AT_HWCAP2` (Linux, `uapi/asm/hwcap.h`). From the ID registers: the
+/// boards' cores lack the cryptographic instructions that QEMU's have.
+pub(crate) fn hardware_capabilities() -> [u64; 2] {
+    const FP: u64 = 1 << 0;
+    const ASIMD: u64 = 1 << 1;
+    // Fields of ID_AA64ISAR0_EL1 (Arm ARM D19.2.61): shift, least value, what it means.
+    const INSTRUCTIONS: [(u32, u64, u64); 6] =
+        [(4, 1, 1 << 3), (4, 2, 1 << 4), (8, 1, 1 << 5), (12, 1, 1 << 6), (16, 1, 1 << 7), (20, 2, 1 << 8)];
+    let (features, instructions): (u64, u64);
+    // SAFETY: reads registers.
+    unsafe { asm!("mrs {}, id_aa64pfr0_el1", out(reg) features, options(nomem, nostack, preserves_flags)) }
+    // SAFETY: as above.
+    unsafe { asm!("mrs {}, id_aa64isar0_el1", out(reg) instructions, options(nomem, nostack, preserves_flags)) }
+    let mut capabilities = 0;
+    // Bits 19:16 and 23:20 are 15 where there is none.
+    if features >> 16 & 0xf != 0xf {
+        capabilities |= FP;
+    }
+    if features >> 20 & 0xf != 0xf {
+        capabilities |= ASIMD;
+    }
+    for (shift, least, bit) in INSTRUCTIONS {
+        if instructions >> shift & 0xf >= least {
+            capabilities |= bit;
+        }
+    }
+    [capabilities, 0]
+}

@@ -3,6 +3,7 @@
 //! * [`irq`]: interrupt routing in front of either board's controllers
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
+//! * [`tty`]: the console as programs open it
 //! * [`trace`]: carrying the trace off
 //! * [`random`]: the kernel's random numbers
 //! * [`power`]: switching off, starting again
@@ -15,4 +16,5 @@ pub(crate) mod pins;
 pub(crate) mod power;
 pub(crate) mod random;
 pub(crate) mod trace;
+pub(crate) mod tty;
 pub(crate) mod uart;

@@ -21,9 +21,21 @@ pub(crate) fn init() {
 /// The next byte of input; sleeps until there is one.
 pub(crate) fn read_byte() -> u8 {
     loop {
-        READERS.wait_while(console::is_input_empty);
-        if let Some(byte) = console::read() {
+        if let Some(byte) = read_byte_unless(|| false) {
             return byte;
+        }
+    }
+}
+
+/// The same, but that somebody may wake the thread and let `interrupted` be true; then there is none.
+pub(crate) fn read_byte_unless(interrupted: impl Fn() -> bool) -> Option<u8> {
+    loop {
+        READERS.wait_while(|| console::is_input_empty() && !interrupted());
+        if let Some(byte) = console::read() {
+            return Some(byte);
+        }
+        if interrupted() {
+            return None;
         }
     }
 }

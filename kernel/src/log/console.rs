@@ -85,6 +85,13 @@ pub(crate) fn print(text: fmt::Arguments<'_>) {
     line.send();
 }
 
+/// Prints bytes of text, whatever they are; `\n` becomes `\r\n`.
+pub(crate) fn write_text(text: &[u8]) {
+    let mut line = lock_with_room();
+    line.push_text(text);
+    line.send();
+}
+
 /// Puts bytes into the console stream as they are, all together: trace frames.
 pub(crate) fn write_pieces(pieces: &[&[u8]]) {
     let mut line = lock_with_room();
@@ -168,6 +175,15 @@ impl Line {
         }
     }
 
+    fn push_text(&mut self, text: &[u8]) {
+        for &byte in text {
+            if byte == b'\n' {
+                self.push(b'\r');
+            }
+            self.push(byte);
+        }
+    }
+
     fn push(&mut self, byte: u8) {
         while self.output.push_back(byte).is_err() {
             self.send_one();
@@ -204,12 +220,7 @@ impl Line {
 
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if byte == b'\n' {
-                self.push(b'\r');
-            }
-            self.push(byte);
-        }
+        self.push_text(text.as_bytes());
         Ok(())
     }
 }

@@ -29,12 +29,9 @@ pub(crate) struct Source {
     frames: Range<PhysFrame>,
 }
 
-/// Takes the archive at `place` over. Called once, when there is an allocator.
-///
-/// # Safety
-///
-/// `place` is reserved memory that firmware filled and nobody writes to.
-pub(crate) unsafe fn adopt(place: PhysRange) -> Archive {
+/// Takes the archive over that firmware left at `place`, which the memory map keeps reserved. Called once, by the boot CPU,
+/// when there is an allocator.
+pub(crate) fn take(place: PhysRange) -> Archive {
     let page = PAGE_SIZE as u64;
     let start = place.start().align_up(page).unwrap_or(place.end()).min(place.end());
     let end = place.end().align_down(page).max(start);

@@ -1,11 +1,10 @@
 //! `execve(2)` and `execveat(2)`: another program in the place of the caller's.
 
-use core::convert::Infallible;
+use alloc::sync::Arc;
 
 use kcore::addr::UserAddr;
 use kcore::elf::stack::{Arguments, FillError, total_limit};
 use kcore::fs::{self, Base, Follow};
-use kcore::proc::exec::ExecError;
 use kcore::proc::limit::Resource;
 use linux_raw_sys::general as linux;
 
@@ -15,7 +14,7 @@ use super::path::access_id;
 use super::user::{self, Path};
 use super::{Answer, Caller};
 use crate::arch::user_copy;
-use crate::task::program::{self, ExecFailure};
+use crate::task::program;
 
 pub(super) fn execve(caller: &mut Caller<'_>, path: Text, arguments: UserAddr, environment: UserAddr) -> Answer {
     execveat(caller, Descriptor(linux::AT_FDCWD), path, arguments, environment, Bits(0))
@@ -38,7 +37,7 @@ pub(super) fn execveat(
     let credentials = caller.credentials();
     let id = access_id(credentials.access_ids());
     let file = if path.bytes().is_empty() && flags.0 & linux::AT_EMPTY_PATH != 0 {
-        fs::open_program_inode(&context, caller.file(directory)?.inode().clone(), id)?
+        fs::open_program_inode(&context, Arc::clone(caller.file(directory)?.inode()), id)?
     } else if directory.0 == linux::AT_FDCWD || path.bytes().first() == Some(&b'/') {
         fs::open_program(&context, Base::Working, path.bytes(), follow, id)?
     } else {
@@ -50,7 +49,7 @@ pub(super) fn execveat(
     gather(&mut strings, arguments)?;
     strings.begin_environment();
     gather(&mut strings, environment)?;
-    program::execute(caller.thread, file, path.bytes(), strings)?;
+    *caller.frame = program::execute(caller.thread, file, path.bytes(), strings)?;
     // The new program begins with all registers zero.
     Ok(0)
 }
@@ -69,38 +68,14 @@ fn gather(strings: &mut Arguments, array: UserAddr) -> Result<(), Errno> {
         strings
             .fill(|offset, room| {
                 let from = UserAddr::new(string).checked_add(offset as u64).ok_or(Errno::EFAULT)?;
-                Ok::<usize, Errno>(user_copy::string_in(from, room)?.length(room.len()))
+                // With its NUL, as far as there is room.
+                let end = user_copy::copy_in_string(from, room)?;
+                Ok::<usize, Errno>(end.map_or(room.len(), |length| length + 1))
             })
             .map_err(|error| match error {
                 FillError::Refused(refused) => refused.into(),
                 FillError::Failed(errno) => errno,
             })?;
         at = at.checked_add(8).ok_or(Errno::EFAULT)?;
-    }
-}
-
-impl From<ExecFailure> for Errno {
-    fn from(failure: ExecFailure) -> Self {
-        match failure {
-            ExecFailure::Refused(error) => error.into(),
-            // The thread ends on its way out; nobody sees this.
-            ExecFailure::Ended => Self::EINTR,
-        }
-    }
-}
-
-impl<E: Into<Self>> From<ExecError<E>> for Errno {
-    fn from(error: ExecError<E>) -> Self {
-        match error {
-            ExecError::NotAProgram(_) | ExecError::BadScript(_) => Self::ENOEXEC,
-            ExecError::TooDeep => Self::ELOOP,
-            _ => Self::ENOMEM,
-        }
-    }
-}
-
-impl From<Infallible> for Errno {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }

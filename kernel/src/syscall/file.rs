@@ -8,6 +8,7 @@ use kcore::addr::UserAddr;
 use kcore::fs::{DescriptorFlags, Fd, OpenFile, OpenFlags, Readiness, Whence};
 use kcore::hal::UserMemory;
 use kcore::proc::limit::Resource;
+use kcore::vm::MemorySystem;
 use linux_raw_sys::{general as linux, ioctl};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -15,9 +16,10 @@ use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::time::TimeSpec;
 use super::user::{self, Pieces};
-use super::{Answer, Caller};
+use super::{Again, Answer, Caller};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
+use crate::mem::user::MEMORY;
 use crate::task::{self, Slept};
 
 pub(super) fn read(caller: &mut Caller<'_>, file: Descriptor, to: UserAddr, bytes: u64) -> Answer {
@@ -107,7 +109,7 @@ pub(super) fn install(
     flags: DescriptorFlags,
     least: Fd,
 ) -> Answer {
-    if !kcore::proc::has_room::<task::Kernel>() {
+    if !MEMORY.has_room() {
         return Err(Errno::ENOMEM);
     }
     let most = most_files(caller);
@@ -168,16 +170,20 @@ pub(super) fn close(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
     closed.map_or(Err(Errno::EBADF), |_| Ok(0))
 }
 
+/// `CLOSE_RANGE_UNSHARE`, `CLOSE_RANGE_CLOEXEC` (`linux/close_range.h`).
+const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
+const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
+
 pub(super) fn close_range(caller: &mut Caller<'_>, first: u32, last: u32, flags: Bits) -> Answer {
-    if first > last || flags.0 & !(linux::CLOSE_RANGE_UNSHARE | linux::CLOSE_RANGE_CLOEXEC) != 0 {
+    if first > last || flags.0 & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
         return Err(Errno::EINVAL);
     }
-    if flags.0 & linux::CLOSE_RANGE_UNSHARE != 0 {
-        caller.process().unshare_files()?;
+    if flags.0 & CLOSE_RANGE_UNSHARE != 0 {
+        return Err(Errno::EOPNOTSUPP);
     }
     let files = caller.files()?;
     let (mut first, last) = (Fd::new(first), Fd::new(last));
-    if flags.0 & linux::CLOSE_RANGE_CLOEXEC != 0 {
+    if flags.0 & CLOSE_RANGE_CLOEXEC != 0 {
         files.lock().mark_close_on_exec(first, last);
         return Ok(0);
     }
@@ -227,6 +233,7 @@ pub(super) fn ppoll(
         files.push(user::read::<PollFile>(at(array, index)?)?);
     }
     let deadline_ns = timeout_ns.map(|ns| clock::now_ns().saturating_add(ns));
+    caller.again = Again::Never;
     let ready = caller.with_mask(mask, |caller| caller.restarting(|caller| poll(caller, &mut files, deadline_ns)))?;
     for (index, file) in files.iter().enumerate() {
         user::write(at(array, index)?, file)?;
@@ -260,7 +267,7 @@ fn look(caller: &Caller<'_>, file: &mut PollFile) -> bool {
         return false;
     }
     let ready = caller.file(Descriptor(file.file)).ok().and_then(|open| open.readiness().ok());
-    file.found = match ready.map(Readiness::bits) {
+    file.found = match ready.map(|ready: Readiness| ready.bits()) {
         Some(ready) => u16::try_from(ready).unwrap_or(0) & (file.events | ALWAYS_TOLD),
         None => POLLNVAL,
     };

@@ -9,11 +9,10 @@ use linux_raw_sys::general as linux;
 use super::argument::Maybe;
 use super::errno::Errno;
 use super::time::{self, TimeSpec};
-use super::{Answer, Caller, user};
+use super::{Again, Answer, Caller, user};
 use crate::arch::user_copy;
 use crate::dev::clock;
-use crate::mem::user::MEMORY;
-use crate::task::FUTEXES;
+use crate::task::{FUTEXES, futexes, with_seat};
 
 /// Whether a futex is private to its process.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,12 +100,10 @@ fn key(caller: &Caller<'_>, scope: Scope, word: UserAddr) -> Result<Key, Errno> 
         return Err(Errno::EFAULT);
     }
     match scope {
-        Scope::Private => Ok(caller.thread.private_key(word)),
-        Scope::Shared => {
-            let object = caller.with_space(|space| space.futex_key(&MEMORY, word))??;
-            Ok(caller.thread.key_of(object, word))
-        }
+        Scope::Private => futexes::private_key(caller.thread, word),
+        Scope::Shared => futexes::shared_key(caller.thread, word),
     }
+    .ok_or(Errno::EFAULT)
 }
 
 fn wait(
@@ -119,11 +116,14 @@ fn wait(
 ) -> Answer {
     let bits = NonZeroU32::new(bits).ok_or(Errno::EINVAL)?;
     let key = key(caller, command.scope, word)?;
+    if deadline_ns.is_some() {
+        caller.again = Again::Never;
+    }
     caller.restarting(|caller| {
         loop {
-            let seat = caller.thread.seat();
-            let ended =
-                FUTEXES.wait(seat, key, bits, deadline_ns, || look(word, value), || caller.is_interrupted());
+            let ended = with_seat(|seat| {
+                FUTEXES.wait(seat, key, bits, deadline_ns, || look(word, value), || caller.is_interrupted())
+            });
             return match ended {
                 WaitEnd::Woken => Ok(0),
                 WaitEnd::Different => Err(Errno::EAGAIN),
@@ -199,8 +199,11 @@ fn wake_op(
     loop {
         match FUTEXES.wake_operate((key, most), (key2, most2), || operate(operation, word2)) {
             Ok(woken) => return Ok(woken as u64),
-            // The word could not be changed under the locks. Bring its page in, writable, with a store that changes nothing.
-            Err(OperationFault) => caller.with_space(|space| space.make_writable(&MEMORY, word2))??,
+            // The word could not be changed under the locks: bring its page in, writable, by an exchange that changes nothing.
+            Err(OperationFault) => {
+                let now = user_copy::load_u32(word2)?;
+                let _ = user_copy::exchange_u32(word2, now, now)?;
+            }
         }
     }
 }
@@ -224,14 +227,14 @@ pub(super) fn set_robust_list(caller: &mut Caller<'_>, head: Maybe, bytes: u64) 
     if bytes != ROBUST_HEAD_BYTES {
         return Err(Errno::EINVAL);
     }
-    caller.thread.set_robust_list(head.0);
+    caller.thread.set_robust_list(head.0.unwrap_or_default(), bytes);
     Ok(0)
 }
 
 pub(super) fn get_robust_list(caller: &mut Caller<'_>, tid: i32, head: UserAddr, bytes: UserAddr) -> Answer {
     let thread = super::schedule::thread(caller, tid)?;
     super::schedule::must_own(caller, &thread)?;
-    user::write(head, &thread.robust_list().map_or(0, UserAddr::get))?;
+    user::write(head, &thread.robust_list().0.get())?;
     user::write(bytes, &ROBUST_HEAD_BYTES)?;
     Ok(0)
 }

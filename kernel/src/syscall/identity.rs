@@ -149,36 +149,33 @@ pub(super) fn setgroups(caller: &mut Caller<'_>, count: i32, from: UserAddr) -> 
     for index in 0..count {
         groups.push(user::read::<u32>(from.checked_add(4 * index as u64).ok_or(Errno::EFAULT)?)?);
     }
-    become_(caller, |now| now.setgroups(&groups))
+    caller.process().change_credentials(|now| now.setgroups(&groups))?;
+    Ok(0)
 }
 
-/// A process by its pid, where zero is the caller's own.
-fn pid(caller: &Caller<'_>, number: i32) -> Result<Pid, Errno> {
+/// A process by its pid; zero, the caller's own, is none.
+fn pid(number: i32) -> Result<Option<Pid>, Errno> {
     match u32::try_from(number) {
-        Ok(0) => Ok(caller.process().pid()),
-        Ok(number) => Ok(Pid(number)),
+        Ok(0) => Ok(None),
+        Ok(number) => Ok(Some(Pid(number))),
         Err(_) => Err(Errno::ESRCH),
     }
 }
 
 pub(super) fn setpgid(caller: &mut Caller<'_>, process: i32, group: i32) -> Answer {
-    let group = u32::try_from(group).map_err(|_| Errno::EINVAL)?;
-    let process = pid(caller, process)?;
-    let group = if group == 0 { process } else { Pid(group) };
-    proc::setpgid(caller.process(), process, group)?;
+    let group = pid(group).map_err(|_| Errno::EINVAL)?;
+    proc::set_group(caller.process(), pid(process)?, group)?;
     Ok(0)
 }
 
 pub(super) fn getpgid(caller: &mut Caller<'_>, process: i32) -> Answer {
-    let process = pid(caller, process)?;
-    Ok(proc::getpgid::<crate::task::Kernel>(process)?.0.into())
+    Ok(proc::group_of(caller.process(), pid(process)?)?.0.into())
 }
 
 pub(super) fn setsid(caller: &mut Caller<'_>) -> Answer {
-    Ok(proc::setsid(caller.process())?.0.into())
+    Ok(proc::set_session(caller.process())?.0.into())
 }
 
 pub(super) fn getsid(caller: &mut Caller<'_>, process: i32) -> Answer {
-    let process = pid(caller, process)?;
-    Ok(proc::getsid::<crate::task::Kernel>(process)?.0.into())
+    Ok(proc::session_of(caller.process(), pid(process)?)?.0.into())
 }

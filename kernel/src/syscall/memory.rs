@@ -5,12 +5,12 @@ use alloc::sync::Arc;
 use bitflags::bitflags;
 use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::fs::Mapping;
-use kcore::vm::{Advice, Inheritance, LockAll, MapFlags, MapRequest, Moving, Place, Protection, Sharing, Source};
+use kcore::vm::{Advice, Inheritance, LockAll, MapFlags, MapRequest, Moving, Place, Protection, Sharing, Source, Space};
 use linux_raw_sys::general as linux;
 
 use super::argument::{Bits, Descriptor};
 use super::errno::Errno;
-use super::{Answer, Caller, user};
+use super::{Answer, Caller};
 use crate::arch::user_copy::CurrentUser;
 use crate::mem::user::MEMORY;
 use kcore::hal::UserMemory;
@@ -80,11 +80,11 @@ pub(super) fn mmap(
         file_source(caller, file, protection, sharing, offset)?
     };
     let mut wanted = MapFlags::empty();
-    wanted.set(MapFlags::NO_RESERVE, flags.contains(Flags::NO_RESERVE));
+    wanted.set(MapFlags::NORESERVE, flags.contains(Flags::NO_RESERVE));
     wanted.set(MapFlags::LOCKED, flags.contains(Flags::LOCKED));
     wanted.set(MapFlags::POPULATE, flags.contains(Flags::POPULATE));
     wanted.set(MapFlags::STACK, flags.contains(Flags::STACK));
-    wanted.set(MapFlags::GROWS_DOWN, flags.contains(Flags::GROWS_DOWN));
+    wanted.set(MapFlags::GROWSDOWN, flags.contains(Flags::GROWS_DOWN));
     let request = MapRequest { place, bytes, protection, sharing, source, flags: wanted };
     Ok(caller.with_space(|space| space.map(&MEMORY, request))??.get())
 }
@@ -98,17 +98,17 @@ fn file_source(
     offset: u64,
 ) -> Result<Source, Errno> {
     let open = caller.file(file)?;
-    if !open.flags().is_readable() {
+    if !open.status().is_readable() {
         return Err(Errno::EACCES);
     }
     let mut most = Protection::all();
-    if sharing == Sharing::Shared && !open.flags().is_writable() {
+    if sharing == Sharing::Shared && !open.status().is_writable() {
         most.remove(Protection::WRITE);
     }
     if !most.contains(wanted) {
         return Err(Errno::EACCES);
     }
-    match open.mapping() {
+    match open.mapping()? {
         Mapping::None => Err(Errno::ENODEV),
         Mapping::Anonymous => Ok(Source::Anonymous),
         Mapping::Pager(pager) => Ok(Source::File { pager: Arc::clone(&pager), offset, max_protection: most }),
@@ -147,8 +147,34 @@ pub(super) fn brk(caller: &mut Caller<'_>, to: UserAddr) -> Answer {
     Ok(caller.with_space(|space| space.set_break(&MEMORY, to))?.get())
 }
 
+fn decode_advice(number: u32) -> Option<Advice> {
+    Some(match number {
+        linux::MADV_NORMAL
+        | linux::MADV_RANDOM
+        | linux::MADV_SEQUENTIAL
+        | linux::MADV_WILLNEED
+        | linux::MADV_MERGEABLE
+        | linux::MADV_UNMERGEABLE
+        | linux::MADV_HUGEPAGE
+        | linux::MADV_NOHUGEPAGE
+        | linux::MADV_DONTDUMP
+        | linux::MADV_DODUMP
+        | linux::MADV_COLD
+        | linux::MADV_PAGEOUT
+        | linux::MADV_COLLAPSE => Advice::Usage,
+        linux::MADV_DONTNEED => Advice::DontNeed,
+        linux::MADV_FREE => Advice::Free,
+        linux::MADV_DONTFORK => Advice::DontFork,
+        linux::MADV_DOFORK => Advice::DoFork,
+        linux::MADV_WIPEONFORK => Advice::WipeOnFork,
+        linux::MADV_KEEPONFORK => Advice::KeepOnFork,
+        linux::MADV_POPULATE_READ | linux::MADV_POPULATE_WRITE => Advice::Populate,
+        _ => return None,
+    })
+}
+
 pub(super) fn madvise(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, advice: u32) -> Answer {
-    let advice = Advice::from_linux(advice).ok_or(Errno::EINVAL)?;
+    let advice = decode_advice(advice).ok_or(Errno::EINVAL)?;
     caller.with_space(|space| space.advise(&MEMORY, address, bytes, advice))??;
     Ok(0)
 }
@@ -193,25 +219,33 @@ pub(super) fn mlock2(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, fla
 }
 
 pub(super) fn munlock(caller: &mut Caller<'_>, address: UserAddr, bytes: u64) -> Answer {
-    caller.with_space(|space| space.unlock(&MEMORY, address, bytes))??;
+    caller.with_space(|space| space.unlock(address, bytes))??;
     Ok(0)
 }
 
 pub(super) fn mlockall(caller: &mut Caller<'_>, flags: Bits) -> Answer {
-    let wanted = LockAll::from_bits(flags.0).filter(|wanted| !wanted.is_empty()).ok_or(Errno::EINVAL)?;
+    let wanted = match flags.0 {
+        linux::MCL_CURRENT => LockAll::Current,
+        linux::MCL_FUTURE => LockAll::Future,
+        both if both == linux::MCL_CURRENT | linux::MCL_FUTURE => LockAll::Both,
+        _ => return Err(Errno::EINVAL),
+    };
     caller.with_space(|space| space.lock_all(&MEMORY, wanted))??;
     Ok(0)
 }
 
 pub(super) fn munlockall(caller: &mut Caller<'_>) -> Answer {
-    caller.with_space(|space| space.unlock_all(&MEMORY))?;
+    caller.with_space(Space::unlock_all)??;
     Ok(0)
 }
 
 /// OpenBSD's `minherit(2)`.
 pub(super) fn minherit(caller: &mut Caller<'_>, address: UserAddr, bytes: u64, inherit: u32) -> Answer {
     let inheritance = match inherit {
-        0 => Inheritance::Share,
+        0 => {
+            caller.with_space(|space| space.inherit_shared(&MEMORY, address, bytes))??;
+            return Ok(0);
+        }
         1 => Inheritance::Copy,
         2 => Inheritance::None,
         3 => Inheritance::Zero,

@@ -8,7 +8,7 @@
 //! * [`table`]: numbers, names, promises, argument formats, handlers
 //! * [`argument`], [`user`]: registers and memory of the program, as values
 //! * [`errno`], [`failure`]: errors as programs see them
-//! * [`process`], [`identity`], [`signal`], [`schedule`]: processes and threads
+//! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
 //! * [`file`], [`path`]: files
 //! * [`time`], [`system`]: clocks; the machine
@@ -17,6 +17,7 @@
 
 mod argument;
 mod errno;
+mod exec;
 mod failure;
 mod file;
 mod futex;
@@ -35,11 +36,12 @@ use alloc::sync::Arc;
 
 use kcore::fs::{Context, OpenFile};
 use kcore::proc::cred::Credentials;
-use kcore::proc::{self, FileContext, Files, Process};
+use kcore::proc::{self, FileContext, Files, Next, Process};
+use kcore::signal::{Action, ActionFlags, Info, SignalSet};
 use kcore::vm::Space;
 
 use crate::arch::vectors::Frame;
-use crate::task::{Kernel, UserThread, with_current_user};
+use crate::task::{Kernel, UserThread, signals, with_current_user};
 use argument::Descriptor;
 use errno::Errno;
 
@@ -50,15 +52,42 @@ type Answer = Result<u64, Errno>;
 struct Caller<'a> {
     thread: &'a Arc<UserThread>,
     frame: &'a mut Frame,
+    /// The signal that ended the call's wait; its handler runs before the program goes on.
+    caught: Option<(Info, Action)>,
+    /// Whether the call is made again after such a handler, if that one's action says so.
+    again: Again,
 }
+
+/// What becomes of an interrupted call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// It is made again, if the handler's action says so (`SA_RESTART`).
+    IfWanted,
+    /// It says that it was interrupted: calls with a time-out (signal(7)).
+    Never,
+}
+
+/// Bytes of an `SVC` instruction.
+const SVC_BYTES: u64 = 4;
 
 /// The vectors call this for each `SVC` of a program, with interrupts enabled. The answer is in x0 when it returns.
 #[unsafe(no_mangle)]
-fn tine_syscall(frame: &mut Frame) {
+extern "C" fn tine_syscall(frame: &mut Frame) {
     with_current_user(|thread| {
         let call = table::find(frame.x[8]);
-        let answer = (call.run)(&mut Caller { thread, frame });
+        let first = frame.x[0];
+        let mut caller = Caller { thread, frame, caught: None, again: Again::IfWanted };
+        let answer = (call.run)(&mut caller);
+        let Caller { caught, again, frame, .. } = caller;
         frame.x[0] = answer.unwrap_or_else(Errno::to_register);
+        if let Some((info, action)) = caught {
+            let restarts = again == Again::IfWanted && action.flags.contains(ActionFlags::RESTART);
+            if restarts && answer == Err(Errno::EINTR) {
+                frame.x[0] = first;
+                frame.elr -= SVC_BYTES;
+            }
+            signals::deliver(thread, frame, info, &action);
+        }
     });
 }
 
@@ -112,7 +141,7 @@ impl Caller<'_> {
 
     /// Whether a wait should end, for there is a signal to be acted upon.
     fn is_interrupted(&self) -> bool {
-        self.thread.is_interrupted()
+        self.thread.attention()
     }
 
     /// Does something that waits. A signal interrupts the wait; if it is one that the program does not see, such as a stop
@@ -120,15 +149,46 @@ impl Caller<'_> {
     fn restarting<T>(&mut self, mut wait: impl FnMut(&mut Self) -> Result<T, Errno>) -> Result<T, Errno> {
         loop {
             match wait(self) {
-                Err(Errno::EINTR) if proc::settle(self.thread) == proc::Settled::GoOn => {}
+                Err(Errno::EINTR) if self.settles() => {}
                 outcome => return outcome,
             }
         }
     }
 
+    /// Does what a signal wants of the thread that its program does not see: stops it for as long as it is to be stopped.
+    /// Says whether that was all.
+    fn settles(&mut self) -> bool {
+        match proc::before_user(self.thread) {
+            Next::Run => true,
+            // What is left is found again on the way out.
+            Next::Exit(_) => false,
+            Next::Handle(info, action) => {
+                self.caught = Some((info, action));
+                false
+            }
+        }
+    }
+
+    /// Does something that waits, with these signals blocked meanwhile if any are given. A handler that ends the wait
+    /// returns to the mask before.
+    fn with_mask<T>(
+        &mut self,
+        mask: Option<SignalSet>,
+        wait: impl FnOnce(&mut Self) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let Some(mask) = mask else { return wait(self) };
+        self.thread.exchange_mask(mask);
+        let outcome = wait(self);
+        if !matches!(outcome, Err(Errno::EINTR)) {
+            self.thread.restore_mask();
+        }
+        outcome
+    }
+
     /// How long the process has run, in nanoseconds.
     fn process_time_ns(&self) -> u64 {
-        self.process().cpu_time_ns()
+        let usage = self.process().usage();
+        usage.user_ns + usage.system_ns + crate::task::uncharged_ns()
     }
 
     /// How long the thread has run, in nanoseconds.

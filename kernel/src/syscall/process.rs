@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use kcore::addr::UserAddr;
 use kcore::hal::UserMemory;
 use kcore::proc::limit::{Limit, Resource};
-use kcore::proc::usage::{Usage, tms};
+use kcore::proc::usage::{Usage, ticks, tms};
 use kcore::proc::{
     self, Children, CloneArguments, CloneFlags, Delivery, Kinds, Patience, Pid, Selection, TforkParameters, WaitRequest,
     WaitResult,
@@ -243,7 +243,7 @@ pub(super) fn prctl(caller: &mut Caller<'_>, option: u32, first: u64, second: u6
         options::PR_SET_NAME => {
             let mut name = [0; NAME_BYTES];
             // It may end before its sixteenth byte, at the end of memory.
-            crate::arch::user_copy::string_in(UserAddr::new(first), &mut name)?;
+            crate::arch::user_copy::copy_in_string(UserAddr::new(first), &mut name)?;
             let length = name.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES - 1).min(NAME_BYTES - 1);
             let text = core::str::from_utf8(&name[..length]).map_err(|_| Errno::EINVAL)?;
             caller.thread.set_name(ThreadName::new(text));
@@ -316,8 +316,9 @@ pub(super) fn setrlimit(caller: &mut Caller<'_>, resource: u32, from: UserAddr) 
 }
 
 pub(super) fn getrusage(caller: &mut Caller<'_>, who: i32, to: UserAddr) -> Answer {
+    // RUSAGE_SELF is 0.
     let usage: Usage = match who {
-        linux::RUSAGE_SELF => caller.process().usage(),
+        0 => caller.process().usage(),
         linux::RUSAGE_CHILDREN => caller.process().usage_of_children(),
         who if who == linux::RUSAGE_THREAD.cast_signed() => caller.thread.usage(),
         _ => return Err(Errno::EINVAL),
@@ -330,6 +331,6 @@ pub(super) fn getrusage(caller: &mut Caller<'_>, who: i32, to: UserAddr) -> Answ
 pub(super) fn times(caller: &mut Caller<'_>, to: Maybe) -> Answer {
     let process = caller.process();
     user::write_if(to, &tms(&process.usage(), &process.usage_of_children()))?;
-    Ok(kcore::proc::usage::ticks(clock::now_ns()).cast_unsigned())
+    Ok(ticks(clock::now_ns()).cast_unsigned())
 }
 

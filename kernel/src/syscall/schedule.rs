@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 
 use kcore::addr::{CpuSet, MAX_CPUS, UserAddr};
 use kcore::hal::{Cpu, UserMemory};
-use kcore::proc::{self, Selection};
-use kcore::sched::SLICE_NS;
+use kcore::proc::{self, Pid, System};
+use kcore::sched::{SLICE_NS, Tid};
 use linux_raw_sys::general as linux;
 
 use super::argument::Maybe;
@@ -16,7 +16,7 @@ use super::time::TimeSpec;
 use super::{Answer, Caller, user};
 use crate::arch::cpu::Arm;
 use crate::arch::user_copy::CurrentUser;
-use crate::task::{self, Kernel, UserThread};
+use crate::task::{self, Kernel, UserProcess, UserThread};
 
 /// Bytes of the kernel's own CPU set, a word.
 const SET_BYTES: u64 = 8;
@@ -31,7 +31,7 @@ pub(super) fn thread(caller: &Caller<'_>, tid: i32) -> Result<Arc<UserThread>, E
     match u32::try_from(tid) {
         Err(_) => Err(Errno::EINVAL),
         Ok(0) => Ok(Arc::clone(caller.thread)),
-        Ok(tid) => proc::find_thread::<Kernel>(tid).ok_or(Errno::ESRCH),
+        Ok(tid) => proc::find_thread::<Kernel>(Tid(tid)).ok_or(Errno::ESRCH),
     }
 }
 
@@ -111,26 +111,64 @@ pub(super) fn sched_rr_get_interval(caller: &mut Caller<'_>, tid: i32, to: UserA
     Ok(0)
 }
 
-/// The processes that `which` and `who` name.
-fn selection(which: u32, who: i32) -> Result<Selection, Errno> {
+/// Calls `visit` for each process that `which` and `who` name; zero names the caller's own.
+fn each(
+    caller: &Caller<'_>,
+    which: u32,
+    who: i32,
+    mut visit: impl FnMut(&Arc<UserProcess>) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let who = u32::try_from(who).map_err(|_| Errno::ESRCH)?;
-    match which {
-        linux::PRIO_PROCESS => Ok(Selection::Process(who)),
-        linux::PRIO_PGRP => Ok(Selection::Group(who)),
-        linux::PRIO_USER => Ok(Selection::User(who)),
-        _ => Err(Errno::EINVAL),
+    let me = caller.process();
+    let (user, group) = (caller.credentials().uid.real, proc::group_of(me, None)?);
+    let wanted = |process: &Arc<UserProcess>| match which {
+        linux::PRIO_PROCESS if who == 0 => Arc::ptr_eq(process, me),
+        linux::PRIO_PROCESS => process.pid().0 == who,
+        linux::PRIO_PGRP => {
+            let wanted = if who == 0 { group } else { Pid(who) };
+            proc::relations::<Kernel>(process.pid()).is_some_and(|relations| relations.group == wanted)
+        }
+        _ => process.credentials().uid.real == if who == 0 { user } else { who },
+    };
+    if !matches!(which, linux::PRIO_PROCESS | linux::PRIO_PGRP | linux::PRIO_USER) {
+        return Err(Errno::EINVAL);
     }
+    let (mut found, mut next) = (false, Pid(1));
+    while let Some(process) = Kernel::processes().next_from(next) {
+        next = Pid(process.pid().0 + 1);
+        if wanted(&process) {
+            found = true;
+            visit(&process)?;
+        }
+    }
+    if found { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
 /// Returns 20 - nice, as Linux's call does: the C library turns it around.
 pub(super) fn getpriority(caller: &mut Caller<'_>, which: u32, who: i32) -> Answer {
-    let nice = proc::nice(caller.thread, selection(which, who)?)?;
-    Ok(u64::from(20_u8.saturating_add_signed(nice.saturating_neg())))
+    let mut best = i8::MAX;
+    each(caller, which, who, |process| {
+        best = best.min(process.nice());
+        Ok(())
+    })?;
+    Ok(u64::from((20 - i16::from(best)).unsigned_abs()))
 }
 
 pub(super) fn setpriority(caller: &mut Caller<'_>, which: u32, who: i32, nice: i32) -> Answer {
     let nice = i8::try_from(nice.clamp(-20, 19)).unwrap_or_default();
-    proc::set_nice(caller.thread, selection(which, who)?, nice)?;
+    let mine = caller.credentials();
+    each(caller, which, who, |process| {
+        let its = process.credentials();
+        let owns = mine.uid.effective == its.uid.real || mine.uid.effective == its.uid.effective;
+        if !owns && !mine.is_root() {
+            return Err(Errno::EPERM);
+        }
+        if nice < process.nice() && !mine.is_root() {
+            return Err(Errno::EACCES);
+        }
+        task::set_nice(process, nice);
+        Ok(())
+    })?;
     Ok(0)
 }
 

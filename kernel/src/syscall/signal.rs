@@ -3,13 +3,15 @@
 
 use kcore::addr::UserAddr;
 use kcore::hal::UserMemory;
-use kcore::proc::{self, Pid};
+use kcore::proc::{self, Pid, Target};
+use kcore::sched::Tid;
 use kcore::signal::{Action, MaskChange, Signal, SignalSet, StackError, StackRequest};
 
 use super::argument::Maybe;
 use super::errno::Errno;
-use super::{Answer, Caller, user};
+use super::{Again, Answer, Caller, user};
 use crate::arch::user_copy::CurrentUser;
+use crate::task::signals;
 
 /// Bytes of the kernel's signal set.
 const SET_BYTES: u64 = 8;
@@ -24,21 +26,31 @@ fn signal(number: u32) -> Result<Option<Signal>, Errno> {
 
 pub(super) fn kill(caller: &mut Caller<'_>, process: i32, number: u32) -> Answer {
     let signal = signal(number)?;
-    proc::kill(caller.thread, process, signal)?;
+    let target = match process {
+        0 => Target::OwnGroup,
+        -1 => Target::Everybody,
+        // There is no group with the number that this one's negative would be.
+        i32::MIN => return Err(Errno::ESRCH),
+        number => match u32::try_from(number) {
+            Ok(pid) => Target::Process(Pid(pid)),
+            Err(_) => Target::Group(Pid(number.unsigned_abs())),
+        },
+    };
+    proc::kill(caller.thread, target, signal)?;
     Ok(0)
 }
 
 pub(super) fn tkill(caller: &mut Caller<'_>, thread: i32, number: u32) -> Answer {
     let signal = signal(number)?;
     let thread = positive(thread)?;
-    proc::tkill(caller.thread, None, thread, signal)?;
+    proc::kill_thread(caller.thread, None, Tid(thread), signal)?;
     Ok(0)
 }
 
 pub(super) fn tgkill(caller: &mut Caller<'_>, process: i32, thread: i32, number: u32) -> Answer {
     let signal = signal(number)?;
     let (process, thread) = (positive(process)?, positive(thread)?);
-    proc::tkill(caller.thread, Some(Pid(process)), thread, signal)?;
+    proc::kill_thread(caller.thread, Some(Pid(process)), Tid(thread), signal)?;
     Ok(0)
 }
 
@@ -76,7 +88,7 @@ pub(super) fn rt_sigprocmask(caller: &mut Caller<'_>, how: u32, new: Maybe, old:
     if let Some(new) = new.0 {
         let signals = SignalSet::from_bits(user::read(new)?);
         let change = MaskChange::new(how).ok_or(Errno::EINVAL)?;
-        caller.thread.set_mask(before.changed(change, signals));
+        caller.thread.change_mask(change, signals);
     }
     user::write_if(old, &before.bits())?;
     Ok(0)
@@ -95,12 +107,19 @@ pub(super) fn rt_sigpending(caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -
 /// Waits for a signal with another mask. The mask before is the one that the handler returns to.
 pub(super) fn rt_sigsuspend(caller: &mut Caller<'_>, mask: UserAddr, bytes: u64) -> Answer {
     let mask = read_set(mask, bytes)?;
+    caller.again = Again::Never;
     caller.with_mask(Some(mask), |caller| {
         caller.restarting(|caller| {
             crate::task::wait_for_signal(|| caller.is_interrupted());
             Err(Errno::EINTR)
         })
     })
+}
+
+/// Goes back from a handler. What x0 was then is what the frame says.
+pub(super) fn rt_sigreturn(caller: &mut Caller<'_>) -> Answer {
+    signals::go_back(caller.thread, caller.frame);
+    Ok(caller.frame.x[0])
 }
 
 pub(super) fn sigaltstack(caller: &mut Caller<'_>, new: Maybe, old: Maybe) -> Answer {

@@ -1,9 +1,12 @@
 //! The machine and the system as a whole: `uname(2)`, `sysinfo(2)`, `getrandom(2)`, `reboot(2)`, `sync(2)`, the kernel's counters.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use abi::counters::Counters;
 use kcore::addr::UserAddr;
 use kcore::frame::FrameUse;
 use kcore::hal::UserMemory;
+use kcore::proc::{Processes, System};
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -13,7 +16,7 @@ use super::{Answer, Caller, user};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::{clock, power, random};
 use crate::mem::frames::frames;
-use crate::task;
+use crate::task::Kernel;
 
 /// One field of `struct utsname`.
 type Name = [u8; 65];
@@ -79,7 +82,7 @@ struct SysInfo {
 
 pub(super) fn sysinfo(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
     let memory = frames().statistics();
-    let processes = kcore::proc::counts::<task::Kernel>().processes;
+    let processes = Kernel::processes().counts.processes();
     let info = SysInfo {
         uptime_s: (clock::now_ns() / 1_000_000_000).cast_signed(),
         loads: [0; 3],
@@ -154,7 +157,8 @@ pub(super) fn sync(_caller: &mut Caller<'_>) -> Answer {
 /// The kernel's counters, as many bytes of them as the caller has room for. Returns how many that were.
 pub(super) fn tine_counters(_caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -> Answer {
     let counters = counters();
-    let all = counters.as_bytes();
+    let words = counters.to_words();
+    let all = words.as_bytes();
     let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(all.len());
     CurrentUser.copy_out(&all[..length], to)?;
     Ok(length as u64)
@@ -162,23 +166,25 @@ pub(super) fn tine_counters(_caller: &mut Caller<'_>, to: UserAddr, bytes: u64) 
 
 fn counters() -> Counters {
     let memory = frames().statistics();
-    let counts = kcore::proc::counts::<task::Kernel>();
+    let Processes { counts, statistics, .. } = Kernel::processes();
+    let (cntfork, sizfork) = statistics.fork.read();
+    let (cntvfork, sizvfork) = statistics.vfork.read();
     Counters {
         free_frames: memory.free + memory.cached.iter().sum::<u64>(),
         page_tables: memory.used_for(FrameUse::PageTable),
         user_anonymous: memory.used_for(FrameUse::UserAnonymous),
         stacks: memory.used_for(FrameUse::Stack),
-        processes: counts.processes.into(),
-        threads: counts.threads.into(),
-        forks: counts.forks,
-        forks_ppwait: counts.forks_ppwait,
-        forks_sharevm: counts.forks_sharevm,
-        cntfork: counts.forkstat.fork.count,
-        sizfork: counts.forkstat.fork.pages,
-        cntvfork: counts.forkstat.vfork.count,
-        sizvfork: counts.forkstat.vfork.pages,
-        cnttfork: counts.forkstat.thread.count,
-        cntkthread: counts.forkstat.kernel.count,
+        processes: counts.processes().into(),
+        threads: counts.threads().into(),
+        forks: statistics.forks.load(Relaxed),
+        forks_ppwait: statistics.forks_ppwait.load(Relaxed),
+        forks_sharevm: statistics.forks_sharevm.load(Relaxed),
+        cntfork,
+        sizfork,
+        cntvfork,
+        sizvfork,
+        cnttfork: statistics.threads.read().0,
+        cntkthread: statistics.kernel_threads.read().0,
         kernel_heap_frames: memory.used_for(FrameUse::KernelHeap),
         object_pool_frames: memory.used_for(FrameUse::ObjectPool),
         refused: memory.refused.into(),

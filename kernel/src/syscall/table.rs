@@ -8,7 +8,7 @@ use linux_raw_sys::general as linux;
 
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
-use super::{Answer, Caller, file, futex, identity, memory, path, process, schedule, signal, system, time};
+use super::{Answer, Caller, exec, file, futex, identity, memory, path, process, schedule, signal, system, time};
 
 /// What a pledged program must have promised to make a call (`pledge(2)`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +80,7 @@ pub(super) fn find(number: u64) -> &'static Call {
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     let found = match LINUX.get(number) {
         Some(call) => *call,
-        None if number == abi::counters::NUMBER => Some(&COUNTERS),
+        None if number == abi::counters::CALL => Some(&COUNTERS),
         None => number.checked_sub(OPENBSD_BASE).and_then(|number| *OPENBSD.get(number)?),
     };
     found.unwrap_or(&UNKNOWN)
@@ -150,8 +150,8 @@ static CALLS: &[(usize, Call)] = calls! {
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc;
     linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc;
-    linux::__NR_execve, process::execve, (Text, UserAddr, UserAddr), Exec;
-    linux::__NR_execveat, process::execveat, (Descriptor, Text, UserAddr, UserAddr, Bits), Exec;
+    linux::__NR_execve, exec::execve, (Text, UserAddr, UserAddr), Exec;
+    linux::__NR_execveat, exec::execveat, (Descriptor, Text, UserAddr, UserAddr, Bits), Exec;
     linux::__NR_exit, process::exit, (u32), Always;
     linux::__NR_exit_group, process::exit_group, (u32), Always;
     linux::__NR_wait4, process::wait4, (i32, Maybe, Bits, Maybe), Stdio;
@@ -195,6 +195,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_rt_sigprocmask, signal::rt_sigprocmask, (u32, Maybe, Maybe, u64), Stdio;
     linux::__NR_rt_sigpending, signal::rt_sigpending, (UserAddr, u64), Stdio;
     linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio;
+    linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio;
     linux::__NR_sigaltstack, signal::sigaltstack, (Maybe, Maybe), Stdio;
     // ---- scheduling
     linux::__NR_sched_yield, schedule::sched_yield, (), Stdio;

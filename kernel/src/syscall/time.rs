@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Bits, Maybe};
 use super::errno::Errno;
-use super::{Answer, Caller, user};
+use super::{Again, Answer, Caller, user};
 use crate::dev::clock;
 use crate::task::{self, Slept};
 
@@ -157,6 +157,7 @@ pub(super) fn clock_nanosleep(
 
 /// Sleeps until `deadline_ns`. A signal that ends the sleep leaves what was left of it in `remaining`.
 fn sleep(caller: &mut Caller<'_>, deadline_ns: u64, remaining: Maybe) -> Answer {
+    caller.again = Again::Never;
     let slept = caller.restarting(|caller| match task::sleep_until(deadline_ns, || caller.is_interrupted()) {
         Slept::ToTheEnd => Ok(0),
         Slept::Interrupted => Err(Errno::EINTR),

@@ -21,9 +21,14 @@ impl LowerHalf {
         Self(AtomicU64::new(0))
     }
 
-    /// The space below `root`, whose translations carry `tag`.
-    pub(crate) fn of(root: PhysFrame, tag: Asid) -> Self {
-        Self(AtomicU64::new(word(root, tag)))
+    /// Lets a thread that does not run yet have the space below `root`, whose translations carry `tag`.
+    pub(super) fn set_before_start(&self, root: PhysFrame, tag: Asid) {
+        self.0.store(word(root, tag), Relaxed);
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_some(&self) -> bool {
+        self.0.load(Relaxed) != 0
     }
 
     /// What a CPU does that leaves a thread of the space `self` for one of the space `next`. With interrupts masked.

@@ -4,31 +4,50 @@
 //! * [`switch`]: the change from one thread to another, and preemption
 //! * [`timers`]: the queue of timers, and the sleep that uses it
 //! * `lower_half`: which program's space a thread runs in
-//! * `program`: what programs ask of the kernel
+//! * `system`: the kernel as `kcore::proc` needs it
+//! * [`program`]: what programs ask of the kernel beside system calls; executing one
+//! * [`signals`]: running a program's signal handlers
+//! * [`futexes`], `robust`: who waits for which word; locks of threads that ended
+//! * [`init`]: the first program
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
 //!
 //! The running thread's `Arc` is held by the CPU: the pointer in its header counts as one reference.
 
+pub(crate) mod futexes;
 pub(crate) mod idle;
+pub(crate) mod init;
 mod lower_half;
-mod program;
+pub(crate) mod program;
+mod robust;
+pub(crate) mod signals;
 pub(crate) mod smp;
+mod system;
 pub(crate) mod switch;
 pub(crate) mod thread;
 pub(crate) mod timers;
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use kcore::sched::{SleepMutex, Switch, WaitQueue};
+use kcore::addr::CpuSet;
+use kcore::proc;
+use kcore::sched::{EmptyAffinity, Priority, SleepMutex, Switch, WaitQueue};
 
-pub(crate) use switch::Kernel;
-pub(crate) use thread::SpawnError;
+pub(crate) use futexes::FUTEXES;
+pub(crate) use program::{exit_process, exit_thread, space_limits};
+pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
+pub(crate) use thread::{SpawnError, with_seat};
+
+/// A thread of a program.
+pub(crate) type UserThread = proc::Thread<Kernel>;
+/// A process.
+pub(crate) type UserProcess = proc::Process<Kernel>;
 
 /// A queue of threads that wait for one event.
 pub(crate) type Waiters = WaitQueue<Kernel>;
 /// A mutex whose waiters sleep.
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "nothing of the kernel sleeps with a lock yet"))]
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "the self-tests use it; others say SleepMutex"))]
 pub(crate) type Mutex<T> = SleepMutex<T, Kernel>;
 
 /// Sleeps for at least `time`.
@@ -63,4 +82,63 @@ pub(crate) fn sleep_until(deadline_ns: u64, interrupted: impl Fn() -> bool) -> S
         }
         Kernel::block_until(deadline_ns);
     }
+}
+
+/// Sleeps until a signal comes.
+pub(crate) fn wait_for_signal(interrupted: impl Fn() -> bool) {
+    let me = Kernel::current();
+    loop {
+        me.park().prepare();
+        if interrupted() {
+            me.park().cancel();
+            return;
+        }
+        Kernel::block();
+    }
+}
+
+/// Whether a sleep of the current thread should end, for there is a signal to be acted upon.
+pub(crate) fn is_interrupted() -> bool {
+    proc::interrupted::<Kernel>()
+}
+
+/// Shows the current thread of a program to `look`.
+///
+/// # Panics
+///
+/// In a thread of the kernel's own: only what runs in a program's name may ask.
+pub(crate) fn with_current_user<T>(look: impl FnOnce(&Arc<UserThread>) -> T) -> T {
+    switch::with_current(|me| look(me.payload().program().expect("the caller runs in a program's name")))
+}
+
+/// How long the current thread has run, in nanoseconds, up to now.
+pub(crate) fn current_time_ns() -> u64 {
+    switch::with_current(|me| me.cpu_time_ns()) + uncharged_ns()
+}
+
+/// The CPUs that `thread` may run on.
+pub(crate) fn affinity(thread: &UserThread) -> CpuSet {
+    thread.machine().map_or(CpuSet::EMPTY, |machine| machine.affinity())
+}
+
+/// Makes a process as nice as this, and its threads compete accordingly: a level for each step down, half a level for each
+/// step up.
+pub(crate) fn set_nice(process: &UserProcess, nice: i8) {
+    process.set_nice(nice);
+    let step = if nice < 0 { nice / 2 } else { nice };
+    let level = Priority::DEFAULT.get().saturating_add_signed(step).min(Priority::WORST.get());
+    let Some(priority) = Priority::new(level) else { return };
+    process.each_thread(|thread| {
+        if let Some(machine) = thread.machine() {
+            machine.set_priority(priority);
+        }
+    });
+}
+
+/// Binds `thread` to `cpus`. If it runs elsewhere, it moves before it goes on in its program.
+pub(crate) fn set_affinity(thread: &UserThread, cpus: CpuSet) -> Result<(), EmptyAffinity> {
+    let Some(machine) = thread.machine() else { return Ok(()) };
+    machine.set_affinity(cpus)?;
+    switch::make_move(&machine);
+    Ok(())
 }

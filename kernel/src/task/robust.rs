@@ -7,10 +7,8 @@
 use kcore::addr::UserAddr;
 use kcore::futex::EVERY_BIT;
 use kcore::hal::UserMemory;
-use kcore::proc;
 
-use super::futexes;
-use super::switch::Kernel;
+use super::{UserThread, futexes};
 use crate::arch::user_copy::{self, CurrentUser};
 
 /// Entries after which the list is taken for a ring, as Linux does (`ROBUST_LIST_LIMIT`).
@@ -23,8 +21,11 @@ const OWNER: u32 = 0x3fff_ffff;
 const PRIORITY: u64 = 1;
 
 /// Marks what the current thread, which is about to end, still holds.
-pub(super) fn mark(thread: &proc::Thread<Kernel>) {
-    let Some(head) = thread.robust_list() else { return };
+pub(super) fn mark(thread: &UserThread) {
+    let (head, _bytes) = thread.robust_list();
+    if head.get() == 0 {
+        return;
+    }
     let (Some(first), Some(distance), Some(pending)) = (load(head, 0), load(head, 8), load(head, 16)) else { return };
     let mut link = first;
     for _ in 0..LONGEST {
@@ -52,7 +53,7 @@ fn load(at: UserAddr, offset: u64) -> Option<u64> {
     Some(u64::from_le_bytes(word))
 }
 
-fn mark_word(thread: &proc::Thread<Kernel>, word: UserAddr, pending: bool) {
+fn mark_word(thread: &UserThread, word: UserAddr, pending: bool) {
     if !word.is_aligned(4) {
         return;
     }
@@ -67,7 +68,7 @@ fn mark_word(thread: &proc::Thread<Kernel>, word: UserAddr, pending: bool) {
             wake(thread, word);
             return;
         }
-        if now & OWNER != thread.linux_tid() {
+        if now & OWNER != thread.tid().0 {
             return;
         }
         match user_copy::exchange_u32(word, now, now & WAITERS | OWNER_DIED) {
@@ -78,10 +79,10 @@ fn mark_word(thread: &proc::Thread<Kernel>, word: UserAddr, pending: bool) {
     }
 }
 
-fn wake(thread: &proc::Thread<Kernel>, word: UserAddr) {
+fn wake(thread: &UserThread, word: UserAddr) {
     // A robust lock may be shared or private; its waiters wait under the one key or under the other.
-    futexes::wake(futexes::private_key(thread, word), 1, EVERY_BIT);
-    if let Ok(key) = futexes::shared_key(thread, word) {
+    let keys = [futexes::private_key(thread, word), futexes::shared_key(thread, word)];
+    for key in keys.into_iter().flatten() {
         futexes::wake(key, 1, EVERY_BIT);
     }
 }

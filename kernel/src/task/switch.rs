@@ -137,8 +137,29 @@ pub(crate) fn leave(leaving: Leaving) {
     Arm::irq_restore(state);
 }
 
+/// Nanoseconds that the current thread has run since it was last charged for its time.
+pub(crate) fn uncharged_ns() -> u64 {
+    let state = Arm::irq_save();
+    let charged_ns = SWITCHERS.of(Arm::id()).charged_ns.load(Ordering::Relaxed);
+    Arm::irq_restore(state);
+    clock::now_ns().saturating_sub(charged_ns)
+}
+
+/// Sees to it that `thread`, whose affinity was changed, leaves a CPU where it may not run any more.
+pub(super) fn make_move(thread: &Thread) {
+    let state = Arm::irq_save();
+    let (here, cpu) = (Arm::id(), thread.last_cpu());
+    if !thread.affinity().contains(cpu) {
+        if cpu == here {
+            cpu::header().request_resched();
+        } else {
+            irq::send(CpuSet::only(cpu), Ipi::Reschedule);
+        }
+    }
+    Arm::irq_restore(state);
+}
+
 /// Lets others of the same level go first.
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "sched_yield is its other caller"))]
 pub(crate) fn yield_now() {
     leave(Leaving::Yielded);
 }

@@ -12,7 +12,7 @@ use kcore::vm::Asids;
 use super::switch::{self, Kernel, SCHEDULER, with_current};
 use super::thread::{self, Machine, Thread};
 use super::{futexes, robust};
-use crate::arch::cpu::{self, Arm};
+use crate::arch::cpu::Arm;
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::irq::{self, Ipi};
 use crate::dev::{power, random};
@@ -106,12 +106,19 @@ impl System for Kernel {
     }
 
     fn init_exited(status: ExitStatus) {
-        println!("init {status}; nothing is left to do");
+        println!("init {}; nothing is left to do", Described(status));
         power::power_off()
     }
 }
 
-/// The thread pointer that a new thread of the current program starts with, unless it was given one.
-pub(super) fn current_tls() -> u64 {
-    cpu::user_tls()
+/// How a process ended, in words.
+struct Described(ExitStatus);
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ExitStatus::Exited(code) => write!(f, "exited with status {code}"),
+            ExitStatus::Killed { signal, .. } => write!(f, "was killed by {}", signal.name()),
+        }
+    }
 }

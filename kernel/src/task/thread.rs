@@ -4,18 +4,24 @@ use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use kcore::addr::CpuSet;
+use kcore::addr::{CpuSet, UserAddr};
+use kcore::futex::Seat;
+use kcore::proc::{self, Start};
 use kcore::sched::{self, Leaving, Priority, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
-use super::Waiters;
+use super::{UserThread, Waiters};
 use super::lower_half::LowerHalf;
 use super::switch::{self, SCHEDULER};
 use super::timers::{Action, Timer};
 use crate::arch::context::Context;
 use crate::arch::cpu::{self, Arm, Header};
+use crate::arch::fp::{self, FpRegisters, FpState};
+use crate::arch::user::{self, UserArea};
+use crate::arch::vectors::Frame;
 use crate::mem::stacks::{KernelStack, NoStack};
 
 /// A thread.
@@ -36,8 +42,49 @@ pub(crate) struct Machine {
     joiners: Waiters,
     /// What it shall run; taken by its first instructions.
     start: SpinLock<Option<Box<dyn FnOnce() + Send>>, Arm>,
+    /// The program's thread that it is, if it is one's.
+    program: Option<Arc<UserThread>>,
+    /// What it keeps to wait on futexes; most threads never do.
+    seat: Once<Arc<Seat>>,
     /// Its stack; an idle thread has its CPU's boot stack.
-    _stack: Option<KernelStack>,
+    stack: Option<KernelStack>,
+}
+
+impl Machine {
+    fn new(context: Context, stack: Option<KernelStack>) -> Self {
+        Self {
+            header: Header::new(0, 0),
+            context: ContextCell(UnsafeCell::new(context)),
+            lower_half: LowerHalf::none(),
+            timer: Once::new(),
+            ended: AtomicBool::new(false),
+            joiners: Waiters::new(),
+            start: SpinLock::new(Rank::ThreadStart, None),
+            program: None,
+            seat: Once::new(),
+            stack,
+        }
+    }
+
+    /// The program's thread that it is, if it is one's.
+    pub(crate) fn program(&self) -> Option<&Arc<UserThread>> {
+        self.program.as_ref()
+    }
+
+    /// What the lowest layers keep.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The program's space that it runs in.
+    pub(crate) fn lower_half(&self) -> &LowerHalf {
+        &self.lower_half
+    }
+
+    /// Where the program's registers are kept.
+    fn area(&self) -> Option<NonNull<UserArea>> {
+        self.stack.as_ref().map(|stack| user::area_of(stack.top()))
+    }
 }
 
 /// Registers of a thread that is switched away from.
@@ -85,16 +132,8 @@ pub(crate) fn spawn(
 ) -> Result<Arc<Thread>, SpawnError> {
     let stack = KernelStack::new()?;
     let top = stack.top();
-    let machine = Machine {
-        header: Header::new(0, 0),
-        context: ContextCell(UnsafeCell::new(Context::new(top, first_steps, 0))),
-        lower_half: LowerHalf::none(),
-        timer: Once::new(),
-        ended: AtomicBool::new(false),
-        joiners: Waiters::new(),
-        start: SpinLock::new(Rank::ThreadStart, Some(Box::new(run))),
-        _stack: Some(stack),
-    };
+    let machine = Machine::new(Context::new(top, first_steps, 0), Some(stack));
+    *machine.start.lock() = Some(Box::new(run));
     let thread = Thread::new(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, priority, machine);
     // A thread for no CPU is a thread for all of them.
     let _ = thread.set_affinity(cpus);
@@ -105,16 +144,7 @@ pub(crate) fn spawn(
 
 /// The idle thread of a CPU: it is made of what the CPU boots with.
 pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread>, SpawnError> {
-    let machine = Machine {
-        header: Header::new(0, 0),
-        context: ContextCell(UnsafeCell::new(Context::default())),
-        lower_half: LowerHalf::none(),
-        timer: Once::new(),
-        ended: AtomicBool::new(false),
-        joiners: Waiters::new(),
-        start: SpinLock::new(Rank::ThreadStart, None),
-        _stack: None,
-    };
+    let machine = Machine::new(Context::default(), None);
     machine.header.set_cpu(cpu);
     let thread = Thread::idle(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, cpu, machine);
     register(&thread)?;
@@ -149,7 +179,120 @@ extern "C" fn first_steps(_argument: usize) -> ! {
     if let Some(run) = run {
         run();
     }
+    enter_program();
     end()
+}
+
+/// Where a new thread of a program starts: as [`first_steps`], but that what it runs is its program.
+extern "C" fn first_steps_of_program(_argument: usize) {
+    switch::finish();
+    cpu::irqs_unmask();
+    switch::with_current(|me| me.payload().program().map(proc::child_return));
+}
+
+/// Goes on in the program, if there is one: a thread that began in the kernel has executed it.
+fn enter_program() {
+    let top = switch::with_current(|me| {
+        let machine = me.payload();
+        machine.lower_half.is_some().then(|| machine.stack.as_ref().map(KernelStack::top)).flatten()
+    });
+    if let Some(top) = top {
+        // SAFETY: the thread runs on the stack that ends there, and the exec has written the area; what the thread
+        // called has returned.
+        unsafe { user::enter(top) }
+    }
+}
+
+/// Makes what is scheduled of a program's new thread. Its registers are those of the current program, but for what
+/// `start` says.
+pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: Start) -> Arc<Thread> {
+    let top = stack.top();
+    let machine = match start {
+        Start::Kernel(function, argument) => {
+            // Below the area, which is to hold the registers of the program that it executes.
+            let below = user::area_of(top).addr().get() as u64;
+            let machine = Machine::new(Context::new(below, first_steps, 0), Some(stack));
+            *machine.start.lock() = Some(Box::new(move || function(argument)));
+            machine
+        }
+        Start::Fork => copy_of_current(stack, None, None),
+        Start::Thread { stack: stack_pointer, tls } => copy_of_current(stack, stack_pointer, tls),
+    };
+    let machine = Machine { program: Some(Arc::clone(thread)), ..machine };
+    if let Some(space) = thread.space() {
+        machine.lower_half.set_before_start(space.root(), space.tag());
+    }
+    let made = Thread::new(thread.thread_id(), thread.name().as_str(), Priority::DEFAULT, machine);
+    switch::with_current(|parent| {
+        made.set_priority(parent.priority());
+        // It is never empty, for the parent's is not.
+        let _ = made.set_affinity(parent.affinity());
+    });
+    made
+}
+
+/// A thread that goes on where the current program is, with 0 for the result of its call.
+fn copy_of_current(stack: KernelStack, stack_pointer: Option<UserAddr>, tls: Option<UserAddr>) -> Machine {
+    let top = stack.top();
+    let tls = tls.map_or_else(cpu::user_tls, UserAddr::get);
+    switch::with_current(|me| {
+        let parent = me.payload().area().expect("a program's thread has a stack of its own");
+        // SAFETY: the area is the current thread's own, written when it came into the kernel, and stays until it leaves.
+        let parent = unsafe { parent.as_ref() };
+        let child = user::area_of(top);
+        let mut frame = parent.frame.clone();
+        frame.x[0] = 0;
+        if let Some(stack_pointer) = stack_pointer {
+            frame.sp = stack_pointer.get();
+        }
+        // SAFETY: the area lies on the new stack, which nobody else uses yet.
+        unsafe { child.write(UserArea { frame, fp: FpState::new() }) };
+        // SAFETY: just written, and still ours alone.
+        let fp = unsafe { &mut (*child.as_ptr()).fp };
+        fp::clone_into(&parent.fp, fp);
+    });
+    Machine::new(Context::for_program(top, first_steps_of_program, 0, tls), Some(stack))
+}
+
+/// Lets the program that the current thread has executed begin with no register used: floating point, thread pointer.
+/// The general ones are in its frame.
+pub(super) fn forget_registers() {
+    with_fp(fp::discard);
+    cpu::set_user_tls(0);
+}
+
+/// As [`forget_registers`], for a thread that has no frame yet, and gets this one.
+pub(super) fn begin_first_program(frame: Frame) {
+    switch::with_current(|me| {
+        let area = me.payload().area().expect("a program's thread has a stack of its own");
+        // SAFETY: the area is the current thread's own; it began below it, and nothing has referred to it yet.
+        unsafe { area.write(UserArea { frame, fp: FpState::new() }) };
+    });
+    cpu::set_user_tls(0);
+}
+
+/// The current program's floating-point registers.
+pub(super) fn fp_registers() -> FpRegisters {
+    with_fp(fp::read).unwrap_or(FpRegisters::ZERO)
+}
+
+/// Sets them.
+pub(super) fn set_fp_registers(registers: &FpRegisters) {
+    with_fp(|state| fp::write(state, registers));
+}
+
+/// Shows where the current program's floating-point registers are kept to `work`.
+fn with_fp<T>(work: impl FnOnce(&FpState) -> T) -> T {
+    switch::with_current(|me| {
+        let area = me.payload().area().expect("a program's thread has a stack of its own");
+        // SAFETY: the area is the current thread's own, and of it only this part is referred to.
+        work(unsafe { &(*area.as_ptr()).fp })
+    })
+}
+
+/// Shows what the current thread keeps to wait on futexes to `work`.
+pub(crate) fn with_seat<T>(work: impl FnOnce(&Arc<Seat>) -> T) -> T {
+    switch::with_current(|me| work(me.payload().seat.call_once(Arc::default)))
 }
 
 /// Ends the current thread.

@@ -1,56 +1,176 @@
-//! `tine bench`: how large the kernel is and how long it takes to boot.
+//! `tine bench`: how large the kernel is, how long it takes to boot, and what a benchmark program measures on it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{self, ChildStdout, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tools::bench::figures::{Figures, Line};
+use tools::bench::record::{self, Run};
+use tools::bench::table;
 use tools::board::Board;
 use tools::qemu::{Command, Qemu, Speed};
 
 /// What the kernel says at the end of its boot: `boot: 1234 us from entry`.
 const BOOT: &str = "boot: ";
+/// Linux's figures, unless others are named.
+const LINUX: &str = include_str!("../../data/linux-6.1-raspi3b.txt");
+/// So many of the last lines are shown when a benchmark does not come to its end.
+const LAST_LINES: usize = 15;
 
-/// Print the size of the kernel and its boot time in guest instructions
+/// Print the size of the kernel and its boot time in guest instructions, and what a benchmark program measures
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The raw image
     #[arg(long, value_name = "FILE", default_value = "build/kernel8.img")]
     kernel: PathBuf,
-    /// The initramfs
+    /// The initramfs whose boot is timed
     #[arg(long, value_name = "FILE", default_value = "build/initramfs.cpio")]
     initrd: PathBuf,
+    /// An initramfs whose /init is a benchmark; without one only size and boot are measured
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// The name of the benchmark, for the record
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    name: String,
+    /// Arguments for the benchmark: groups, --quick, --maxr MiB
+    #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true)]
+    words: String,
+    /// Figures to compare with, or the log of a run on another kernel [default: Linux 6.1 on raspi3b]
+    #[arg(long, value_name = "FILE")]
+    linux: Option<PathBuf>,
+    /// The document that keeps the figures of each commit
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// How long the benchmark may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    timeout: u64,
 }
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let qemu = Qemu::find()?;
+    size_and_boot(arguments, &qemu)?;
+    let Some(program) = &arguments.program else { return Ok(ExitCode::SUCCESS) };
+    let linux = match &arguments.linux {
+        Some(file) => String::from_utf8_lossy(&super::read(file)?).into_owned(),
+        None => LINUX.to_owned(),
+    };
+    let linux = Figures::parse(&linux);
+    let tine = measure(&command(arguments, program), &qemu, Duration::from_secs(arguments.timeout))?;
+    print!("\n{}", table::plain(&tine, &linux));
+    if let Some(record) = &arguments.record {
+        let old = std::fs::read_to_string(record).unwrap_or_default();
+        let run = Run { commit: commit()?, day: day()?, program: arguments.name.clone() };
+        super::write(record, record::updated(&old, &run, &tine, &linux).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn size_and_boot(arguments: &Arguments, qemu: &Qemu) -> anyhow::Result<()> {
     let size = super::read(&arguments.kernel)?.len();
     println!("image size                  {:>9} KiB", size.div_ceil(1024));
-    let qemu = Qemu::find()?;
-    for (name, board, one_cpu) in [
-        ("boot, raspi3b, one CPU", Board::Raspi3b, &["-global", "bcm2837.enabled-cpus=1"][..]),
-        ("boot, raspi4b, four CPUs", Board::Raspi4b, &[]),
-    ] {
-        let command = Command::new(board, &arguments.kernel)
-            .dtb(format!("build/{board}.dtb"))
-            .initrd(&arguments.initrd)
-            .speed(Speed::Counted);
-        let command = one_cpu.iter().fold(command, |command, argument| command.arg(argument));
-        println!("{name:<28}{:>8} us of guest time", boot_time(&command, &qemu)?);
+    for (name, board) in [("boot, raspi3b, one CPU", Board::Raspi3b), ("boot, raspi4b, four CPUs", Board::Raspi4b)] {
+        let command = counted(board, &arguments.kernel, &arguments.initrd);
+        println!("{name:<28}{:>8} us of guest time", boot_time(&command, qemu)?);
     }
     println!("guest time: one instruction is one nanosecond (-icount shift=0,sleep=off)");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// A board on which instructions are counted; raspi3b with one processor.
+fn counted(board: Board, kernel: &Path, initrd: &Path) -> Command {
+    let command = Command::new(board, kernel).dtb(format!("build/{board}.dtb")).initrd(initrd).speed(Speed::Counted);
+    match board {
+        Board::Raspi3b => command.arg("-global").arg("bcm2837.enabled-cpus=1"),
+        Board::Raspi4b => command,
+    }
+}
+
+/// The board that runs the benchmark, as Linux was run.
+fn command(arguments: &Arguments, program: &Path) -> Command {
+    let command = counted(Board::Raspi3b, &arguments.kernel, program).arg("-seed").arg("1");
+    command.cmdline(format!("quiet -- {}", arguments.words).trim_end())
 }
 
 /// Boots until the kernel says how long it took, then ends QEMU. Microseconds.
 fn boot_time(command: &Command, qemu: &Qemu) -> anyhow::Result<u64> {
-    let mut child = command.to_process(qemu).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-    let stdout = child.stdout.take().context("QEMU has no output")?;
+    let (mut child, stdout) = start(command, qemu)?;
     let time = BufReader::new(stdout).split(b'\n').map_while(Result::ok).find_map(|line| parse(&line));
     // It may have ended by itself.
     let _ = child.kill();
     child.wait()?;
     time.context("the kernel ended without a line `boot: N us`")
+}
+
+fn start(command: &Command, qemu: &Qemu) -> anyhow::Result<(process::Child, ChildStdout)> {
+    let mut child = command.to_process(qemu).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let stdout = child.stdout.take().context("QEMU has no output")?;
+    Ok((child, stdout))
+}
+
+/// Runs the benchmark to its last line, and shows its rows as they come.
+fn measure(command: &Command, qemu: &Qemu, patience: Duration) -> anyhow::Result<Figures> {
+    let (mut child, stdout) = start(command, qemu)?;
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let outcome = collect(&lines, Instant::now() + patience);
+    // It may have ended by itself; what it prints after the last line is of no interest.
+    let _ = child.kill();
+    child.wait()?;
+    outcome
+}
+
+/// Reads lines until the last one of the benchmark, the end of the board, or the end of patience.
+fn collect(lines: &mpsc::Receiver<String>, end: Instant) -> anyhow::Result<Figures> {
+    let mut figures = Figures::default();
+    let mut last: Vec<String> = Vec::new();
+    let why = loop {
+        let line = match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => break "the benchmark takes too long; --timeout SECONDS gives it more",
+            Err(RecvTimeoutError::Disconnected) => break "the board ended before the benchmark did",
+        };
+        match Line::parse(&line) {
+            Line::End => return Ok(figures),
+            Line::Row(name, figure) => {
+                eprintln!("{line}");
+                figures.add(name, figure);
+            }
+            Line::Other => {}
+        }
+        last.push(line);
+    };
+    let from = last.len().saturating_sub(LAST_LINES);
+    anyhow::bail!("{why}; its last lines were:\n{}", last[from..].join("\n"))
+}
+
+/// The commit that is measured, marked if something was changed since.
+fn commit() -> anyhow::Result<String> {
+    // The record itself changes with each run.
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ":(exclude)docs/bench.md"])?;
+    let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
+    Ok(if changed.is_empty() { commit } else { format!("{commit}+") })
+}
+
+/// The day of that commit.
+fn day() -> anyhow::Result<String> {
+    git(&["log", "-1", "--format=%cs"])
+}
+
+fn git(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = process::Command::new("git").args(arguments).output().context("cannot run git")?;
+    anyhow::ensure!(output.status.success(), "git {}: {}", arguments.join(" "), output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn parse(line: &[u8]) -> Option<u64> {
@@ -69,5 +189,56 @@ mod tests {
         assert_eq!(parse(b"[    0.001] boot: 7 us from entry"), Some(7));
         assert_eq!(parse(b"boot: soon"), None);
         assert_eq!(parse(b"Tine 0.1.0 (raspi4b, 4 cores, 960 MiB)"), None);
+    }
+
+    /// What [`collect`] makes of these lines; the sender stays open, or not.
+    fn collected(lines: &[&str], stays_open: bool, patience: Duration) -> Result<Figures, String> {
+        let (sender, receiver) = mpsc::channel();
+        for line in lines {
+            sender.send((*line).to_owned()).unwrap();
+        }
+        let open = stays_open.then_some(sender);
+        let outcome = collect(&receiver, Instant::now() + patience).map_err(|error| error.to_string());
+        drop(open);
+        outcome
+    }
+
+    #[test]
+    fn a_benchmark_is_over_at_its_last_line() {
+        let lines = ["Tine 0.1.0", "FB getppid n=40 med=120.0", "FBEND cntvct=1", "panic"];
+        let figures = collected(&lines, true, Duration::from_secs(60)).unwrap();
+        assert_eq!(figures.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_board_that_ends_early_is_an_error_with_its_last_words() {
+        let error = collected(&["FB getppid n=40 med=120.0", "panic on cpu 0"], false, Duration::from_secs(60));
+        let error = error.unwrap_err();
+        assert!(error.contains("the board ended before") && error.ends_with("panic on cpu 0"), "{error}");
+    }
+
+    #[test]
+    fn a_benchmark_that_hangs_is_an_error() {
+        let error = collected(&["FBSTART"], true, Duration::from_millis(5)).unwrap_err();
+        assert!(error.contains("takes too long"), "{error}");
+    }
+
+    #[test]
+    fn the_board_is_started_as_linux_was() {
+        let arguments = ["tine", "--program", "b.cpio", "--words", "fork --quick"];
+        let arguments = <TestArguments as clap::Parser>::parse_from(arguments).arguments;
+        let command = command(&arguments, arguments.program.as_deref().unwrap());
+        let words: Vec<String> = command.args().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let line = words.join(" ");
+        for part in ["-M raspi3b", "-icount shift=0,sleep=off", "-seed 1", "-global bcm2837.enabled-cpus=1"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert!(words.iter().any(|word| word == "quiet -- fork --quick"), "{line}");
+    }
+
+    #[derive(clap::Parser)]
+    struct TestArguments {
+        #[command(flatten)]
+        arguments: Arguments,
     }
 }

@@ -118,3 +118,51 @@ pub fn umask(mask: u32) -> Result<u32, Errno> {
     let before = unsafe { call(number::UMASK, [mask as usize]) }?;
     Ok(u32::try_from(before).unwrap_or(0))
 }
+
+/// Makes the descriptors 0, 1 and 2 stand for this open file.
+///
+/// # Errors
+///
+/// As of `dup3`.
+pub fn replace_standard(file: &impl AsRawFd) -> Result<(), Errno> {
+    for descriptor in 0..3 {
+        // SAFETY: input and output go elsewhere, and nobody has these descriptors as their own.
+        unsafe { call(number::DUP3, [int(file.as_raw_fd()), descriptor, 0]) }?;
+    }
+    Ok(())
+}
+
+/// Reads.
+///
+/// # Errors
+///
+/// As of the call.
+#[inline]
+pub fn read(file: &impl AsRawFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let address = buffer.as_mut_ptr().expose_provenance();
+    // SAFETY: at most the buffer's bytes are stored.
+    unsafe { call(number::READ, [int(file.as_raw_fd()), address, buffer.len()]) }
+}
+
+/// Writes.
+///
+/// # Errors
+///
+/// As of the call.
+#[inline]
+pub fn write(file: &impl AsRawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the bytes are read.
+    unsafe { call(number::WRITE, [int(file.as_raw_fd()), bytes.as_ptr().expose_provenance(), bytes.len()]) }
+}
+
+/// Looks at a file, and forgets what it saw.
+///
+/// # Errors
+///
+/// As of `newfstatat`.
+pub fn status(path: &CStr) -> Result<(), Errno> {
+    let mut status = [0_u64; 16];
+    // SAFETY: a `struct stat` of 128 bytes is stored.
+    unsafe { call(number::NEWFSTATAT, [int(AT_FDCWD), text(path), crate::call::output(&mut status), 0]) }?;
+    Ok(())
+}

@@ -16,12 +16,13 @@ pub mod memory;
 pub mod number;
 pub mod process;
 pub mod sacrifice;
+pub mod signal;
 pub mod sync;
 pub mod thread;
 pub mod time;
 
 mod call;
 
-pub use bsd::{Errno, Forked, Pid, Tid};
+pub use bsd::{Counters, Errno, Forked, Pid, Tid, counters};
 
 pub use crate::memory::Mapping;

@@ -195,15 +195,25 @@ impl Mapping {
         unsafe { place.write_volatile(value) }
     }
 
+    /// The addresses of its pages.
+    fn pages(&self) -> impl Iterator<Item = usize> {
+        self.place(0, self.bytes);
+        (self.address..self.address + self.bytes).step_by(PAGE)
+    }
+
     /// Stores `value` at the start of every page.
     pub fn write_pages(&self, value: u8) {
-        (0..self.bytes).step_by(PAGE).for_each(|offset| self.write(offset, value));
+        for page in self.pages() {
+            // SAFETY: as in `write`.
+            unsafe { ptr::with_exposed_provenance_mut::<u8>(page).write_volatile(value) };
+        }
     }
 
     /// Whether the first byte of every page is `value`.
     #[must_use]
     pub fn pages_are(&self, value: u8) -> bool {
-        (0..self.bytes).step_by(PAGE).all(|offset| self.read(offset) == value)
+        // SAFETY: as in `read`.
+        self.pages().all(|page| unsafe { ptr::with_exposed_provenance::<u8>(page).read_volatile() } == value)
     }
 
     /// An atomic word in it. Changing the protection, or unmapping the part, makes later uses end the process.

@@ -13,6 +13,14 @@ use crate::number;
 unsafe extern "C" {
     #[link_name = "fork"]
     safe fn libc_fork() -> i32;
+    fn posix_spawn(
+        pid: *mut i32,
+        path: *const std::ffi::c_char,
+        actions: *const u8,
+        attributes: *const u8,
+        arguments: *const usize,
+        environment: *const usize,
+    ) -> i32;
 }
 
 /// The number of a signal.
@@ -84,18 +92,51 @@ pub fn exit(status: i32) -> ! {
 
 /// Runs another program in this process. Returns only when that failed.
 pub fn exec(path: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Errno {
-    let arguments = pointers(arguments);
-    let environment = pointers(environment);
-    let vectors = [text(path), arguments.as_ptr().expose_provenance(), environment.as_ptr().expose_provenance()];
-    // SAFETY: the strings and the vectors, which end with null, outlive a call that fails.
-    match unsafe { call(number::EXECVE, vectors) } {
-        Err(errno) => errno,
-        Ok(_) => Errno::INVAL,
+    Prepared::new(path, arguments, environment).exec()
+}
+
+/// A program with its arguments and environment, ready to be run without allocating.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    path: &'a CStr,
+    arguments: Vec<usize>,
+    environment: Vec<usize>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Puts the vectors together.
+    #[must_use]
+    pub fn new(path: &'a CStr, arguments: &[&'a CStr], environment: &[&'a CStr]) -> Self {
+        Self { path, arguments: pointers(arguments), environment: pointers(environment) }
+    }
+
+    /// Runs the program in this process. Returns only when that failed.
+    pub fn exec(&self) -> Errno {
+        let vectors = [&self.arguments, &self.environment].map(|vector| vector.as_ptr().expose_provenance());
+        // SAFETY: the strings are borrowed, so they and the vectors, which end with null, outlive a call that fails.
+        match unsafe { call(number::EXECVE, [text(self.path), vectors[0], vectors[1]]) } {
+            Err(errno) => errno,
+            Ok(_) => Errno::INVAL,
+        }
+    }
+
+    /// The C library's `posix_spawn` of it, without actions.
+    ///
+    /// # Errors
+    ///
+    /// Those of its calls; `NOSYS` where there are no pipes.
+    pub fn spawn(&self) -> Result<Pid, Errno> {
+        let mut pid = 0;
+        let none = std::ptr::null();
+        let (arguments, environment) = (self.arguments.as_ptr(), self.environment.as_ptr());
+        // SAFETY: as in `exec`; the number is stored.
+        let error = unsafe { posix_spawn(&raw mut pid, self.path.as_ptr(), none, none, arguments, environment) };
+        if error == 0 { Ok(Pid(pid)) } else { Err(Errno(u16::try_from(error).unwrap_or(0))) }
     }
 }
 
 /// Addresses of strings, with the null that ends them.
-pub(crate) fn pointers(strings: &[&CStr]) -> Vec<usize> {
+fn pointers(strings: &[&CStr]) -> Vec<usize> {
     strings.iter().map(|string| text(string)).chain([0]).collect()
 }
 

@@ -42,14 +42,21 @@ pub enum End {
     Hung,
 }
 
-/// Makes the calls in a child, runs `check` there, and gives each call of the list, and the check, `patience`.
+/// Makes the calls in a child, after `prepare` and before `check`, which gives its status; each call, and the check, may
+/// take as long as `patience`.
 ///
 /// # Errors
 ///
 /// When there can be no child.
-pub fn sacrifice(attempts: &[Attempt], patience: Duration, check: impl FnOnce() -> i32) -> Result<Outcome, Errno> {
+pub fn sacrifice(
+    attempts: &[Attempt],
+    patience: Duration,
+    prepare: impl FnOnce(),
+    check: impl FnOnce() -> i32,
+) -> Result<Outcome, Errno> {
     let report = Mapping::shared((attempts.len() + 1) * 4)?;
     let pid = process::spawn(|| {
+        prepare();
         for (index, attempt) in attempts.iter().enumerate() {
             make(*attempt, report.word(4 + 4 * index));
             report.word(0).store(u32::try_from(index + 1).unwrap_or(u32::MAX), Ordering::Release);

@@ -23,13 +23,21 @@ const BUG: i32 = 125;
 ///
 /// `AGAIN`, `NOMEM`.
 pub fn shared_vfork<F: FnOnce() -> i32>(body: F) -> Result<Pid, Errno> {
+    shared_vfork_on(&mut Mapping::private(STACK)?, body)
+}
+
+/// The same, on this stack.
+///
+/// # Errors
+///
+/// `AGAIN`, `NOMEM`.
+pub fn shared_vfork_on<F: FnOnce() -> i32>(stack: &mut Mapping, body: F) -> Result<Pid, Errno> {
     const FLAGS: usize = 0x100 | 0x4000 | 17;
     extern "C" fn enter<F: FnOnce() -> i32>(body: *mut Option<F>) -> ! {
         // SAFETY: `shared_vfork` passes its own, and sleeps until this child is gone.
         let body = unsafe { &mut *body };
         exit(body.take().map_or(BUG, |body| body()))
     }
-    let stack = Mapping::private(STACK)?;
     let mut body = Some(body);
     let returned: isize;
     // SAFETY: the child leaves for `enter` on a stack of its own. The caller sleeps meanwhile, so what `body` borrows
@@ -163,4 +171,40 @@ pub fn set_name(name: &std::ffi::CStr) -> Result<(), Errno> {
 #[must_use]
 pub fn is_main() -> bool {
     process::pid().0 == process::tid().0
+}
+
+/// Ends the calling thread only, be it the main one: the process lives on with the others.
+pub fn leave() -> ! {
+    end()
+}
+
+unsafe extern "C" {
+    fn pthread_create(
+        thread: *mut usize,
+        attributes: *const u8,
+        start: extern "C" fn(usize) -> usize,
+        argument: usize,
+    ) -> i32;
+    fn pthread_join(thread: usize, result: *mut usize) -> i32;
+}
+
+/// Makes a thread of the C library that does nothing, and joins it.
+///
+/// # Errors
+///
+/// `AGAIN`.
+pub fn create_and_join() -> Result<(), Errno> {
+    extern "C" fn nothing(argument: usize) -> usize {
+        argument
+    }
+    let mut thread = 0;
+    // SAFETY: `nothing` may run in any thread; the handle is stored.
+    let error = unsafe { pthread_create(&raw mut thread, std::ptr::null(), nothing, 0) };
+    if error != 0 {
+        return Err(Errno(u16::try_from(error).unwrap_or(0)));
+    }
+    let mut result = 0;
+    // SAFETY: just made, and joined once.
+    unsafe { pthread_join(thread, &raw mut result) };
+    Ok(())
 }

@@ -42,9 +42,16 @@ pub trait Inode: Send + Sync {
         Err(FileError::NotDirectory)
     }
 
-    /// Of a directory: the one above it. `None` for the root of a file system and for a directory that was removed.
+    /// Of a directory: the one above it. `None` for the root of a file system that is mounted nowhere, and for a directory
+    /// that was removed.
     fn parent(&self) -> Option<Arc<dyn Inode>> {
         None
+    }
+
+    /// Of a directory: the number by which the directory above knows it. For the root of a file system that is mounted
+    /// somewhere it is that of the directory that it covers, for all others their own.
+    fn number_above(&self) -> u64 {
+        self.id().inode
     }
 
     /// Of a directory: shows its entries, `.` and `..` among them, from the cookie `from` on, until `visit` has enough.

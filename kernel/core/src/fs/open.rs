@@ -92,7 +92,19 @@ pub fn open_program(
     follow: Follow,
     id: AccessId<'_>,
 ) -> Result<Arc<OpenFile>, FileError> {
-    let inode = super::resolve(context, base, path, follow, id)?;
+    open_program_inode(context, super::resolve(context, base, path, follow, id)?, id)
+}
+
+/// As [`open_program`], where the file has been found already: `execveat` with a descriptor alone.
+///
+/// # Errors
+///
+/// As `open_program`, but those of the path.
+pub fn open_program_inode(
+    context: &Context,
+    inode: Arc<dyn Inode>,
+    id: AccessId<'_>,
+) -> Result<Arc<OpenFile>, FileError> {
     match inode.protection().kind {
         FileKind::Regular => {}
         FileKind::Symlink => return Err(FileError::TooManyLinks),

@@ -12,7 +12,7 @@ pub trait Sink {
     /// reports the fault.
     fn put(&mut self, bytes: &[u8]) -> Result<usize, UserFault>;
 
-    /// How many more bytes it takes.
+    /// How many more bytes it takes. A sink whose thread shall end says none: so it leaves even a read without end.
     fn room(&self) -> usize;
 }
 

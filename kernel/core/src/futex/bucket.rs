@@ -7,8 +7,9 @@ use super::key::Key;
 use super::seat::Seat;
 use crate::sched::Thread;
 
-/// How many threads are taken out under one hold of a bucket's lock; they are woken after it.
-pub(super) const BATCH: usize = 32;
+/// How many threads are taken out under one hold of a bucket's lock; they are woken after it. In tests, few enough that
+/// several holds are common.
+pub(super) const BATCH: usize = if cfg!(test) { 4 } else { 32 };
 
 /// Threads to be woken.
 pub(super) type Batch<P> = heapless::Vec<Arc<Thread<P>>, BATCH>;

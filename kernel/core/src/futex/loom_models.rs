@@ -92,15 +92,14 @@ fn loom_a_signal_ends_a_wait_or_a_wake_up_does() {
         let shared = Shared::new();
         let waiter = HostSwitch::current();
         let other = Arc::clone(&shared);
-        let signaller = thread::spawn(move || {
+        let thread = thread::spawn(move || {
             other.signalled.store(true, Relaxed);
             let _outcome = unpark::<HostSwitch>(waiter);
+            other.futexes.wake(key(0), 1, EVERY_BIT)
         });
-        let other = Arc::clone(&shared);
-        let waker = thread::spawn(move || other.futexes.wake(key(0), 1, EVERY_BIT));
         let end = shared.wait(key(0), None);
-        signaller.join().unwrap();
-        assert_eq!(waker.join().unwrap(), usize::from(end == WaitEnd::Woken), "{end:?}");
+        let woken = thread.join().unwrap();
+        assert_eq!(woken, usize::from(end == WaitEnd::Woken), "{end:?}");
         assert!(shared.nobody_waits());
     });
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::vec::Vec;
 
+use super::bucket::BATCH;
 use super::*;
 use crate::addr::UserAddr;
 use crate::hal::Cpu;

@@ -13,6 +13,7 @@ use super::space::AddressSpace;
 use super::system::System;
 use super::thread::{Thread, attention};
 use super::usage::Usage;
+use crate::fs::OpenFile;
 use crate::sched::ThreadName;
 use crate::signal::{Actions, Pending, Signal, SignalSet};
 use crate::sync::{Rank, SpinLock};
@@ -46,6 +47,8 @@ pub(super) struct Belongings<S: System> {
     pub(super) space: Option<Arc<AddressSpace<S>>>,
     pub(super) files: Arc<Files<S>>,
     pub(super) context: Arc<FileContext<S>>,
+    /// The file that it executes.
+    pub(super) program: Option<Arc<OpenFile>>,
 }
 
 /// What holds the threads of a process, or ends them.
@@ -149,8 +152,11 @@ impl<S: System> Handlers<S> {
 
     /// After exec: handlers go back to the default, and nothing is shared any more.
     pub(super) fn reset(&mut self) {
-        let actions = self.get();
-        *self = Self::Own(actions.for_exec().map_or(actions, Arc::new));
+        let mut actions = self.get();
+        if !actions.is_fresh() {
+            Arc::make_mut(&mut actions).reset_for_exec();
+        }
+        *self = Self::Own(actions);
     }
 }
 

@@ -34,6 +34,7 @@ pub fn boot<S: System>(context: Context) -> Result<Arc<Thread<S>>, OutOfMemory> 
             space: None,
             files: Arc::new(SpinLock::new(Rank::FileTable, FileTable::default())),
             context: Arc::new(SpinLock::new(Rank::FileContext, context)),
+            program: None,
         }),
         pending: Pending::new(),
         handlers: Handlers::Own(Arc::new(Actions::new())),

@@ -13,7 +13,7 @@ use super::process::{Process, ProcessFlags};
 use super::space::AddressSpace;
 use super::system::System;
 use super::thread::{Thread, attention};
-use crate::fs::Fd;
+use crate::fs::{Fd, OpenFile};
 use crate::sched::ThreadName;
 use crate::signal::Signal;
 use crate::sync::{Rank, SpinLock};
@@ -22,6 +22,8 @@ use crate::sync::{Rank, SpinLock};
 pub struct NewImage<S: System> {
     /// Its memory.
     pub space: Arc<AddressSpace<S>>,
+    /// The file that it came from.
+    pub program: Option<Arc<OpenFile>>,
     /// Its name.
     pub name: ThreadName,
     /// Who the process is from now on, if the program's file changes that or the saved ids do.
@@ -42,9 +44,9 @@ pub struct Ended(pub ExitStatus);
 pub fn exec_commit<S: System>(thread: &Arc<Thread<S>>, image: NewImage<S>) -> Result<(), Ended> {
     be_alone(thread)?;
     let process = thread.process();
-    let NewImage { space, name, credentials, set_id } = image;
+    let NewImage { space, program, name, credentials, set_id } = image;
     space.join();
-    let old = replace_space(process, &space);
+    let (old, old_program) = replace_program(process, &space, program);
     S::adopt_space(&space);
     thread.forget_addresses();
     own_files(process);
@@ -66,6 +68,7 @@ pub fn exec_commit<S: System>(thread: &Arc<Thread<S>>, image: NewImage<S>) -> Re
         old.part();
     }
     drop(old);
+    drop(old_program);
     S::processes().tree().becomes_ordinary(process.slot());
     release_vfork_parent(process);
     Ok(())
@@ -101,9 +104,15 @@ fn be_alone<S: System>(thread: &Arc<Thread<S>>) -> Result<(), Ended> {
     Ok(())
 }
 
-fn replace_space<S: System>(process: &Arc<Process<S>>, space: &Arc<AddressSpace<S>>) -> Option<Arc<AddressSpace<S>>> {
+/// Puts the new memory and file in the place of the old ones, and returns those, to be dropped without a lock.
+fn replace_program<S: System>(
+    process: &Arc<Process<S>>,
+    space: &Arc<AddressSpace<S>>,
+    program: Option<Arc<OpenFile>>,
+) -> (Option<Arc<AddressSpace<S>>>, Option<Arc<OpenFile>>) {
     let mut body = process.body();
-    body.belongings.as_mut().and_then(|belongings| belongings.space.replace(Arc::clone(space)))
+    let Some(belongings) = &mut body.belongings else { return (None, program) };
+    (belongings.space.replace(Arc::clone(space)), core::mem::replace(&mut belongings.program, program))
 }
 
 /// A table of files that is shared with another process is left to that one: its files must not be closed.

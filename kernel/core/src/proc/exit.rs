@@ -132,10 +132,11 @@ pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
 
 fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
     let belongings = process.body().belongings.take();
-    if let Some(Belongings { space, files, context }) = belongings {
+    if let Some(Belongings { space, files, context, program }) = belongings {
         // The last references close files and tear tables down: no lock is held.
         drop(files);
         drop(context);
+        drop(program);
         if let Some(space) = &space {
             let resident = space.lock().statistics().resident;
             let kib = resident.saturating_mul(4);
@@ -209,7 +210,7 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, sta
         let info = child_info(process, status.event());
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
-    parent.news();
+    parent.news.tell();
 }
 
 /// Whether the parent has said that it does not wait for children.
@@ -233,7 +234,7 @@ fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
         }
         let _gone = reap::<S>(tree, zombie);
     }
-    init.news();
+    init.news.tell();
 }
 
 /// Takes a zombie out of the tree: its number goes among the recent ones, and the counts come down.

@@ -32,7 +32,7 @@ use super::count::Table;
 use super::exit::begin_exit;
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
-use super::signal::signal;
+use super::signal::{post, signal};
 use super::space::AddressSpace;
 use super::system::{Start, System};
 use super::thread::{Inherited, Thread, TidPointers};
@@ -302,6 +302,9 @@ fn publish<S: System>(
         begin_exit(child, &mut child.body(), status);
     }
     tree.hatch(numbers.slot);
+    for signal in caller.take_missed().iter() {
+        let _merged = post(&mut tree, child, None, Info::forgotten(signal));
+    }
 }
 
 /// Stores a new number where the creator wants it. On Linux nobody is told if that fails.

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     /// A source that answers with these numbers, modulo the bound.
-    fn answers(numbers: &[u64]) -> impl FnMut(u64) -> u64 {
+    fn answers(numbers: &[u64]) -> impl FnMut(u64) -> u64 + use<> {
         let mut numbers = numbers.to_vec().into_iter();
         move |bound| numbers.next().expect("one more draw than the test foresaw") % bound
     }

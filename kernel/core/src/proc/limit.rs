@@ -9,7 +9,7 @@ mod tests;
 
 pub use resource::Resource;
 
-/// The least that a limit can be: none of it. The most: as much as there is.
+/// No limit: `RLIM_INFINITY`.
 pub const INFINITY: u64 = u64::MAX;
 
 /// A soft and a hard limit: `struct rlimit64`.

@@ -189,12 +189,20 @@ fn send_to_each<S: System>(
             continue;
         }
         let sent = send_to(tree, sender, slot, signal, info);
+        if let Some(signal) = signal.filter(|_| sent.is_ok()) {
+            note_missed(tree.process(slot), signal);
+        }
         // One that was sent is what counts; then why none was.
         if outcome.is_err() && (sent.is_ok() || sent == Err(SignalError::NotPermitted)) {
             outcome = sent;
         }
     }
     outcome
+}
+
+/// A child that a member is about to fork is meant, too, though it is not there yet.
+fn note_missed<S: System>(process: &Process<S>, signal: Signal) {
+    process.body().threads.iter().for_each(|thread| thread.note_missed(signal));
 }
 
 fn send_to<S: System>(
@@ -249,6 +257,7 @@ pub(super) fn post_to_group<S: System>(tree: &mut ProcessTree<S>, group: Pid, in
         at = tree.next(slot, Chain::Group);
         if tree.life(slot) == Life::Alive {
             let process = Arc::clone(tree.process(slot));
+            note_missed(&process, info.signal);
             // A group's signal is a classic one, so there is always room.
             let _merged = post(tree, &process, None, info);
         }
@@ -341,7 +350,7 @@ fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, 
     if cares {
         let _merged = post(tree, &parent, None, child_info(process, event));
     }
-    parent.news();
+    parent.news.tell();
 }
 
 /// What a parent's handler is told of a child.

@@ -11,7 +11,7 @@ use super::system::System;
 use super::usage::Usage;
 use crate::addr::UserAddr;
 use crate::sched::{self, ThreadName, Tid, Unparked, unpark};
-use crate::signal::{AlternateStack, MaskChange, Pending, SignalSet};
+use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
 use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::{Once, Rank, SpinGuard, SpinLock};
 
@@ -44,6 +44,8 @@ pub struct Thread<S: System> {
     own: SpinLock<Own, S::Cpu>,
     /// Where it waits for a child in `vfork`.
     pub(super) gate: Gate<S>,
+    /// The signals that reached its group while it forks. The child is not in the group yet, and gets them when it is.
+    missed: AtomicU64,
     /// Its number is stored here, in its own memory, before it runs; 0 is nowhere.
     announce_at: AtomicU64,
     /// Zero is stored here when it ends, and a waiter woken; 0 is nowhere.
@@ -102,6 +104,7 @@ impl<S: System> Thread<S> {
             machine: Once::new(),
             own: SpinLock::new(Rank::Thread, own),
             gate: Gate::new(),
+            missed: AtomicU64::new(0),
             announce_at: place(pointers.announce),
             clear_at: place(pointers.clear),
             robust_list: AtomicU64::new(0),
@@ -206,6 +209,21 @@ impl<S: System> Thread<S> {
     /// The mask that a handler's return shall restore instead of the present one; it is a handler's now.
     pub fn take_saved_mask(&self) -> Option<SignalSet> {
         self.own().saved_mask.take()
+    }
+
+    /// A fork begins: what reaches the group from now on is the child's, too.
+    pub(super) fn forget_missed(&self) {
+        self.missed.store(0, Relaxed);
+    }
+
+    /// The tree locked: a signal has reached the group.
+    pub(super) fn note_missed(&self, signal: Signal) {
+        self.missed.fetch_or(SignalSet::EMPTY.with(signal).bits(), Relaxed);
+    }
+
+    /// The tree locked: the signals since the fork began.
+    pub(super) fn take_missed(&self) -> SignalSet {
+        SignalSet::from_bits(self.missed.swap(0, Relaxed))
     }
 
     /// The signals pending for it or its process.

@@ -170,16 +170,15 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         debug_assert_eq!(node.life, Life::Embryo, "what is linked is not taken back");
     }
 
-    /// Plants the first process, which has no parent and founds group and session 0.
+    /// Plants the first process, whose thread's number is reserved; it has no parent and founds group and session 0.
     pub(super) fn plant(&mut self, make: impl FnOnce(Slot) -> (P, T), thread: u32) -> Result<(), NoMemory> {
         self.pids.reserve(1)?;
         self.groups.reserve(1)?;
         self.sessions.reserve(1)?;
-        self.threads.reserve(1)?;
         let slot = self.nodes.insert(Node::embryo(Pid::SYSTEM))?;
         let (process, object) = make(slot);
         self.pids.insert(Pid::SYSTEM.0, slot);
-        self.threads.insert(thread, Some(object));
+        self.enter_thread(thread, object);
         self.found_session(slot);
         let node = self.nodes.get_mut(slot);
         node.process = Some(process);

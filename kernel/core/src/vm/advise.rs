@@ -79,7 +79,7 @@ impl Space {
         range: PageRange,
         choose: impl Fn(Inheritance) -> Inheritance,
     ) -> Result<(), MapFailure> {
-        self.areas.to_update(range)?.update(range, |area| area.inheritance = choose(area.inheritance));
+        self.areas.for_update(range)?.update(range, |area| area.inheritance = choose(area.inheritance));
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::area::{Area, AreaFlags};
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 use super::area::{Protection, Sharing};
 use super::failure::MapFailure;
 use super::range::PageRange;
@@ -149,7 +149,7 @@ impl Areas {
     }
 
     /// The list, to take out what lies in `range`.
-    pub(super) fn to_remove(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
+    pub(super) fn for_removal(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
         // Two areas are cut at most, and lose what was cut off. One that is cut twice leaves two.
         let parts = self.overlapping(range).len();
         let longer = if parts == 1 { self.cuts(range).saturating_sub(1) } else { 0 };
@@ -157,14 +157,14 @@ impl Areas {
     }
 
     /// The list, to put an area into `range`, whatever is there.
-    pub(super) fn to_replace(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
+    pub(super) fn for_replacement(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
         let parts = self.overlapping(range).len();
         let longer = (self.cuts(range) + 1).saturating_sub(parts);
         self.change(longer)
     }
 
     /// The list, to change areas of `range`.
-    pub(super) fn to_update(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
+    pub(super) fn for_update(&mut self, range: PageRange) -> Result<&mut AreaList, MapFailure> {
         self.change(self.cuts(range))
     }
 
@@ -290,7 +290,7 @@ impl AreaList {
     }
 
     /// Checks what must always be so.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn check(&self) {
         let mut totals = Totals::default();
         self.areas.iter().for_each(|area| totals.add(area));
@@ -306,7 +306,7 @@ impl AreaList {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl Areas {
     /// Checks what must always be so.
     pub(super) fn check(&self) {

@@ -101,6 +101,11 @@ impl Machine {
         assert_eq!(self.commitments.pages(), 0, "a promise is lost");
     }
 
+    /// Proves that no page is out.
+    pub fn expect_no_pages(&self) {
+        assert_eq!(self.pages(), BTreeMap::new());
+    }
+
     fn fresh(&self, fill: u8) -> Result<PhysFrame, OutOfFrames> {
         if self.free_frames() == 0 {
             return Err(OutOfFrames);

@@ -90,7 +90,7 @@ impl Space {
                 (Inheritance::Usual | Inheritance::Copy, _) => {}
             }
             if locked {
-                child.areas.to_update(range)?.update(range, |area| area.flags.remove(AreaFlags::LOCKED));
+                child.areas.for_update(range)?.update(range, |area| area.flags.remove(AreaFlags::LOCKED));
                 if has_copies(child, range) {
                     self.copy_locked(system, child, range)?;
                 }
@@ -108,7 +108,7 @@ impl Space {
     ) -> Result<(), ForkError> {
         let before = self.areas.totals_in(range).charged;
         self.forget_pages(system, range)?;
-        let list = self.areas.to_update(range)?;
+        let list = self.areas.for_update(range)?;
         list.update(range, |area| {
             change(area);
             area.sharing = Sharing::Private;
@@ -118,7 +118,7 @@ impl Space {
         if after >= before {
             let charged = system.commitments().charge(after - before, system.total_frames());
             if charged.is_err() {
-                self.areas.to_update(range)?.update(range, |area| area.flags.remove(AreaFlags::CHARGED));
+                self.areas.for_update(range)?.update(range, |area| area.flags.remove(AreaFlags::CHARGED));
                 system.commitments().uncharge(before);
                 return Err(ForkError::OverCommit);
             }

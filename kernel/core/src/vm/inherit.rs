@@ -25,7 +25,7 @@ impl Space {
         }
         let range = PageRange::new(start, bytes)?;
         self.areas.check_mapped(range)?;
-        self.areas.to_update(range)?.update(range, |area| area.inheritance = inheritance);
+        self.areas.for_update(range)?.update(range, |area| area.inheritance = inheritance);
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Space {
                 copy_to(system, frame, &*pager, index).map_err(|_| MapFailure::OutOfMemory)?;
             }
         }
-        let list = self.areas.to_update(range)?;
+        let list = self.areas.for_update(range)?;
         self.resident -= self.tree.unmap(system, range.tables())?;
         let before = list.totals().charged;
         list.update(range, |area| {

@@ -84,7 +84,7 @@ impl Space {
     }
 
     fn set_locked(&mut self, range: PageRange, locked: bool) -> Result<(), MapFailure> {
-        self.areas.to_update(range)?.update(range, |area| area.flags.set(AreaFlags::LOCKED, locked));
+        self.areas.for_update(range)?.update(range, |area| area.flags.set(AreaFlags::LOCKED, locked));
         Ok(())
     }
 }

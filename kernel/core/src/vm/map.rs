@@ -158,7 +158,7 @@ impl Space {
         occupied: bool,
         area: Area,
     ) -> Result<(), MapFailure> {
-        let list = self.areas.to_replace(range)?;
+        let list = self.areas.for_replacement(range)?;
         if occupied {
             self.resident -= self.tree.unmap(system, range.tables())?;
             list.remove(range);

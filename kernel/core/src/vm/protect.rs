@@ -64,7 +64,7 @@ impl Space {
         range: PageRange,
         protection: Protection,
     ) -> Result<(), MapFailure> {
-        let list = self.areas.to_update(range)?;
+        let list = self.areas.for_update(range)?;
         let access = protection.access();
         if self.resident > 0 {
             let executable = protection.contains(Protection::EXECUTE);

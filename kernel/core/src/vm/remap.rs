@@ -128,7 +128,7 @@ impl Space {
     }
 
     fn move_pages(&mut self, system: &impl MemorySystem, from: PageRange, moved: Area) -> Result<(), MapFailure> {
-        let list = self.areas.to_update(from)?;
+        let list = self.areas.for_update(from)?;
         self.tree.relocate(system, from.tables(), moved.range.start())?;
         list.remove(from);
         list.insert(moved);

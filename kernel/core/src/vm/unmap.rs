@@ -23,7 +23,7 @@ impl Space {
         if self.areas.overlapping(range).is_empty() {
             return Ok(());
         }
-        let list = self.areas.to_remove(range)?;
+        let list = self.areas.for_removal(range)?;
         self.resident -= self.tree.unmap(system, range.tables())?;
         let before = list.totals().charged;
         list.remove(range);

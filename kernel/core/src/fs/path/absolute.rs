@@ -33,7 +33,7 @@ pub fn absolute_path<'b>(
 
 /// Writes a slash and the name of `child` before `end` and returns where it begins.
 fn prepend_name(parent: &dyn Inode, child: &Arc<dyn Inode>, buffer: &mut [u8], end: usize) -> Result<usize, FileError> {
-    let number = child.id().inode;
+    let number = child.number_above();
     let mut found = Err(FileError::NotFound);
     parent.read_directory(0, &mut |entry| {
         if entry.inode != number || matches!(entry.name, b"." | b"..") {

@@ -102,7 +102,7 @@ fn only_directories_have_entries() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 100 }))]
+    #![proptest_config(super::support::doses(3, 100))]
 
     #[test]
     fn every_name_comes_once_whatever_the_buffers(

@@ -282,7 +282,7 @@ fn check(context: &Context) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 1000 }))]
+    #![proptest_config(super::support::doses(4, 1000))]
 
     #[test]
     fn no_archive_is_too_strange(bytes in mangled()) {

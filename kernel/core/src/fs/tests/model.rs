@@ -131,7 +131,7 @@ fn thing() -> impl Strategy<Value = (Vec<usize>, Thing)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 1500 }))]
+    #![proptest_config(super::support::doses(4, 1500))]
 
     #[test]
     fn paths_lead_where_the_naive_walk_leads(

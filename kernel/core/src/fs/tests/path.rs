@@ -261,6 +261,52 @@ impl Inode for Magic {
     }
 }
 
+/// The root of another file system, mounted in `above` over the directory of number `covered`.
+struct Mounted {
+    above: Arc<dyn Inode>,
+    covered: u64,
+}
+
+impl Inode for Mounted {
+    fn id(&self) -> FileId {
+        FileId { device: crate::fs::DeviceNumber::new(0, 98), inode: 1 }
+    }
+
+    fn protection(&self) -> Protection {
+        Protection { kind: FileKind::Directory, permissions: 0o755, uid: 0, gid: 0 }
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata { id: self.id(), protection: self.protection(), ..self.above.metadata() }
+    }
+
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
+        Err(FileError::Io)
+    }
+
+    fn parent(&self) -> Option<Arc<dyn Inode>> {
+        Some(Arc::clone(&self.above))
+    }
+
+    fn number_above(&self) -> u64 {
+        self.covered
+    }
+}
+
+#[test]
+fn a_mounted_root_has_the_path_of_what_it_covers() {
+    let context = sample();
+    let (above, covered) = (find(&context, "usr").unwrap(), number(&context, "usr/bin").unwrap());
+    let root: Arc<dyn Inode> = Arc::new(Mounted { above, covered });
+    assert_eq!(way_back(&context, &root).as_deref(), Ok("/usr/bin"));
+    let up = resolve(&context, Base::At(&root), b"../bin/sh", Follow::Yes, AccessId::ROOT);
+    assert_eq!(up.map(|inode| inode.id().inode), number(&context, "usr/bin/sh"));
+}
+
 #[test]
 fn a_link_may_lead_to_a_file_without_a_path() {
     let context = sample();

@@ -71,7 +71,7 @@ fn waiters_of_the_second_word_are_woken_if_its_value_was_right() {
 
 #[test]
 fn more_are_woken_than_are_taken_out_at_a_time() {
-    let [first, second] = if cfg!(miri) { [33, 2] } else { [40, 40] };
+    let [first, second] = [BATCH + 1, BATCH + 2];
     let world = World::new();
     let waiters = [world.waiters(0, first), world.waiters(1, second)].into_iter().flatten().collect();
     let all = (first, second - 1);

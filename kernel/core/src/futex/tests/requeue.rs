@@ -56,7 +56,7 @@ fn words_in_one_bucket_and_one_word_are_moved_between_too() {
 
 #[test]
 fn more_are_woken_and_moved_than_are_taken_out_at_a_time() {
-    let (wake, rest) = (34, if cfg!(miri) { 2 } else { 40 });
+    let (wake, rest) = (BATCH + 1, BATCH + 2);
     let world = World::new();
     let waiters = world.waiters(0, wake + rest);
     let outcome = world.futexes.requeue(key(0), key(1), wake, usize::MAX);

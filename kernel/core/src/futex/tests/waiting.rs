@@ -49,7 +49,7 @@ fn as_many_are_woken_as_asked_for_and_who_came_first_first() {
 
 #[test]
 fn more_are_woken_than_are_taken_out_at_a_time() {
-    let count = if cfg!(miri) { 34 } else { 100 };
+    let count = 2 * BATCH + 1;
     let world = World::new();
     let waiters = world.waiters(0, count);
     assert_eq!(world.wake(0, count - 1), count - 1);

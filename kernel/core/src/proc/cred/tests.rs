@@ -177,7 +177,7 @@ enum Call {
     SetFs(u32),
 }
 
-/// What the man pages say: setuid(2), seteuid(2), setreuid(2), setresuid(2), setfsuid(2).
+/// The rules of setuid(2), seteuid(2), setreuid(2), setresuid(2) and setfsuid(2), one by one.
 fn by_the_book(old: Ids, call: Call, root: bool) -> Option<Ids> {
     let Ids { real, effective, saved, fs } = old;
     let one_of = |id: u32, them: &[u32]| root || them.contains(&id);
@@ -189,8 +189,7 @@ fn by_the_book(old: Ids, call: Call, root: bool) -> Option<Ids> {
             let allowed = r.is_none_or(|id| one_of(id, &[real, effective]))
                 && e.is_none_or(|id| one_of(id, &[real, effective, saved]));
             let now = e.unwrap_or(effective);
-            // "If the real user ID is set or the effective user ID is set to a value not equal to the previous real
-            // user ID, the saved set-user-ID will be set to the new effective user ID."
+            // A new real id, or an effective one other than the real one was, is saved as well.
             let saves = r.is_some() || (e.is_some() && e != Some(real));
             let saved = if saves { now } else { saved };
             allowed.then_some(Ids { real: r.unwrap_or(real), effective: now, saved, fs: now })

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
+use crate::fs::OpenFile;
 use crate::proc::attach::Attached;
 use crate::proc::body::{Belongings, Handlers};
 use crate::proc::count::{Account, Claim, Full};
@@ -30,10 +31,12 @@ pub(super) struct Parent<'a, S: System> {
     space: Option<Arc<AddressSpace<S>>>,
     files: Option<Arc<Files<S>>>,
     context: Option<Arc<FileContext<S>>>,
+    program: Option<Arc<OpenFile>>,
 }
 
 impl<'a, S: System> Parent<'a, S> {
     pub(super) fn of(thread: &'a Arc<Thread<S>>) -> Self {
+        thread.forget_missed();
         let body = thread.process().body();
         let belongings = body.belongings.as_ref();
         Self {
@@ -48,6 +51,7 @@ impl<'a, S: System> Parent<'a, S> {
             space: belongings.and_then(|belongings| belongings.space.clone()),
             files: belongings.map(|belongings| Arc::clone(&belongings.files)),
             context: belongings.map(|belongings| Arc::clone(&belongings.context)),
+            program: belongings.and_then(|belongings| belongings.program.clone()),
         }
     }
 
@@ -163,5 +167,5 @@ fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Resul
         Some(space) if request.flags.contains(ForkFlags::SHAREVM) => Some(Arc::clone(space)),
         Some(space) => Some(space.fork()?),
     };
-    Ok(Belongings { space, files, context })
+    Ok(Belongings { space, files, context, program: parent.program.clone() })
 }

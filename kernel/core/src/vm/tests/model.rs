@@ -24,7 +24,7 @@ use crate::vm::{
 };
 
 /// How many verbs a family goes through.
-const OPS: RangeInclusive<usize> = 1..=40;
+const OPS: RangeInclusive<usize> = 1..=60;
 /// How many programs there are at most.
 const FAMILY: usize = 4;
 const MIB_2: u64 = 2 << 20;
@@ -565,7 +565,7 @@ fn bounds(from: usize, to: usize) -> (u64, u64) {
 }
 
 proptest! {
-    #![proptest_config(crate::paging::tests::dose(256))]
+    #![proptest_config(crate::paging::tests::dose(400))]
 
     #[test]
     #[cfg_attr(miri, ignore = "looks at every word of many tables")]

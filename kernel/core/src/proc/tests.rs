@@ -1,0 +1,14 @@
+//! Processes on the host. Tests of the items of the specification bear their numbers.
+
+mod exec;
+mod exit;
+mod fork;
+mod groups;
+mod limits;
+mod objects;
+mod signals;
+mod stress;
+mod support;
+mod threads;
+mod tree;
+mod wait;

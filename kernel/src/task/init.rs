@@ -1,0 +1,104 @@
+//! The first program: process 1, the files that it begins with, and what it is told.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kcore::boot::command_line::CommandLine;
+use kcore::fs::devices::Devices;
+use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, Fd, FileOperations, OpenFlags, ParkingLot, initramfs};
+use kcore::proc::{self, System};
+use kcore::sync::{Rank, SpinLock};
+
+use super::switch::Kernel;
+use super::{program, with_current_user};
+use crate::arch::cpu::Arm;
+use crate::dev::random;
+use crate::log::println;
+use crate::mem::initramfs::Archive;
+
+/// Where the first program is, unless the command line says.
+const INIT: &str = "/init";
+/// What it finds in its environment, as on Linux.
+const ENVIRONMENT: [&str; 2] = ["HOME=/", "TERM=linux"];
+
+/// Where threads wait for each other at the offsets of open files.
+static PARKING: ParkingLot<Kernel> = ParkingLot::new();
+
+/// What process 1 executes, for its thread to take.
+static WORDS: SpinLock<Option<Words>, Arm> = SpinLock::new(Rank::ThreadStart, None);
+
+struct Words {
+    path: String,
+    arguments: Vec<String>,
+    environment: Vec<String>,
+    /// What the kernel does if there is no such program.
+    otherwise: fn(),
+}
+
+/// Starts process 1 from the archive. Where that cannot be done it says why, and `otherwise` runs, perhaps in process 1.
+pub(crate) fn start(
+    archive: Archive,
+    console: Arc<dyn FileOperations>,
+    options: &CommandLine<'_>,
+    otherwise: fn(),
+) -> Result<(), proc::ForkError> {
+    let devices = Arc::new(Devices::standard(random::fill, Arc::clone(&console), console));
+    let source: Arc<dyn fs::PageSource> = Arc::new(archive.source);
+    let root = initramfs::build(archive.bytes, &source, &devices, &mut |problem| println!("initramfs: {problem}"));
+    let counts = &Kernel::processes().counts;
+    if let Some(limit) = options.max_processes {
+        counts.set_max_processes(limit);
+    }
+    if let Some(limit) = options.max_threads {
+        counts.set_max_threads(limit);
+    }
+    let mut environment: Vec<String> = ENVIRONMENT.iter().map(ToString::to_string).collect();
+    environment.extend(options.environment.iter().map(ToString::to_string));
+    *WORDS.lock() = Some(Words {
+        path: options.init.unwrap_or(INIT).to_string(),
+        arguments: options.arguments.iter().map(ToString::to_string).collect(),
+        environment,
+        otherwise,
+    });
+    let system = proc::boot::<Kernel>(Context::new(root, &PARKING)).map_err(|_| proc::ForkError::OutOfMemory)?;
+    proc::start_init(&system, first_process, 0)?;
+    Ok(())
+}
+
+/// What process 1 does before it is a program.
+fn first_process(_argument: usize) {
+    let Some(words) = WORDS.lock().take() else { return };
+    let Words { path, arguments, environment, otherwise } = words;
+    if let Err(error) = open_console() {
+        println!("init: no console: {error}");
+    }
+    let started = program::execute_init(
+        path.as_bytes(),
+        arguments.iter().map(String::as_str),
+        environment.iter().map(String::as_str),
+    );
+    if let Err(error) = started {
+        println!("init: cannot execute {path}: {error}");
+        otherwise();
+    }
+}
+
+/// Gives process 1 the console as its input, output and error output.
+fn open_console() -> Result<(), fs::FileError> {
+    with_current_user(|me| {
+        let process = me.process();
+        let (Some(context), Some(files)) = (process.context(), process.files()) else {
+            return Err(fs::FileError::BadFile);
+        };
+        let context = context.lock().clone();
+        let console =
+            fs::open(&context, Base::Working, b"/dev/console", OpenFlags::READ_WRITE, 0, AccessId::ROOT)?;
+        for _ in 0..3 {
+            let inserted =
+                files.lock().insert(Arc::clone(&console), DescriptorFlags::empty(), Fd::ZERO, u64::from(u32::MAX));
+            inserted.map_err(|_| fs::FileError::OutOfMemory)?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,60 @@
+//! The tests, one file a subject. Hostile calls come first: what they break shows in all that follow.
+
+mod copies;
+mod exec;
+mod faults;
+mod files;
+mod forks;
+mod futexes;
+mod groups;
+mod heavy;
+mod hostile;
+mod identities;
+mod limits;
+mod machine;
+mod mappings;
+mod numbers;
+mod signals;
+mod tforks;
+mod threads;
+mod times;
+mod vforks;
+mod waits;
+
+use crate::Test;
+
+/// The suites in their order.
+pub(crate) const SUITES: &[&[Test]] = &[
+    hostile::TESTS,
+    forks::TESTS,
+    waits::TESTS,
+    vforks::TESTS,
+    tforks::TESTS,
+    numbers::TESTS,
+    groups::TESTS,
+    signals::TESTS,
+    copies::TESTS,
+    mappings::TESTS,
+    faults::TESTS,
+    exec::TESTS,
+    threads::TESTS,
+    futexes::TESTS,
+    identities::TESTS,
+    limits::TESTS,
+    times::TESTS,
+    machine::TESTS,
+    files::TESTS,
+    heavy::TESTS,
+];
+
+/// Tests that begin with these run only when they are asked for.
+pub(crate) const HEAVY: &[&str] = &["many", "bomb", "oom"];
+
+/// The tests of a suite: `tests!("suite": name, …)`.
+macro_rules! tests {
+    ($suite:literal: $($name:ident),+ $(,)?) => {
+        pub(crate) const TESTS: &[crate::Test] =
+            &[$(crate::Test { name: concat!($suite, "::", stringify!($name)), body: $name }),+];
+    };
+}
+use tests;

@@ -1,0 +1,258 @@
+//! Files, directories and devices, as far as programs need them to start.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use sys::file::{self, OnExec};
+use sys::{Errno, machine};
+
+use crate::expect::{Checked, Failure, ensure, equal, in_child, io_refused, is_tine, known, on_tine};
+
+super::tests!("file":
+    a_file_is_read, f19_a_fork_shares_the_offset, duplicates_share_the_offset, two_opens_do_not, seeking, reading_at_a_place,
+    the_root_is_listed, a_listing_can_start_again, links_are_read_and_followed, names_are_checked, metadata,
+    the_archive_is_constant, null, zero, random_devices, full, random_bytes, dup3_closes_what_was_there,
+    f19_a_childs_descriptors_are_its_own, relative_names, a_program_is_read_whole);
+
+const MOTD: &str = "/etc/motd";
+
+fn motd() -> Result<Vec<u8>, Failure> {
+    Ok(fs::read(MOTD)?)
+}
+
+fn a_file_is_read() -> Checked {
+    let text = motd()?;
+    ensure(text.starts_with(b"Tine"), "something else")?;
+    let mut file = File::open(MOTD)?;
+    let mut byte = [0];
+    let mut read = Vec::new();
+    while file.read(&mut byte)? == 1 {
+        read.push(byte[0]);
+    }
+    equal(read, text)?;
+    equal(file.read(&mut byte)?, 0)
+}
+
+fn f19_a_fork_shares_the_offset() -> Checked {
+    let text = motd()?;
+    let mut file = File::open(MOTD)?;
+    let mut four = [0; 4];
+    file.read_exact(&mut four)?;
+    in_child(|| {
+        let mut five = [0; 5];
+        (&file).read_exact(&mut five)?;
+        equal(&five[..], &text[4..9])
+    })?;
+    equal(file.stream_position()?, 9)?;
+    file.read_exact(&mut four)?;
+    equal(&four[..], &text[9..13])
+}
+
+fn duplicates_share_the_offset() -> Checked {
+    let mut file = File::open(MOTD)?;
+    let mut other = File::from(file::duplicate(&file)?);
+    file.seek(SeekFrom::Start(7))?;
+    equal(other.stream_position()?, 7)?;
+    let mut byte = [0];
+    other.read_exact(&mut byte)?;
+    equal(file.stream_position()?, 8)?;
+    drop(file);
+    other.read_exact(&mut byte)?;
+    Ok(())
+}
+
+fn two_opens_do_not() -> Checked {
+    let (mut one, mut two) = (File::open(MOTD)?, File::open(MOTD)?);
+    one.seek(SeekFrom::Start(7))?;
+    equal(two.stream_position()?, 0)
+}
+
+fn dup3_closes_what_was_there() -> Checked {
+    let file = File::open(MOTD)?;
+    let mut other = file::open(c"/etc/passwd", 0)?;
+    file::duplicate_to(&file, &mut other, OnExec::Close)?;
+    equal(file::on_exec(&other)?, OnExec::Close)?;
+    let mut text = String::new();
+    File::from(other).read_to_string(&mut text)?;
+    equal(text.into_bytes(), motd()?)?;
+    equal(file::on_exec(&file::duplicate(&file)?)?, OnExec::Keep)
+}
+
+fn f19_a_childs_descriptors_are_its_own() -> Checked {
+    let file = File::open(MOTD)?;
+    let number = file.as_raw_fd();
+    let copy = file::duplicate(&file)?;
+    in_child(|| {
+        drop(copy);
+        let new = File::open(MOTD)?;
+        ensure(new.as_raw_fd() > number, "not the lowest that is free")
+    })?;
+    ensure(file::is_open(number), "closed by the child")
+}
+
+fn seeking() -> Checked {
+    let length = u64::try_from(motd()?.len()).unwrap_or(0);
+    let mut file = File::open(MOTD)?;
+    equal(file.seek(SeekFrom::End(0))?, length)?;
+    equal(file.seek(SeekFrom::Current(-3))?, length - 3)?;
+    io_refused(file.seek(SeekFrom::Current(-1000)), Errno::INVAL)?;
+    equal(file.seek(SeekFrom::Start(1 << 40))?, 1 << 40)?;
+    equal(file.read(&mut [0; 8])?, 0)
+}
+
+fn reading_at_a_place() -> Checked {
+    let text = motd()?;
+    let mut file = File::open(MOTD)?;
+    let mut six = [0; 6];
+    equal(file.read_at(&mut six, 3)?, 6)?;
+    equal(&six[..], &text[3..9])?;
+    equal(file.stream_position()?, 0)
+}
+
+fn listing(path: &str) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn the_root_is_listed() -> Checked {
+    let names = listing("/")?;
+    for name in ["bin", "etc", "init", "test"] {
+        ensure(names.iter().any(|other| other == name), &format!("no {name}"))?;
+    }
+    equal(listing("/etc")?, vec!["group".to_owned(), "motd".to_owned(), "passwd".to_owned()])?;
+    ensure(fs::metadata("/bin")?.is_dir(), "/bin is no directory")?;
+    io_refused(fs::read_dir(MOTD), Errno::NOTDIR)
+}
+
+fn a_listing_can_start_again() -> Checked {
+    let first = listing("/test")?;
+    ensure(first.len() > 10, "too few")?;
+    equal(listing("/test")?, first)
+}
+
+fn links_are_read_and_followed() -> Checked {
+    equal(fs::read_link("/test/link")?, Path::new("../etc/motd").to_owned())?;
+    equal(fs::read("/test/link")?, motd()?)?;
+    ensure(fs::symlink_metadata("/test/link")?.is_symlink(), "not a link")?;
+    ensure(fs::metadata("/test/link")?.is_file(), "not followed")?;
+    io_refused(File::open("/test/loop"), Errno::LOOP)?;
+    io_refused(fs::read_link(MOTD), Errno::INVAL)
+}
+
+fn names_are_checked() -> Checked {
+    io_refused(File::open("/nowhere"), Errno::NOENT)?;
+    io_refused(File::open("/etc/motd/x"), Errno::NOTDIR)?;
+    io_refused(File::open("/etc/motd/"), Errno::NOTDIR)?;
+    io_refused(File::open(""), Errno::NOENT)?;
+    io_refused(File::open(format!("/{}", "x".repeat(256))), Errno::NAMETOOLONG)?;
+    io_refused(File::open("/x".repeat(2100)), Errno::NAMETOOLONG)?;
+    File::open("//etc/.././etc///motd")?;
+    File::open("/../../etc/motd")?;
+    Ok(())
+}
+
+fn metadata() -> Checked {
+    let found = fs::metadata(MOTD)?;
+    equal(found.len(), u64::try_from(motd()?.len()).unwrap_or(0))?;
+    equal((found.mode() & 0o7777, found.uid(), found.nlink()), (0o644, 0, 1))?;
+    equal(fs::metadata("/bin/forktree")?.mode() & 0o777, 0o755)?;
+    let (one, two) = (fs::metadata(MOTD)?, fs::metadata("/etc/passwd")?);
+    ensure(one.ino() != two.ino() && one.dev() == two.dev(), "two files are one")?;
+    equal(File::open(MOTD)?.metadata()?.ino(), one.ino())
+}
+
+fn the_archive_is_constant() -> Checked {
+    on_tine()?;
+    for result in
+        [OpenOptions::new().write(true).open(MOTD), File::create("/new"), OpenOptions::new().append(true).open(MOTD)]
+    {
+        io_refused(result, Errno::ROFS)?;
+    }
+    let mut file = File::open(MOTD)?;
+    io_refused(file.write(b"x"), Errno::BADF)
+}
+
+/// Opens a device; on other kernels it may be missing.
+fn device(path: &str) -> Result<File, Failure> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => {
+            ensure(file.metadata()?.file_type().is_char_device(), "no device")?;
+            Ok(file)
+        }
+        Err(_) if !is_tine() => Err(Failure::Skipped("no such device here")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn null() -> Checked {
+    let mut file = device("/dev/null")?;
+    equal(file.write(&[1; 1000])?, 1000)?;
+    equal(file.read(&mut [1; 16])?, 0)
+}
+
+fn zero() -> Checked {
+    let mut file = device("/dev/zero")?;
+    let mut bytes = vec![1; 10_000];
+    equal(file.read(&mut bytes)?, 10_000)?;
+    ensure(bytes.iter().all(|&byte| byte == 0), "not zero")?;
+    equal(file.write(&bytes)?, 10_000)
+}
+
+fn full() -> Checked {
+    let mut file = device("/dev/full")?;
+    io_refused(file.write(b"x"), Errno::NOSPC)?;
+    equal(file.read(&mut [1; 16])?, 16)
+}
+
+fn random_devices() -> Checked {
+    for path in ["/dev/random", "/dev/urandom"] {
+        let mut file = device(path)?;
+        let (mut one, mut two) = ([0; 64], [0; 64]);
+        file.read_exact(&mut one)?;
+        file.read_exact(&mut two)?;
+        ensure(one != two && one != [0; 64], "not random")?;
+    }
+    Ok(())
+}
+
+fn random_bytes() -> Checked {
+    let (mut one, mut two) = ([0; 256], [0; 256]);
+    equal(known(machine::random(&mut one))?, 256)?;
+    equal(machine::random(&mut two)?, 256)?;
+    ensure(one != two, "twice the same")?;
+    // A child does not repeat its parent.
+    let shared = sys::Mapping::shared(sys::memory::PAGE)?;
+    in_child(|| {
+        let mut bytes = [0; 8];
+        machine::random(&mut bytes)?;
+        bytes.iter().enumerate().for_each(|(place, &byte)| shared.write(place, byte));
+        Ok(())
+    })?;
+    let mut bytes = [0; 8];
+    machine::random(&mut bytes)?;
+    ensure(shared.copy_out(0, 8) != bytes, "parent and child have the same")
+}
+
+fn relative_names() -> Checked {
+    in_child(|| {
+        std::env::set_current_dir("/etc")?;
+        equal(fs::read("motd")?, motd()?)?;
+        equal(fs::read("../etc/motd")?, motd()?)?;
+        equal(std::env::current_dir()?, Path::new("/etc").to_owned())?;
+        io_refused(std::env::set_current_dir("motd"), Errno::NOTDIR)?;
+        io_refused(std::env::set_current_dir("/nowhere"), Errno::NOENT)
+    })
+}
+
+fn a_program_is_read_whole() -> Checked {
+    let bytes = fs::read("/bin/usertests")?;
+    ensure(bytes.starts_with(b"\x7fELF"), "no program")?;
+    equal(u64::try_from(bytes.len()).unwrap_or(0), fs::metadata("/bin/usertests")?.len())
+}

@@ -1,0 +1,132 @@
+//! Clocks, sleep, processor time.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use sys::process::{self, Signal, Whose, kill, times, usage};
+use sys::{machine, time};
+
+use crate::expect::{Checked, child, ended_by, ensure, in_child, known};
+use crate::meeting::Meeting;
+
+super::tests!("time":
+    the_monotonic_clock_never_goes_back, it_is_the_same_on_every_cpu, the_counter_and_the_clock_agree, a_sleep_is_long_enough,
+    sleepers_wake_in_order, processor_time_grows_with_work, the_childrens_time_is_added_when_they_are_reaped,
+    there_is_a_calendar, a_sleep_uses_no_processor);
+
+fn the_monotonic_clock_never_goes_back() -> Checked {
+    let mut last = known(time::monotonic())?;
+    for _ in 0..10_000 {
+        let now = time::monotonic()?;
+        ensure(now >= last, "back")?;
+        last = now;
+    }
+    let (std_now, own_now) = (Instant::now(), time::monotonic()?);
+    ensure(std_now.elapsed() < Duration::from_secs(1) && own_now > Duration::ZERO, "not a clock")
+}
+
+fn it_is_the_same_on_every_cpu() -> Checked {
+    let all = machine::affinity(0)?;
+    let mut last = time::monotonic()?;
+    for _ in 0..20 {
+        for cpu in (0..u64::BITS).filter(|cpu| all >> cpu & 1 != 0) {
+            machine::set_affinity(0, 1 << cpu)?;
+            let now = time::monotonic()?;
+            ensure(now >= last, "back on another processor")?;
+            last = now;
+        }
+    }
+    Ok(machine::set_affinity(0, all)?)
+}
+
+fn the_counter_and_the_clock_agree() -> Checked {
+    let (before, frequency) = time::counter();
+    ensure(frequency > 100_000, "no frequency")?;
+    let start = time::monotonic()?;
+    while time::monotonic()? - start < Duration::from_millis(30) {}
+    let ticks = time::counter().0 - before;
+    let measured = Duration::from_nanos(ticks.saturating_mul(1_000_000_000) / frequency);
+    ensure(measured >= Duration::from_millis(29), "the counter is slow")?;
+    ensure(measured < Duration::from_secs(3), "the counter is fast")
+}
+
+fn a_sleep_is_long_enough() -> Checked {
+    for sleep in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(3), Duration::from_millis(20)] {
+        let start = time::monotonic()?;
+        known(time::sleep(sleep))?;
+        ensure(time::monotonic()? - start >= sleep, "too short")?;
+    }
+    Ok(())
+}
+
+fn sleepers_wake_in_order() -> Checked {
+    let meeting = Meeting::new()?;
+    let sleeper = |milliseconds: u64, word: usize| {
+        let meeting = &meeting;
+        child(move || {
+            meeting.arrive(0);
+            meeting.wait(0, 2);
+            known(time::sleep(Duration::from_millis(milliseconds)))?;
+            meeting.set(word, 1 + meeting.get(3 - word));
+            Ok(())
+        })
+    };
+    let (long, short) = (sleeper(150, 1)?, sleeper(10, 2)?);
+    crate::expect::passes(long)?;
+    crate::expect::passes(short)?;
+    ensure(meeting.get(1) > meeting.get(2), "the longer sleep ended first")
+}
+
+/// Works for this long.
+fn work(duration: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        std::hint::spin_loop();
+    }
+}
+
+fn microseconds([seconds, microseconds]: [i64; 2]) -> i64 {
+    seconds * 1_000_000 + microseconds
+}
+
+fn processor_time_grows_with_work() -> Checked {
+    let before = known(usage(Whose::Own))?;
+    work(Duration::from_millis(100));
+    let after = usage(Whose::Own)?;
+    let used =
+        microseconds(after.user) + microseconds(after.system) - microseconds(before.user) - microseconds(before.system);
+    ensure((20_000..2_000_000).contains(&used), &format!("{used} us for 100 ms of work"))?;
+    ensure(after.max_resident > 0, "no memory used")?;
+    ensure(after.faults[0] > 0, "no faults")
+}
+
+fn the_childrens_time_is_added_when_they_are_reaped() -> Checked {
+    let before = known(times())?;
+    in_child(|| {
+        work(Duration::from_millis(120));
+        Ok(())
+    })?;
+    let after = times()?;
+    let ticks = (after[2] + after[3]).saturating_sub(before[2] + before[3]);
+    ensure((3..200).contains(&ticks), &format!("{ticks} ticks for 120 ms of a child"))?;
+    let children = usage(Whose::Children)?;
+    ensure(microseconds(children.user) + microseconds(children.system) > 20_000, "the children's usage")
+}
+
+fn there_is_a_calendar() -> Checked {
+    let first = SystemTime::now();
+    work(Duration::from_millis(2));
+    ensure(SystemTime::now() >= first, "back")
+}
+
+fn a_sleep_uses_no_processor() -> Checked {
+    in_child(|| {
+        let before = known(times())?;
+        known(time::sleep(Duration::from_millis(200)))?;
+        let after = times()?;
+        ensure(after[0] + after[1] <= before[0] + before[1] + 5, "it was busy")
+    })?;
+    // And it ends by a signal at once.
+    let pid = process::spawn(|| i32::from(time::sleep(Duration::from_secs(1000)).is_err()))?;
+    kill(pid.0, Signal::KILL)?;
+    ended_by(process::wait(process::Which::Pid(pid))?.1, Signal::KILL)
+}
