@@ -186,7 +186,6 @@ fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>
         return;
     }
     let session = tree.session(process.slot());
-    tree.leader_exits(session);
     if let Some(terminal) = tree.set_terminal(session, None) {
         post_to_group(tree, terminal.foreground, Info::kernel(Signal::HUP));
         post_to_group(tree, terminal.foreground, Info::kernel(Signal::CONT));

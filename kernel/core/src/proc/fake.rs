@@ -68,9 +68,12 @@ pub(crate) struct World {
     /// Addresses that cannot be stored to.
     pub(crate) bad: Mutex<Vec<UserAddr>>,
     /// Called at certain points, with the world's locks as they are there.
-    pub(crate) on_start: Mutex<Option<Box<dyn Fn(&Arc<Schedulable>) + Send>>>,
+    pub(crate) on_start: Mutex<Option<OnStart>>,
     pub(crate) parking: ParkingLot<Fake>,
 }
+
+/// What happens when a thread is started.
+type OnStart = Box<dyn Fn(&Arc<Schedulable>) + Send>;
 
 /// What a test may want to know the order of.
 #[derive(Clone, PartialEq, Eq, Debug)]

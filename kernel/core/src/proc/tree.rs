@@ -210,10 +210,11 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.anchor(slot);
     }
 
-    /// The process exits: it becomes a zombie, its children get `heir` for a parent. Calls `adopted` for each of those.
+    /// The process exits: it becomes a zombie and leads no session, its children get `heir` for a parent. Calls `adopted` for each of those.
     /// Says whether one of them has something to report to the heir.
     pub(super) fn exit(&mut self, slot: Slot, heir: Slot, mut adopted: impl FnMut(&P)) -> bool {
         self.unanchor(slot);
+        self.stop_leading(slot);
         let node = self.nodes.get_mut(slot);
         node.life = Life::Zombie;
         node.stopped = false;

@@ -75,8 +75,7 @@ fn f47_exec_releases_the_parent_in_vfork() {
     let (world, _, init) = World::new();
     let parent = child_of(world, &init);
     let call = world.run(&parent, |parent| crate::proc::vfork(parent).unwrap());
-    until(|| world.processes.counts.processes() == 4);
-    let child = vfork_child(world, &init);
+    let child = vfork_child(world, &parent);
     assert!(!call.is_finished());
     executes(world, &child);
     assert_eq!(call.join().unwrap(), pid(&child));
@@ -88,8 +87,7 @@ fn f47_a_child_whose_parent_waits_never_stops() {
     let (world, _, init) = World::new();
     let parent = child_of(world, &init);
     let call = world.run(&parent, |parent| crate::proc::vfork(parent).unwrap());
-    until(|| world.processes.counts.processes() == 4);
-    let child = vfork_child(world, &init);
+    let child = vfork_child(world, &parent);
     for signal in [Signal::STOP, Signal::TSTP, Signal::TTIN] {
         world.act(&init, || kill(&init, Target::Process(pid(&child)), Some(signal)).unwrap());
         assert_eq!(world.act(&child, || before_user(&child)), Next::Run);
@@ -172,16 +170,4 @@ fn a_clone_child_becomes_an_ordinary_one_by_exec() {
     executes(world, &child);
     exits(world, &child, 2);
     assert_eq!(reap(world, &init, pid(&child)), ChildEvent::Exited(2));
-}
-
-fn vfork_child(world: &'static World, anybody: &Thread) -> Thread {
-    let mut found = None;
-    world.act(anybody, || {
-        world.processes.each(|process| {
-            if process.flags().contains(ProcessFlags::PPWAIT) {
-                found = process.body().threads.iter().next().map(Arc::clone);
-            }
-        });
-    });
-    found.expect("a child in vfork")
 }

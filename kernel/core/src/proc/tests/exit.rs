@@ -51,16 +51,7 @@ fn f47_an_exiting_child_releases_its_parent_before_it_gives_up_its_memory() {
     let (world, _, init) = World::new();
     let parent = child_of(world, &init);
     let call = world.run(&parent, |parent| crate::proc::vfork(parent).unwrap());
-    until(|| world.processes.counts.processes() == 4);
-    let mut child = None;
-    world.act(&init, || {
-        world.processes.each(|process| {
-            if process.flags().contains(ProcessFlags::PPWAIT) {
-                child = process.body().threads.iter().next().map(std::sync::Arc::clone);
-            }
-        });
-    });
-    let child = child.unwrap();
+    let child = vfork_child(world, &parent);
     exits(world, &child, 0);
     call.join().unwrap();
     assert!(!child.process().flags().contains(ProcessFlags::PPWAIT));

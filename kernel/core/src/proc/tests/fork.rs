@@ -53,8 +53,7 @@ fn f3_f44_the_parent_of_a_vfork_waits_in_memory_of_its_own_until_the_child_exits
     let parent = child_of(world, &init);
     poke(world, &parent, DATA, 1);
     let call = world.run(&parent, |parent| vfork(parent).unwrap());
-    until(|| parent.gate.is_shut() && world.processes.counts.processes() == 4);
-    let child = only_child(world, &parent);
+    let child = vfork_child(world, &parent);
     assert!(child.process().flags().contains(ProcessFlags::PPWAIT));
     poke(world, &child, DATA, 2);
     assert_eq!(peek(world, &parent, DATA), 1, "the child cannot spoil its parent's memory");
@@ -72,8 +71,7 @@ fn f3_a_clone_with_vm_and_vfork_runs_in_the_parents_memory_and_the_parent_waits(
     poke(world, &parent, DATA, 1);
     let call =
         world.run(&parent, |parent| clone(parent, &clone_arguments(CloneFlags::VM | CloneFlags::VFORK, 17)).unwrap());
-    until(|| parent.gate.is_shut() && world.processes.counts.processes() == 4);
-    let child = only_child(world, &parent);
+    let child = vfork_child(world, &parent);
     poke(world, &child, DATA, 2);
     assert_eq!(peek(world, &parent, DATA), 2);
     assert!(!call.is_finished());
@@ -87,8 +85,7 @@ fn f44_no_signal_ends_the_wait_in_vfork_and_the_killed_parents_child_lives_on() 
     let (world, _, init) = World::new();
     let parent = child_of(world, &init);
     let call = world.run(&parent, |parent| vfork(parent).map(drop));
-    until(|| world.processes.counts.processes() == 4);
-    let child = only_child(world, &parent);
+    let child = vfork_child(world, &parent);
     world.act(&init, || {
         crate::proc::kill(&init, crate::proc::Target::Process(pid(&parent)), Some(Signal::KILL)).unwrap();
     });
@@ -109,19 +106,7 @@ fn f3_two_threads_in_vfork_each_wait_for_their_own_child() {
     let first = child_of(world, &init);
     let second = sibling_of(world, &first);
     let calls = [&first, &second].map(|thread| world.run(thread, |thread| vfork(thread).unwrap()));
-    until(|| first.gate.is_shut() && second.gate.is_shut() && world.processes.counts.processes() == 5);
-    let of = |parent: &Thread| {
-        let mut found = None;
-        world.act(&init, || {
-            world.processes.each(|process| {
-                if process.body().vfork_parent.as_ref().is_some_and(|waiting| Arc::ptr_eq(waiting, parent)) {
-                    found = process.body().threads.iter().next().map(Arc::clone);
-                }
-            });
-        });
-        found.expect("its child")
-    };
-    let (child_of_first, child_of_second) = (of(&first), of(&second));
+    let (child_of_first, child_of_second) = (vfork_child(world, &first), vfork_child(world, &second));
     let [first_call, second_call] = calls;
     exits(world, &child_of_second, 0);
     assert_eq!(second_call.join().unwrap(), pid(&child_of_second));
@@ -136,13 +121,11 @@ fn f44_the_siblings_of_a_waiting_thread_keep_running() {
     let parent = child_of(world, &init);
     let sibling = sibling_of(world, &parent);
     let call = world.run(&parent, |parent| vfork(parent).unwrap());
-    until(|| world.processes.counts.processes() == 4);
+    let child = vfork_child(world, &parent);
     assert!(!sibling.attention());
     let another = child_of(world, &sibling);
     exits(world, &another, 0);
-    let child = world.act(&init, || find::<Fake>(only_vfork_child(world, &init)).unwrap());
-    let thread = child.body().threads.iter().next().map(Arc::clone).unwrap();
-    exits(world, &thread, 0);
+    exits(world, &child, 0);
     call.join().unwrap();
 }
 
@@ -489,28 +472,4 @@ fn no_frame_asid_or_stack_is_lost_by_a_family_that_comes_and_goes() {
 fn tid_pointers_of_a_plain_fork_are_nowhere() {
     let request = ThreadRequest { child: TidPointers::default(), ..thread_request() };
     assert_eq!((request.child.announce, request.child.clear), (None, None));
-}
-
-fn only_child(world: &'static World, parent: &Thread) -> Thread {
-    let mut found = None;
-    world.act(parent, || {
-        world.processes.each(|process| {
-            if process.parent_pid() == pid(parent) {
-                found = process.body().threads.iter().next().map(Arc::clone);
-            }
-        });
-    });
-    found.expect("a child")
-}
-
-fn only_vfork_child(world: &'static World, anybody: &Thread) -> Pid {
-    let mut found = None;
-    world.act(anybody, || {
-        world.processes.each(|process| {
-            if process.flags().contains(ProcessFlags::PPWAIT) {
-                found = Some(process.pid());
-            }
-        });
-    });
-    found.expect("a child in vfork")
 }

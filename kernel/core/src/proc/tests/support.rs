@@ -131,3 +131,22 @@ pub(super) fn until(condition: impl Fn() -> bool) {
 pub(super) fn stacks_out(world: &World) -> usize {
     world.stacks_out.load(SeqCst)
 }
+
+/// The child of `parent` that is, or soon will be, in vfork.
+pub(super) fn vfork_child(world: &'static World, parent: &Thread) -> Thread {
+    loop {
+        let mut found = None;
+        world.act(parent, || {
+            world.processes.each(|process| {
+                let body = process.body();
+                if body.vfork_parent.as_ref().is_some_and(|waiting| Arc::ptr_eq(waiting, parent)) {
+                    found = body.threads.iter().next().map(Arc::clone);
+                }
+            });
+        });
+        match found {
+            Some(child) => return child,
+            None => std::thread::yield_now(),
+        }
+    }
+}
