@@ -134,6 +134,7 @@ proptest! {
     #![proptest_config(super::support::doses(4, 1500))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "generating names takes minutes there")]
     fn paths_lead_where_the_naive_walk_leads(
         things in proptest::collection::vec(thing(), 0..30),
         paths in proptest::collection::vec((path(), any::<bool>(), any::<bool>()), 1..30),
