@@ -135,9 +135,11 @@ fn aligned_class_of(size: usize, align: usize) -> Option<usize> {
     if align > MAX_ALIGN {
         return None;
     }
-    // Each multiple of an alignment has its place among sizes that are multiples as well, but for the last.
-    let class = usize::from(*CLASSES.get(size.max(1).next_multiple_of(align).div_ceil(STEP) - 1)?);
-    usize::from(SIZES[class]).is_multiple_of(align).then_some(class)
+    // Alignments are powers of two: no division. Each multiple of one has its place among sizes that are multiples as well,
+    // but for the last.
+    let rounded = (size.max(1).wrapping_add(align - 1)) & !(align - 1);
+    let class = usize::from(*CLASSES.get(rounded.wrapping_sub(1) / STEP)?);
+    (usize::from(SIZES[class]) & (align - 1) == 0).then_some(class)
 }
 
 /// How a frame is cut into slots of `bytes`: aligned as far as their size is.

@@ -142,7 +142,12 @@ impl Actions {
     /// Nothing said about any signal.
     #[must_use]
     pub const fn new() -> Self {
-        Self { caught: SignalSet::EMPTY, ignored: SignalSet::EMPTY, said: SignalSet::EMPTY, table: [Action::DEFAULT; 64] }
+        Self {
+            caught: SignalSet::EMPTY,
+            ignored: SignalSet::EMPTY,
+            said: SignalSet::EMPTY,
+            table: [Action::DEFAULT; 64],
+        }
     }
 
     /// What was said about `signal`.
