@@ -343,18 +343,18 @@ impl<P: Clone, T: Clone> Tree<P, T> {
     }
 
     /// How many processes there are, zombies and embryos with them, and how many threads.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.pids.len(), self.threads.len())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn children(&self, slot: Slot) -> Vec<Pid> {
         let children = self.nodes.get(slot).children;
         children.iter(&self.nodes, Chain::Siblings).map(|slot| self.pid(slot)).collect()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn is_recent(&self, pid: Pid) -> bool {
         self.numbers.is_recent(pid)
     }
