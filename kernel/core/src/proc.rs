@@ -15,7 +15,7 @@
 //!
 //! The calls, by what they do:
 //!
-//! * making: [`fork`], [`vfork`], [`tfork`], [`clone`]; below them [`fork1`], [`thread_fork`]; first of all [`boot`],
+//! * making: [`fork()`], [`vfork`], [`tfork`], [`clone`]; below them [`fork1`], [`thread_fork`]; first of all [`boot()`],
 //!   then [`start_init`], [`kernel_thread`]; in the child, before its program, [`child_return`]
 //! * executing: [`exec_commit`]
 //! * ending: [`exit_process`], [`exit_thread`]; waiting: [`wait()`]

@@ -85,7 +85,7 @@ impl Numbers {
         self.recent.push(pid.0);
     }
 
-    #[cfg(all(test, not(loom)))]
+    #[cfg(test)]
     pub(super) fn is_recent(&self, pid: Pid) -> bool {
         self.recent.contains(pid.0)
     }

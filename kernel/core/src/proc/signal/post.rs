@@ -1,0 +1,162 @@
+//! A signal's arrival at a process.
+
+use alloc::sync::Arc;
+
+use crate::proc::arena::Chain;
+use crate::proc::body::{Body, Stop};
+use crate::proc::exit::{ExitStatus, begin_exit};
+use crate::proc::id::Pid;
+use crate::proc::limit::Resource;
+use crate::proc::process::{Process, ProcessFlags};
+use crate::proc::system::System;
+use crate::proc::table::ProcessTree;
+use crate::proc::thread::{Thread, attention};
+use crate::proc::tree::{Life, Report};
+use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_by};
+
+/// Sends a signal of the kernel's own to a process, or to one thread of it.
+pub fn signal<S: System>(process: &Arc<Process<S>>, thread: Option<&Arc<Thread<S>>>, info: Info) -> Posted {
+    let mut tree = S::processes().tree();
+    post(&mut tree, process, thread, info)
+}
+
+/// Sends a signal of the kernel's own to all members of a group: a terminal does.
+pub fn signal_group<S: System>(group: Pid, info: Info) {
+    let mut tree = S::processes().tree();
+    post_to_group(&mut tree, group, info);
+}
+
+pub(in crate::proc) fn post_to_group<S: System>(tree: &mut ProcessTree<S>, group: Pid, info: Info) {
+    let mut at = tree.first_member(group);
+    while let Some(slot) = at {
+        at = tree.next(slot, Chain::Group);
+        if tree.life(slot) == Life::Alive {
+            let process = Arc::clone(tree.process(slot));
+            note_missed(&process, info.signal);
+            // A group's signal is a classic one, so there is always room.
+            let _merged = post(tree, &process, None, info);
+        }
+    }
+}
+
+/// A child that a member is about to fork is meant, too, though it is not there yet.
+pub(super) fn note_missed<S: System>(process: &Process<S>, signal: Signal) {
+    process.body().threads.iter().for_each(|thread| thread.note_missed(signal));
+}
+
+/// Tells the groups that have been orphaned while a member was stopped: nobody else can wake them.
+pub(in crate::proc) fn tell_orphaned<S: System>(tree: &mut ProcessTree<S>) {
+    while let Some(group) = tree.take_orphaned() {
+        post_to_group(tree, group, Info::kernel(Signal::HUP));
+        post_to_group(tree, group, Info::kernel(Signal::CONT));
+    }
+}
+
+/// A signal arrives at a process, or at one thread of it. The sender may send it; the tree is locked.
+pub(in crate::proc) fn post<S: System>(
+    tree: &mut ProcessTree<S>,
+    process: &Arc<Process<S>>,
+    thread: Option<&Arc<Thread<S>>>,
+    info: Info,
+) -> Posted {
+    let signal = info.signal;
+    let mut body = process.body();
+    if body.control.exit.is_some() || !concerns(process, &body, signal) {
+        return Posted::Merged;
+    }
+    if signal == Signal::KILL {
+        begin_exit(process, &mut body, ExitStatus::Killed { signal, core: false });
+        return Posted::Queued;
+    }
+    body.discard(discarded_by(signal));
+    let continued = signal == Signal::CONT && resume(process, &mut body);
+    let posted = keep(&mut body, thread, info);
+    drop(body);
+    if continued {
+        tell_parent(tree, process, Report::Continued);
+    }
+    posted
+}
+
+/// The first process is sent only what it handles: nobody could replace it. Those of the kernel are sent nothing.
+fn concerns<S: System>(process: &Arc<Process<S>>, body: &Body<S>, signal: Signal) -> bool {
+    if process.flags().contains(ProcessFlags::SYSTEM) {
+        return false;
+    }
+    process.pid() != Pid::INIT || body.handlers.get().caught().contains(signal)
+}
+
+/// Keeps a signal as pending, unless it would be ignored, and wakes who can take it.
+fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: Info) -> Posted {
+    let signal = info.signal;
+    let blocks = |thread: &Arc<Thread<S>>| thread.mask().contains(signal);
+    let blocked = thread.map_or_else(|| body.threads.iter().all(blocks), blocks);
+    if !blocked && body.handlers.get().ignores(signal) {
+        return Posted::Merged;
+    }
+    let bound = body.limits.soft(Resource::SignalsPending);
+    let posted = match thread {
+        Some(thread) => thread.own().pending.post(info, bound),
+        None => body.pending.post(info, bound),
+    };
+    if posted != Posted::Full && !blocked {
+        // The oldest first: that is the main thread, as programs expect.
+        let taker = thread.or_else(|| body.threads.iter().find(|thread| !blocks(thread)));
+        if let Some(taker) = taker {
+            taker.alert(attention::SIGNAL);
+        }
+    }
+    posted
+}
+
+/// Lets a process that a signal holds go on. Says whether the parent knew that it was held.
+fn resume<S: System>(process: &Arc<Process<S>>, body: &mut Body<S>) -> bool {
+    body.control.continues = body.control.continues.wrapping_add(1);
+    let stop = core::mem::take(&mut body.control.stop);
+    if stop != Stop::Running {
+        process.halted.wake_all();
+    }
+    matches!(stop, Stop::Stopped(_))
+}
+
+/// The process was stopped or goes on: its parent may see that and, unless it does not care, gets `SIGCHLD`.
+pub(super) fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, report: Report) {
+    let Some(parent) = tree.report(process.slot(), report).map(Arc::clone) else { return };
+    let event = match report {
+        Report::Stopped(signal) => ChildEvent::Stopped(signal),
+        Report::Continued => ChildEvent::Continued,
+    };
+    let cares = parent.body().handlers.get().reports_stops();
+    if cares {
+        let _merged = post(tree, &parent, None, child_info(process, event));
+    }
+    parent.news.tell();
+}
+
+/// What a parent's handler is told of a child.
+pub(in crate::proc) fn child_info<S: System>(child: &Process<S>, event: ChildEvent) -> Info {
+    let body = child.body();
+    let usage = body.usage();
+    let uid = body.credentials.uid.real;
+    Info::child(event, child.pid().0, uid, usage.user_ticks(), usage.system_ticks())
+}
+
+/// An instruction of the current thread's program cannot be executed. If the program ignores or blocks the signal it is
+/// ended by it: the instruction would fail again and again.
+pub fn post_fault<S: System>(thread: &Arc<Thread<S>>, info: Info) {
+    let signal = info.signal;
+    let mut body = thread.process().body();
+    if body.control.exit.is_some() {
+        return;
+    }
+    let actions = body.handlers.get();
+    let caught = actions.caught().contains(signal);
+    if actions.would_lose_fault(signal, thread.mask()) || !caught {
+        let core = matches!(signal.default_action(), DefaultAction::Core);
+        begin_exit(thread.process(), &mut body, ExitStatus::Killed { signal, core });
+        return;
+    }
+    let bound = body.limits.soft(Resource::SignalsPending);
+    let _merged = thread.own().pending.post(info, bound);
+    thread.alert(attention::SIGNAL);
+}
