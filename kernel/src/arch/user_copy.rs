@@ -72,6 +72,7 @@ impl UserMemory for CurrentUser {
 /// # Errors
 ///
 /// [`UserFault`]; what came before that address has been stored.
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "so far only the self-tests use it"))]
 pub(crate) fn zero(to: UserAddr, bytes: usize) -> Result<(), UserFault> {
     let at = check(to, bytes)?;
     // SAFETY: as in `copy_out`.
@@ -126,6 +127,7 @@ pub(crate) fn load_u64(from: UserAddr) -> Result<u64, UserFault> {
 /// # Errors
 ///
 /// [`UserFault`].
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "so far only the self-tests use it"))]
 pub(crate) fn store_u32(to: UserAddr, value: u32) -> Result<(), UserFault> {
     outcome(user_store_32(check(to, size_of::<u32>())?, value))
 }
@@ -135,6 +137,7 @@ pub(crate) fn store_u32(to: UserAddr, value: u32) -> Result<(), UserFault> {
 /// # Errors
 ///
 /// [`UserFault`].
+#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "so far only the self-tests use it"))]
 pub(crate) fn store_u64(to: UserAddr, value: u64) -> Result<(), UserFault> {
     outcome(user_store_64(check(to, size_of::<u64>())?, value))
 }

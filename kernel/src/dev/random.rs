@@ -59,14 +59,12 @@ pub(crate) fn init(tree_seed: &[u8]) -> Quality {
 }
 
 /// Fills `out` with random bytes. Never waits for entropy.
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "pids and address-space layout are drawn from it"))]
 pub(crate) fn fill(out: &mut [u8]) {
     reseed_if_due();
     source().fill(out);
 }
 
 /// A number from 0 to `bound` - 1, each as likely as any other.
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "pids and address-space layout are drawn from it"))]
 pub(crate) fn uniform(bound: u64) -> u64 {
     reseed_if_due();
     source().uniform(bound)

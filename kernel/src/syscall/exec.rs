@@ -11,7 +11,7 @@ use linux_raw_sys::general as linux;
 use super::argument::{Bits, Descriptor, Text};
 use super::errno::Errno;
 use super::path::access_id;
-use super::user::{self, Path};
+use super::user::Path;
 use super::{Answer, Caller};
 use crate::arch::user_copy;
 use crate::task::program;
@@ -61,7 +61,7 @@ fn gather(strings: &mut Arguments, array: UserAddr) -> Result<(), Errno> {
     }
     let mut at = array;
     loop {
-        let string = user::read::<u64>(at)?;
+        let string = user_copy::load_u64(at)?;
         if string == 0 {
             return Ok(());
         }

@@ -38,7 +38,8 @@ pub(super) enum Promise {
 
 /// A system call.
 pub(super) struct Call {
-    /// Its name, without `sys_`.
+    /// Its name, with the module that makes it.
+    #[expect(dead_code, reason = "ktrace(2) reads it")]
     pub(super) name: &'static str,
     /// What it needs.
     #[expect(dead_code, reason = "pledge(2) reads it")]

@@ -103,11 +103,6 @@ impl Pieces {
         Ok(Self { rest, current: Piece { base: 0, bytes: 0 }, left })
     }
 
-    /// How many bytes are left.
-    pub(crate) fn left(&self) -> u64 {
-        self.left
-    }
-
     /// The next piece that is not used up, cut to `most` bytes.
     fn next(&mut self, most: usize) -> Option<(UserAddr, usize)> {
         while self.current.bytes == 0 {

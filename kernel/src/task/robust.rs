@@ -6,10 +6,9 @@
 
 use kcore::addr::UserAddr;
 use kcore::futex::EVERY_BIT;
-use kcore::hal::UserMemory;
 
 use super::{UserThread, futexes};
-use crate::arch::user_copy::{self, CurrentUser};
+use crate::arch::user_copy;
 
 /// Entries after which the list is taken for a ring, as Linux does (`ROBUST_LIST_LIMIT`).
 const LONGEST: usize = 2048;
@@ -48,9 +47,7 @@ pub(super) fn mark(thread: &UserThread) {
 }
 
 fn load(at: UserAddr, offset: u64) -> Option<u64> {
-    let mut word = [0; 8];
-    CurrentUser.copy_in(at.checked_add(offset)?, &mut word).ok()?;
-    Some(u64::from_le_bytes(word))
+    user_copy::load_u64(at.checked_add(offset)?).ok()
 }
 
 fn mark_word(thread: &UserThread, word: UserAddr, pending: bool) {
@@ -58,11 +55,7 @@ fn mark_word(thread: &UserThread, word: UserAddr, pending: bool) {
         return;
     }
     loop {
-        let mut bytes = [0; 4];
-        if CurrentUser.copy_in(word, &mut bytes).is_err() {
-            return;
-        }
-        let now = u32::from_le_bytes(bytes);
+        let Ok(now) = user_copy::load_u32(word) else { return };
         // A lock that was given back, but whose waiters were not yet told.
         if pending && now & OWNER == 0 {
             wake(thread, word);

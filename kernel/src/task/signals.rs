@@ -61,7 +61,7 @@ const _: () = {
 /// The size of the whole frame: records have 4096 bytes.
 const FRAME_BYTES: u64 = Info::BYTES as u64 + 176 + 288 + 4096;
 /// A frame record in front of it, so that a debugger can walk out of the handler.
-const LINK_BYTES: u64 = 16;
+const LINK_BYTES: usize = 16;
 
 /// Lets the current thread's program run the handler of `action` when it goes on.
 pub(crate) fn deliver(me: &Arc<UserThread>, frame: &mut Frame, info: Info, action: &Action) {
@@ -85,7 +85,7 @@ pub(crate) fn deliver(me: &Arc<UserThread>, frame: &mut Frame, info: Info, actio
 fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault> {
     let nowhere = kcore::hal::UserFault { at: plan.stack };
     let top = plan.stack.get() & !15;
-    let link = top.checked_sub(LINK_BYTES).ok_or(nowhere)?;
+    let link = top.checked_sub(LINK_BYTES as u64).ok_or(nowhere)?;
     let at = link.checked_sub(FRAME_BYTES).ok_or(nowhere)?;
     let fp = thread::fp_registers();
     let image = SignalFrame {
@@ -111,7 +111,7 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
         end: [0; 2],
     };
     CurrentUser.copy_out(image.as_bytes(), UserAddr::new(at))?;
-    let mut words = [0; LINK_BYTES as usize];
+    let mut words = [0; LINK_BYTES];
     words[..8].copy_from_slice(&frame.x[29].to_le_bytes());
     words[8..].copy_from_slice(&frame.x[30].to_le_bytes());
     CurrentUser.copy_out(&words, UserAddr::new(link))?;
