@@ -103,12 +103,7 @@ fn most_files(caller: &Caller<'_>) -> u64 {
 }
 
 /// Gives `file` the lowest free descriptor from `least` on.
-pub(super) fn install(
-    caller: &Caller<'_>,
-    file: Arc<OpenFile>,
-    flags: DescriptorFlags,
-    least: Fd,
-) -> Answer {
+pub(super) fn install(caller: &Caller<'_>, file: Arc<OpenFile>, flags: DescriptorFlags, least: Fd) -> Answer {
     if !MEMORY.has_room() {
         return Err(Errno::ENOMEM);
     }

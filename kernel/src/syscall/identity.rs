@@ -51,10 +51,7 @@ pub(super) fn getegid(caller: &mut Caller<'_>) -> Answer {
 
 /// Becomes what `change` makes of the caller's credentials. The whole process does: POSIX, and OpenBSD, know no thread that
 /// is somebody else.
-fn become_(
-    caller: &Caller<'_>,
-    change: impl Fn(&Credentials) -> Result<Credentials, NotPermitted>,
-) -> Answer {
+fn become_(caller: &Caller<'_>, change: impl Fn(&Credentials) -> Result<Credentials, NotPermitted>) -> Answer {
     caller.process().change_credentials(change)?;
     Ok(0)
 }

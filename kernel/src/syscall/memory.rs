@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use bitflags::bitflags;
 use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::fs::Mapping;
-use kcore::vm::{Advice, Inheritance, LockAll, MapFlags, MapRequest, Moving, Place, Protection, Sharing, Source, Space};
+use kcore::vm::{
+    Advice, Inheritance, LockAll, MapFlags, MapRequest, Moving, Place, Protection, Sharing, Source, Space,
+};
 use linux_raw_sys::general as linux;
 
 use super::argument::{Bits, Descriptor};

@@ -7,8 +7,8 @@ use kcore::addr::UserAddr;
 use kcore::fs::{
     self, AccessId, Base, Context, DescriptorFlags, Fd, FileError, Follow, Inode, Link, OpenFlags, PATH_MAX, Wanted,
 };
-use kcore::proc::cred::AccessIds;
 use kcore::hal::UserMemory;
+use kcore::proc::cred::AccessIds;
 use linux_raw_sys::general as linux;
 
 use super::argument::{Bits, Descriptor, Text};
@@ -46,8 +46,11 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
     let open = with_context(caller, directory, path.bytes(), |context, base, id| {
         fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
     })?;
-    let descriptor =
-        if flags.contains(OpenFlags::CLOSE_ON_EXEC) { DescriptorFlags::CLOSE_ON_EXEC } else { DescriptorFlags::empty() };
+    let descriptor = if flags.contains(OpenFlags::CLOSE_ON_EXEC) {
+        DescriptorFlags::CLOSE_ON_EXEC
+    } else {
+        DescriptorFlags::empty()
+    };
     file::install(caller, open, descriptor, Fd::ZERO)
 }
 

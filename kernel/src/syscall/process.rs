@@ -8,8 +8,8 @@ use kcore::hal::UserMemory;
 use kcore::proc::limit::{Limit, Resource};
 use kcore::proc::usage::{Usage, ticks, tms};
 use kcore::proc::{
-    self, Children, CloneArguments, CloneFlags, Delivery, Kinds, Patience, Pid, Selection, TforkParameters, WaitRequest,
-    WaitResult,
+    self, Children, CloneArguments, CloneFlags, Delivery, Kinds, Patience, Pid, Selection, TforkParameters,
+    WaitRequest, WaitResult,
 };
 use kcore::sched::ThreadName;
 use kcore::signal::Info;
@@ -102,7 +102,10 @@ pub(super) fn clone3(caller: &mut Caller<'_>, from: UserAddr, bytes: u64) -> Ans
         (0, _) | (_, 0) => return Err(Errno::EINVAL),
         (base, bytes) => Some(UserAddr::new(base.checked_add(bytes).ok_or(Errno::EINVAL)?)),
     };
-    if given.set_tid != 0 || given.set_tid_count != 0 || given.flags & EXIT_SIGNAL != 0 || given.exit_signal > EXIT_SIGNAL
+    if given.set_tid != 0
+        || given.set_tid_count != 0
+        || given.flags & EXIT_SIGNAL != 0
+        || given.exit_signal > EXIT_SIGNAL
     {
         return Err(Errno::EINVAL);
     }
@@ -145,12 +148,8 @@ fn wait(caller: &mut Caller<'_>, request: &WaitRequest) -> Result<Option<WaitRes
 }
 
 pub(super) fn wait4(caller: &mut Caller<'_>, which: i32, status: Maybe, options: Bits, usage: Maybe) -> Answer {
-    let known = linux::WNOHANG
-        | linux::WUNTRACED
-        | linux::WCONTINUED
-        | linux::__WALL
-        | linux::__WCLONE
-        | linux::__WNOTHREAD;
+    let known =
+        linux::WNOHANG | linux::WUNTRACED | linux::WCONTINUED | linux::__WALL | linux::__WCLONE | linux::__WNOTHREAD;
     if options.0 & !known != 0 {
         return Err(Errno::EINVAL);
     }
@@ -181,14 +180,7 @@ pub(super) fn wait4(caller: &mut Caller<'_>, which: i32, status: Maybe, options:
     Ok(told.pid.0.into())
 }
 
-pub(super) fn waitid(
-    caller: &mut Caller<'_>,
-    kind: u32,
-    id: i32,
-    info: Maybe,
-    options: Bits,
-    usage: Maybe,
-) -> Answer {
+pub(super) fn waitid(caller: &mut Caller<'_>, kind: u32, id: i32, info: Maybe, options: Bits, usage: Maybe) -> Answer {
     let events = linux::WEXITED | linux::WSTOPPED | linux::WCONTINUED;
     let known = events | linux::WNOHANG | linux::WNOWAIT | linux::__WALL | linux::__WCLONE | linux::__WNOTHREAD;
     if options.0 & !known != 0 || options.0 & events == 0 {
@@ -333,4 +325,3 @@ pub(super) fn times(caller: &mut Caller<'_>, to: Maybe) -> Answer {
     user::write_if(to, &tms(&process.usage(), &process.usage_of_children()))?;
     Ok(ticks(clock::now_ns()).cast_unsigned())
 }
-

@@ -40,7 +40,11 @@ pub(super) fn must_own(caller: &Caller<'_>, target: &UserThread) -> Result<(), E
     let mine = caller.credentials();
     let its = target.process().credentials();
     let effective = mine.uid.effective;
-    if mine.is_root() || effective == its.uid.real || effective == its.uid.effective { Ok(()) } else { Err(Errno::EPERM) }
+    if mine.is_root() || effective == its.uid.real || effective == its.uid.effective {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
 }
 
 pub(super) fn sched_setaffinity(caller: &mut Caller<'_>, tid: i32, bytes: u64, from: UserAddr) -> Answer {

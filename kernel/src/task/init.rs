@@ -92,8 +92,7 @@ fn open_console() -> Result<(), fs::FileError> {
             return Err(fs::FileError::BadFile);
         };
         let context = context.lock().clone();
-        let console =
-            fs::open(&context, Base::Working, b"/dev/console", OpenFlags::READ_WRITE, 0, AccessId::ROOT)?;
+        let console = fs::open(&context, Base::Working, b"/dev/console", OpenFlags::READ_WRITE, 0, AccessId::ROOT)?;
         for _ in 0..3 {
             let inserted =
                 files.lock().insert(Arc::clone(&console), DescriptorFlags::empty(), Fd::ZERO, u64::from(u32::MAX));

@@ -22,8 +22,8 @@ pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;
 pub(crate) mod smp;
-mod system;
 pub(crate) mod switch;
+mod system;
 pub(crate) mod thread;
 pub(crate) mod timers;
 

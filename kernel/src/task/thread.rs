@@ -13,10 +13,10 @@ use kcore::proc::{self, Start};
 use kcore::sched::{self, Leaving, Priority, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
-use super::{UserThread, Waiters};
 use super::lower_half::LowerHalf;
 use super::switch::{self, SCHEDULER};
 use super::timers::{Action, Timer};
+use super::{UserThread, Waiters};
 use crate::arch::context::Context;
 use crate::arch::cpu::{self, Arm, Header};
 use crate::arch::fp::{self, FpRegisters, FpState};
