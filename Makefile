@@ -21,7 +21,7 @@ USER_TARGET := aarch64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 USER_BIN := $(TARGET_DIR)/$(USER_TARGET)/user
 # The kernel image may have 512 KiB.
-MAX_SIZE := 524288
+MAX_SIZE := 1048576
 # Seconds after which a board that tests itself is taken for hung.
 KTEST_TIMEOUT := 120
 HOST_CRATES := -p abi -p kcore -p drivers -p tools

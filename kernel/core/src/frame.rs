@@ -11,7 +11,8 @@
 //!   numbers and uses [`FrameHandle::into_raw`] and the counting by number in [`counting`];
 //! * [`Reservation`]: frames in the hand before a step that must not fail, as fork has one: once the kernel stack is
 //!   there, nothing may go wrong any more;
-//! * [`Pool`]: equal-sized objects, packed into frames, for what every fork makes.
+//! * [`Pool`]: equal-sized objects, packed into frames;
+//! * [`SizeClasses`]: pools of memory by size, for the kernel's heap.
 //!
 //! # Locks
 //!
@@ -36,6 +37,7 @@ pub mod cache;
 pub mod count;
 pub mod counting;
 pub mod handle;
+pub mod heap;
 pub mod kind;
 pub mod order;
 pub mod pool;
@@ -45,6 +47,7 @@ pub mod statistics;
 
 pub use allocator::{BeyondTable, FrameAllocator, OutOfFrames, Stock, Zeroing};
 pub use handle::FrameHandle;
+pub use heap::{HeapStatistics, SizeClasses};
 pub use kind::{FrameState, FrameUse};
 pub use order::{MAX_ORDER, Order};
 pub use pool::{OutOfMemory, Pool, PoolBox, PoolStatistics};

@@ -13,7 +13,7 @@ pub mod fake;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
-use crate::addr::{Asid, CpuId, PAGE_SIZE, PhysFrame, UserAddr, VirtAddr};
+use crate::addr::{Asid, CpuId, PhysFrame, UserAddr, VirtAddr};
 
 /// The CPU that runs the caller.
 pub trait Cpu: 'static {
@@ -53,16 +53,6 @@ pub trait Cpu: 'static {
 pub unsafe trait FrameAccess {
     /// Where the kernel sees `frame`.
     fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8>;
-
-    /// Fills `frame` with zeroes. For machines that have a quicker way than a loop.
-    ///
-    /// # Safety
-    ///
-    /// The caller has the frame to itself.
-    unsafe fn zero(&self, frame: PhysFrame) {
-        // SAFETY: the pointer is good for the whole frame, and nobody else uses it, as the caller promises.
-        unsafe { self.frame_ptr(frame).write_bytes(0, PAGE_SIZE) };
-    }
 }
 
 /// Translation maintenance. Each call returns only when it has taken effect on every CPU (inner-shareable form, then

@@ -31,9 +31,11 @@
 //! `ProcessTree`, then one `Process`, then `SignalActions` or `Thread`. An address space's lock sleeps and stands before
 //! all of these. A thread is woken with the tree and its process locked: scheduler and wait queues come after.
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 pub(crate) mod fake;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 mod arena;
@@ -49,7 +51,11 @@ mod fork;
 mod group;
 mod id;
 pub mod limit;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
 mod map;
+mod news;
 mod ppwait;
 mod process;
 mod signal;

@@ -18,7 +18,7 @@ use super::cpu::BOOT_HEADERS;
 use super::mmu::{MAIR_VALUE, TCR_BOOT_VALUE};
 
 /// Size of a kernel stack in bytes.
-pub(crate) const STACK_SIZE: usize = 16 * 1024;
+pub(crate) const STACK_SIZE: usize = 32 * 1024;
 /// Binary logarithm of [`STACK_SIZE`]. This bit is one in every valid stack pointer: each stack is the upper half of
 /// a slot of `2 * STACK_SIZE` that is aligned to its size, and the lower half is never mapped.
 pub(crate) const STACK_SHIFT: u32 = STACK_SIZE.trailing_zeros();

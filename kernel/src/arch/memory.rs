@@ -4,40 +4,11 @@
 //! that by two accesses that overlap, which costs no loop at all.
 //!
 //! The boot code runs them too, with the MMU off, when memory is Device memory and must be accessed aligned: there, objects
-//! are arrays of words at word addresses with sizes in words, for which every access below is aligned. `DC ZVA` is used
-//! for whole pages only, which no boot code has.
+//! are arrays of words at word addresses with sizes in words, for which every access below is aligned. Zeroes by the cache
+//! line (`DC ZVA`, 64 bytes on both cores) are for whole pages, and only with the MMU on.
 
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::ptr::NonNull;
-
-/// Fills the page at `page` with zeroes.
-///
-/// # Safety
-///
-/// `page` is valid for writes of a page, aligned to one, and ordinary memory of the linear map.
-pub(crate) unsafe fn zero_page(page: NonNull<u8>) {
-    // SAFETY: the caller's contract. `DC ZVA` clears 64 bytes on both cores (`DCZID_EL0` is 4).
-    unsafe {
-        asm!(
-            "add {end}, {page}, #4096",
-            "2:",
-            "dc zva, {page}",
-            "add {second}, {page}, #64",
-            "dc zva, {second}",
-            "add {second}, {page}, #128",
-            "dc zva, {second}",
-            "add {second}, {page}, #192",
-            "dc zva, {second}",
-            "add {page}, {page}, #256",
-            "cmp {page}, {end}",
-            "b.ne 2b",
-            page = inout(reg) page.as_ptr() => _,
-            second = out(reg) _,
-            end = out(reg) _,
-            options(nostack),
-        );
-    }
-}
 
 /// Copies the page at `from` to `to`.
 ///
@@ -182,6 +153,27 @@ memset:
     stp     x1, x1, [x5, #-32]
 2:  ret
 1:  mov     x3, x0
+    cbnz    x1, 2f
+    cmp     x2, #4096 - 64
+    b.lo    2f
+    tst     x0, #63
+    b.ne    2f
+    mrs     x9, sctlr_el1
+    tbz     x9, #0, 2f
+    add     x2, x2, #64
+7:  dc      zva, x3
+    add     x3, x3, #64
+    dc      zva, x3
+    add     x3, x3, #64
+    dc      zva, x3
+    add     x3, x3, #64
+    dc      zva, x3
+    add     x3, x3, #64
+    sub     x2, x2, #256
+    cmp     x2, #256
+    b.hs    7b
+    subs    x2, x2, #64                 // nothing may be left: what stands before the end is zero by now
+    b.ls    8f
 2:  stp     x1, x1, [x3]
     stp     x1, x1, [x3, #16]
     stp     x1, x1, [x3, #32]
@@ -189,7 +181,7 @@ memset:
     add     x3, x3, #64
     subs    x2, x2, #64
     b.hi    2b
-    stp     x1, x1, [x5, #-64]
+8:  stp     x1, x1, [x5, #-64]
     stp     x1, x1, [x5, #-48]
     stp     x1, x1, [x5, #-32]
     stp     x1, x1, [x5, #-16]

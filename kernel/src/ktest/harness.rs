@@ -9,15 +9,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use kcore::addr::{CpuId, CpuSet};
-use kcore::frame::{FrameUse, Order};
 use kcore::hal::Cpu;
 use kcore::sched::{Class, Priority};
 use kcore::sync::{Rank, SpinLock};
 
-use crate::arch::boot::STACK_SIZE;
 use crate::arch::cpu::Arm;
 use crate::dev::clock;
-use crate::mem::frames::frames;
+use crate::mem::stacks;
 use crate::task::thread::Thread;
 use crate::task::{self, switch, thread};
 
@@ -188,10 +186,8 @@ impl Team {
 /// Whether the only kernel stacks are those of threads that there are. A thread is in no list any more once its last
 /// `Arc` goes; its stack goes last, some time after that.
 fn is_every_stack_alive() -> bool {
-    let each = Order::for_bytes(STACK_SIZE).map_or(0, Order::frames);
     let threads = thread::all().iter().filter(|thread| thread.class() == Class::Normal).count();
-    let stacks = frames().statistics().used_for(FrameUse::Stack) / u64::from(each);
-    usize::try_from(stacks) == Ok(threads)
+    stacks::usage().0 == threads
 }
 
 /// Runs `work` on each CPU at the same time, in a thread that is bound to it.
@@ -209,13 +205,16 @@ pub(super) fn stress<T>(
     let meeting = Arc::new(Meeting::new(cpus().count() + 1));
     let theirs = Arc::clone(&meeting);
     let team = Team::on_each_cpu(name, move |cpu| {
-        theirs.meet()?;
+        // A thread's first sleep makes its timer.
+        task::sleep(Duration::from_micros(1));
+        theirs.meet().and_then(|()| theirs.meet())?;
         let outcome = churn(cpu, Turns::new());
         let met = theirs.meet().and_then(|()| theirs.meet());
         outcome.and(met)
     })?;
+    let there = meeting.meet();
     let before = books();
-    let churned = meeting.meet().and_then(|()| meeting.meet());
+    let churned = there.and_then(|()| meeting.meet()).and_then(|()| meeting.meet());
     let after = books();
     let met = meeting.meet();
     team.join().and(churned).and(met)?;

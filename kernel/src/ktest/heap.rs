@@ -51,7 +51,9 @@ fn take(dice: &mut Dice) -> Held {
             }
             Held::Bytes(bytes, byte)
         }
-        _ => Held::Bytes(vec![byte; 1 + dice.below(3000)], byte),
+        // Of each kind of size: slots, the middle, blocks of frames.
+        2 => Held::Bytes(vec![byte; 1 + dice.below(2500)], byte),
+        _ => Held::Bytes(vec![byte; 1 << dice.below(18)], byte),
     }
 }
 

@@ -20,6 +20,7 @@ mod heap;
 mod idle;
 mod interrupts;
 mod mapping;
+mod memory;
 mod preemption;
 mod programs;
 mod registers;
@@ -57,9 +58,11 @@ static TESTS: &[Test] = tests! {
     timers: a_cancelled_timer_never_fires, an_armed_timer_fires_once, timers_survive_a_storm_from_every_cpu,;
     waiting: a_sleeping_mutex_excludes_on_every_cpu, what_is_produced_is_consumed_once, wake_one_wakes_one,
         wake_all_wakes_all, a_wait_ends_at_its_deadline,;
+    memory: memory_is_moved_whole_whatever_overlaps, memory_is_filled_to_its_end_and_no_further,
+        memory_is_compared_by_its_first_difference,;
     frames: frames_keep_their_contents_and_come_back,;
     heap: the_heap_keeps_its_contents_and_comes_back,;
-    stacks: a_guard_lies_below_a_stack, an_ended_thread_gives_its_memory_back,;
+    stacks: a_guard_lies_below_a_stack, an_ended_thread_gives_its_memory_back, a_stack_is_used_again,;
     mapping: text_and_constants_are_not_writable, data_is_writable, the_linear_map_shows_the_image_read_only,
         address_zero_is_not_mapped,;
     devices: a_missing_generator_is_no_harm, random_numbers_differ, a_uniform_number_is_below_its_bound,;

@@ -320,7 +320,6 @@ pub(super) fn copies_stop_at_the_first_address_that_fails() -> Outcome {
         Next::GoOn
     });
     test.run(Program::Ask, &[0, 1])?;
-    drop(test);
     world.end();
     failure.lock().take().map_or(Ok(()), Err)
 }

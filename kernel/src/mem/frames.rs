@@ -13,7 +13,6 @@ use spin::Once;
 
 use super::layout;
 use crate::arch::cpu::Arm;
-use crate::arch::memory;
 
 /// The linear map: every frame of RAM at [`layout::LINEAR_BASE`] plus its address.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,11 +24,6 @@ unsafe impl FrameAccess for LinearMemory {
     #[inline]
     fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8> {
         layout::pointer(layout::linear(frame.start()))
-    }
-
-    unsafe fn zero(&self, frame: PhysFrame) {
-        // SAFETY: the linear map shows the whole frame as ordinary memory, and the caller has it to itself.
-        unsafe { memory::zero_page(self.frame_ptr(frame)) };
     }
 }
 

@@ -1,8 +1,11 @@
-//! Kernel stacks: each the mapped upper half of a slot, above a guard that never is.
+//! Kernel stacks: each the mapped upper half of a slot, above a guard that never is. Each CPU keeps a few for the next
+//! threads.
 
-use kcore::addr::{PAGE_SIZE, VirtAddr};
+use heapless::Vec;
+use kcore::addr::{MAX_CPUS, PAGE_SIZE, VirtAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
-use kcore::sync::{IrqLock, Rank};
+use kcore::hal::Cpu;
+use kcore::sync::{IrqLock, Padded, PerCpu, Rank};
 
 use super::frames::{self, frames};
 use super::{kernel_map, layout};
@@ -24,25 +27,31 @@ static TAKEN: IrqLock<[u64; SLOTS / WORD], Arm> = IrqLock::new(Rank::KernelStack
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NoStack;
 
-/// A kernel stack. Its pages go when it is dropped, so nothing may run on it then.
+/// Stacks whose threads have ended, by the CPU where they did: mapped, for the next threads. Mapping a stack and taking it
+/// away from every TLB costs more than all the rest of a fork.
+static CACHES: PerCpu<IrqLock<Vec<Mapped, CACHED>, Arm>> =
+    PerCpu::new([const { Padded(IrqLock::new(Rank::KernelStacks, Vec::new())) }; MAX_CPUS]);
+
+/// The most stacks that a CPU keeps.
+const CACHED: usize = 8;
+
+/// A kernel stack. When it is dropped the next thread may get it, so nothing may run on it then.
 #[derive(Debug)]
 pub(crate) struct KernelStack {
     slot: usize,
-    /// The block under the stack; `None` only while it is dropped.
-    _frames: frames::Frame,
+    /// `None` only while it is dropped.
+    mapped: Option<Mapped>,
 }
 
 impl KernelStack {
-    /// A new stack.
+    /// A stack for one thread. What is on it is what others left.
     pub(crate) fn new() -> Result<Self, NoStack> {
-        let order = Order::for_bytes(STACK_SIZE).ok_or(NoStack)?;
-        let block = frames().allocate(order, FrameUse::Stack, Zeroing::Unspecified).map_err(|_| NoStack)?;
-        let slot = take_slot().ok_or(NoStack)?;
-        if kernel_map::map_pages(bottom(slot), block.frame(), PAGES).is_err() {
-            give_slot(slot);
-            return Err(NoStack);
-        }
-        Ok(Self { slot, _frames: block })
+        let cached = CACHES.of(Arm::id()).lock().pop();
+        let mapped = match cached {
+            Some(mapped) => mapped,
+            None => Mapped::new().or_else(|NoStack| take_any().ok_or(NoStack))?,
+        };
+        Ok(Self { slot: mapped.slot, mapped: Some(mapped) })
     }
 
     /// The address behind the stack's last byte: where the stack pointer starts.
@@ -52,6 +61,52 @@ impl KernelStack {
 }
 
 impl Drop for KernelStack {
+    fn drop(&mut self) {
+        let Some(mapped) = self.mapped.take() else { return };
+        // Whatever does not fit goes when the lock is open again.
+        let _overflow = CACHES.of(Arm::id()).lock().push(mapped);
+    }
+}
+
+/// How many stacks threads have, and how many wait for threads.
+pub(crate) fn usage() -> (usize, usize) {
+    let each = u64::from(Order::for_bytes(STACK_SIZE).map_or(1, Order::frames));
+    let cached: usize = CACHES.iter().map(|(_, cache)| cache.lock().len()).sum();
+    let all = usize::try_from(frames().statistics().used_for(FrameUse::Stack) / each).unwrap_or(usize::MAX);
+    (all.saturating_sub(cached), cached)
+}
+
+/// Gives the memory of all stacks that wait for threads back.
+pub(crate) fn drain() {
+    while take_any().is_some() {}
+}
+
+fn take_any() -> Option<Mapped> {
+    CACHES.iter().find_map(|(_, cache)| cache.lock().pop())
+}
+
+/// A stack's memory, mapped.
+#[derive(Debug)]
+struct Mapped {
+    slot: usize,
+    /// The block under the stack.
+    _frames: frames::Frame,
+}
+
+impl Mapped {
+    fn new() -> Result<Self, NoStack> {
+        let order = Order::for_bytes(STACK_SIZE).ok_or(NoStack)?;
+        let block = frames().allocate(order, FrameUse::Stack, Zeroing::Unspecified).map_err(|_| NoStack)?;
+        let slot = take_slot().ok_or(NoStack)?;
+        if kernel_map::map_pages(bottom(slot), block.frame(), PAGES).is_err() {
+            give_slot(slot);
+            return Err(NoStack);
+        }
+        Ok(Self { slot, _frames: block })
+    }
+}
+
+impl Drop for Mapped {
     fn drop(&mut self) {
         // The frames go back after this, as a field: by then no TLB knows them under the stack's address.
         kernel_map::unmap_pages(bottom(self.slot), PAGES);

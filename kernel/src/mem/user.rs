@@ -18,6 +18,7 @@ use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, Sh
 use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
 
 use super::frames::{self, LinearMemory, frames};
+use super::{heap, stacks};
 use crate::arch::cpu::Arm;
 use crate::arch::mmu::HardwareTlb;
 use crate::arch::{cache, memory};
@@ -47,7 +48,12 @@ pub(super) fn init() -> Result<(), OutOfFrames> {
 impl UserMemorySystem {
     fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
         if !MEMORY.has_room() {
-            return Err(OutOfFrames);
+            // What is kept for speed goes first.
+            stacks::drain();
+            heap::drain();
+            if !MEMORY.has_room() {
+                return Err(OutOfFrames);
+            }
         }
         frames::single(kind, zeroing)
     }

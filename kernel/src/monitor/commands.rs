@@ -10,7 +10,7 @@ use crate::dev::{clock, irq, power};
 use crate::log::trace::{self, Mode};
 use crate::log::{console, print, println};
 use crate::mem::frames::frames;
-use crate::mem::heap;
+use crate::mem::{heap, stacks};
 use crate::task::{switch, thread, timers};
 
 struct Command {
@@ -111,6 +111,8 @@ fn memory() {
             count => row(kind.name(), count),
         }
     }
+    let (used, cached) = stacks::usage();
+    println!("stacks: {used} of threads, {cached} at hand");
     let (used, total) = heap::usage();
     println!("heap: {used} of {total} bytes in use");
     if statistics.refused > 0 {

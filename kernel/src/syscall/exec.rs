@@ -1,5 +1,7 @@
 //! `execve(2)` and `execveat(2)`: another program in the place of the caller's.
 
+use alloc::sync::Arc;
+
 use kcore::addr::UserAddr;
 use kcore::elf::stack::{Arguments, FillError, total_limit};
 use kcore::fs::{self, Base, Follow};
@@ -35,7 +37,7 @@ pub(super) fn execveat(
     let credentials = caller.credentials();
     let id = access_id(credentials.access_ids());
     let file = if path.bytes().is_empty() && flags.0 & linux::AT_EMPTY_PATH != 0 {
-        fs::open_program_inode(&context, caller.file(directory)?.inode(), id)?
+        fs::open_program_inode(&context, Arc::clone(caller.file(directory)?.inode()), id)?
     } else if directory.0 == linux::AT_FDCWD || path.bytes().first() == Some(&b'/') {
         fs::open_program(&context, Base::Working, path.bytes(), follow, id)?
     } else {

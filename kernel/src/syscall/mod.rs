@@ -40,6 +40,7 @@ use kcore::proc::{self, FileContext, Files, Next, Process};
 use kcore::signal::{Action, ActionFlags, Info, SignalSet};
 use kcore::vm::Space;
 
+use crate::arch::cpu;
 use crate::arch::vectors::Frame;
 use crate::task::{Kernel, UserThread, signals, with_current_user};
 use argument::Descriptor;
@@ -87,6 +88,10 @@ extern "C" fn tine_syscall(frame: &mut Frame) {
                 frame.elr -= SVC_BYTES;
             }
             signals::deliver(thread, frame, info, &action);
+        }
+        // What the call itself brought about, such as a signal that it unblocked.
+        if thread.attention() {
+            cpu::header().request_attention();
         }
     });
 }

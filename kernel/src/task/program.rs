@@ -189,6 +189,7 @@ pub(crate) enum ExecFailure {
 
 /// Executes `file`, which was opened by `path`, in the current thread, and says how its frame shall be to begin the new
 /// program.
+#[inline(never)]
 pub(crate) fn execute(
     me: &Arc<UserThread>,
     file: Arc<OpenFile>,

@@ -6,7 +6,7 @@ use core::fmt;
 use kcore::addr::{Asid, UserAddr};
 use kcore::hal::{Cpu, UserMemory};
 use kcore::proc::{self, AddressSpace, ExitStatus, OutOfMemory, Processes, Start, System};
-use kcore::sched;
+use kcore::sched::{self, ParkState};
 use kcore::vm::Asids;
 
 use super::switch::{self, Kernel, SCHEDULER, with_current};
@@ -76,6 +76,9 @@ impl System for Kernel {
 
     fn kick(thread: &Arc<sched::Thread<Machine>>) {
         thread.payload().header().request_attention();
+        if thread.park().state() != ParkState::Running {
+            return;
+        }
         // If it runs elsewhere it shall come into the kernel; if it does not run, it passes by before it does.
         let state = Arm::irq_save();
         let cpu = thread.last_cpu();

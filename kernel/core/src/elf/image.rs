@@ -99,7 +99,8 @@ impl Image {
                 _ => {}
             }
         }
-        image.finish(header, claimed)
+        image.finish(header, claimed)?;
+        Ok(image)
     }
 
     /// From the first page to the end of the last, as addresses.
@@ -129,7 +130,7 @@ impl Image {
     }
 
     /// What is known only when all segments are. `claimed` is where the file says that its program headers are.
-    fn finish(mut self, header: &Header, claimed: Option<u64>) -> Result<Self, ElfError> {
+    fn finish(&mut self, header: &Header, claimed: Option<u64>) -> Result<(), ElfError> {
         if self.segments.is_empty() {
             return Err(ElfError::NoSegments);
         }
@@ -142,7 +143,7 @@ impl Image {
         let found = self.segments.iter().find_map(|segment| segment.address_of(range.clone()));
         let is_loaded = |&at: &u64| self.segments.iter().any(|segment| segment.contains(at));
         self.program_headers = found.or(claimed.filter(is_loaded));
-        Ok(self)
+        Ok(())
     }
 }
 

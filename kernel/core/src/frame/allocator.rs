@@ -10,7 +10,7 @@ use super::kind::{FrameState, FrameUse};
 use super::order::Order;
 use super::record::{FrameRecord, Index, MAX_FRAMES};
 use super::statistics::Statistics;
-use crate::addr::PhysFrame;
+use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::hal::{Cpu, FrameAccess};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{IrqLock, PerCpu, Rank};
@@ -353,8 +353,10 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     fn zero(&self, first: Index, order: Order) {
         for index in first..first + order.frames() {
-            // SAFETY: the frame was just taken from the free ones: nobody else uses it.
-            unsafe { self.memory.zero(PhysFrame::from_number(index.into())) };
+            let frame = self.memory.frame_ptr(PhysFrame::from_number(index.into()));
+            // SAFETY: the pointer is good for the whole frame by `FrameAccess`, and the frame was just taken from the
+            // free ones: nobody else uses it.
+            unsafe { frame.write_bytes(0, PAGE_SIZE) };
         }
     }
 

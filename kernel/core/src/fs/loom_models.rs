@@ -49,7 +49,9 @@ fn loom_a_second_waiter_is_woken_too() {
         let threads =
             [Arc::clone(&offset), Arc::clone(&offset)].map(|offset| thread::spawn(move || *offset.lock() += 1));
         *offset.lock() += 1;
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(*offset.lock(), 3);
     });
 }

@@ -92,17 +92,17 @@ pub fn open_program(
     follow: Follow,
     id: AccessId<'_>,
 ) -> Result<Arc<OpenFile>, FileError> {
-    open_program_inode(context, &super::resolve(context, base, path, follow, id)?, id)
+    open_program_inode(context, super::resolve(context, base, path, follow, id)?, id)
 }
 
-/// As [`open_program`], for a file that was found already.
+/// As [`open_program`], where the file has been found already: `execveat` with a descriptor alone.
 ///
 /// # Errors
 ///
-/// As [`open_program`], but those of the path.
+/// As `open_program`, but those of the path.
 pub fn open_program_inode(
     context: &Context,
-    inode: &Arc<dyn Inode>,
+    inode: Arc<dyn Inode>,
     id: AccessId<'_>,
 ) -> Result<Arc<OpenFile>, FileError> {
     match inode.protection().kind {
@@ -110,8 +110,8 @@ pub fn open_program_inode(
         FileKind::Symlink => return Err(FileError::TooManyLinks),
         _ => return Err(FileError::Denied),
     }
-    id.check(&**inode, Wanted::EXECUTE)?;
-    open_checked(context, Arc::clone(inode), OpenFlags::empty())
+    id.check(&*inode, Wanted::EXECUTE)?;
+    open_checked(context, inode, OpenFlags::empty())
 }
 
 /// mkdirat(2), mknodat(2), symlinkat(2): makes what `path` names.

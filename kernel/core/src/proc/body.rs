@@ -152,8 +152,11 @@ impl<S: System> Handlers<S> {
 
     /// After exec: handlers go back to the default, and nothing is shared any more.
     pub(super) fn reset(&mut self) {
-        let actions = self.get();
-        *self = Self::Own(actions.for_exec().map_or(actions, Arc::new));
+        let mut actions = self.get();
+        if !actions.is_fresh() {
+            Arc::make_mut(&mut actions).reset_for_exec();
+        }
+        *self = Self::Own(actions);
     }
 }
 

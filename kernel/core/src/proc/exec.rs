@@ -13,7 +13,7 @@
 //! The space is destroyed when any step fails, and no frame is lost.
 //!
 //! Where things go is random: the base of a file that can be anywhere, the gap between the program and its heap, the stack and
-//! the place where mappings begin ([`Layout`](crate::vm::Layout)), and the lowest bits of the stack pointer.
+//! the place where mappings begin ([`Layout`]), and the lowest bits of the stack pointer.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -22,8 +22,9 @@ mod find;
 mod name;
 mod place;
 mod start;
+// Nothing here is unsafe, so Miri would find nothing, slowly.
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 mod tests;
 
 use alloc::sync::Arc;
@@ -109,6 +110,7 @@ pub struct Loaded<X> {
 /// # Errors
 ///
 /// [`ExecError`], with all that was made destroyed.
+#[inline(never)]
 pub fn load<M: MemorySystem, X: Executable, E>(
     system: &M,
     file: X,
@@ -142,6 +144,7 @@ struct Start {
 }
 
 /// Puts program, interpreter and stack into an empty space.
+#[inline(never)]
 fn fill<M: MemorySystem, X, E>(
     system: &M,
     space: &mut Space,

@@ -186,7 +186,6 @@ fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>
         return;
     }
     let session = tree.session(process.slot());
-    tree.leader_exits(session);
     if let Some(terminal) = tree.set_terminal(session, None) {
         post_to_group(tree, terminal.foreground, Info::kernel(Signal::HUP));
         post_to_group(tree, terminal.foreground, Info::kernel(Signal::CONT));
@@ -210,7 +209,7 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, sta
         let info = child_info(process, status.event());
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
-    parent.news();
+    parent.news.tell();
 }
 
 /// Whether the parent has said that it does not wait for children.
@@ -234,7 +233,7 @@ fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
         }
         let _gone = reap::<S>(tree, zombie);
     }
-    init.news();
+    init.news.tell();
 }
 
 /// Takes a zombie out of the tree: its number goes among the recent ones, and the counts come down.

@@ -15,7 +15,8 @@ use std::vec::Vec;
 
 use crate::addr::{Asid, UserAddr};
 use crate::fs::{
-    Context, FileError, FileId, FileKind, FileOperations, Inode, Metadata, OpenFlags, ParkingLot, Protection, Timestamp,
+    Blocking, Context, FileError, FileId, FileKind, FileOperations, Inode, Metadata, OpenFlags, ParkingLot, Protection,
+    Seeking, Sink, Timestamp,
 };
 use crate::hal::fake::FakeCpu;
 use crate::hal::{UserFault, UserMemory};
@@ -25,17 +26,17 @@ use crate::vm::fake::Machine;
 use crate::vm::{Layout, MapRequest, Place, Protection as Rights};
 
 /// What is scheduled.
-pub type Schedulable = sched::Thread<Payload>;
+pub(crate) type Schedulable = sched::Thread<Payload>;
 /// A process of the fake.
-pub type Process = crate::proc::Process<Fake>;
+pub(crate) type Process = crate::proc::Process<Fake>;
 
 /// Where a sleeping thread sits, and whose it is.
-pub struct Payload {
+pub(crate) struct Payload {
     runnable: Mutex<bool>,
     changed: Condvar,
     thread: Option<Arc<Thread<Fake>>>,
     /// Where it was told to begin.
-    pub start: Option<Start>,
+    pub(crate) start: Option<Start>,
 }
 
 impl Payload {
@@ -45,35 +46,38 @@ impl Payload {
 }
 
 /// The fake kernel; which world it is depends on the thread that asks.
-pub enum Fake {}
+pub(crate) enum Fake {}
 
 /// The kernel's surroundings in one test.
-pub struct World {
-    pub machine: &'static Machine,
-    pub processes: Processes<Fake>,
-    pub clock_ns: AtomicU64,
+pub(crate) struct World {
+    pub(crate) machine: &'static Machine,
+    pub(crate) processes: Processes<Fake>,
+    pub(crate) clock_ns: AtomicU64,
     /// Answers of the random source; when there are none, it counts.
-    pub random: Mutex<VecDeque<u64>>,
+    pub(crate) random: Mutex<VecDeque<u64>>,
     counter: AtomicU64,
-    pub log: Mutex<Vec<String>>,
+    pub(crate) log: Mutex<Vec<String>>,
     /// What happened, in order.
-    pub events: Mutex<Vec<Event>>,
+    pub(crate) events: Mutex<Vec<Event>>,
     /// How many more kernel stacks can be had.
-    pub stacks: AtomicUsize,
-    pub stacks_out: AtomicUsize,
+    pub(crate) stacks: AtomicUsize,
+    pub(crate) stacks_out: AtomicUsize,
     asids: Mutex<(u16, Vec<u16>)>,
-    pub asids_out: AtomicUsize,
-    pub room: AtomicBool,
+    pub(crate) asids_out: AtomicUsize,
+    pub(crate) room: AtomicBool,
     /// Addresses that cannot be stored to.
-    pub bad: Mutex<Vec<UserAddr>>,
+    pub(crate) bad: Mutex<Vec<UserAddr>>,
     /// Called at certain points, with the world's locks as they are there.
-    pub on_start: Mutex<Option<Box<dyn Fn(&Arc<Schedulable>) + Send>>>,
-    parking: ParkingLot<Fake>,
+    pub(crate) on_start: Mutex<Option<OnStart>>,
+    pub(crate) parking: ParkingLot<Fake>,
 }
+
+/// What happens when a thread is started.
+type OnStart = Box<dyn Fn(&Arc<Schedulable>) + Send>;
 
 /// What a test may want to know the order of.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     Made(Pid),
     Started(Pid),
     Stored(UserAddr, u32),
@@ -102,16 +106,13 @@ impl Drop for Acting {
 
 impl World {
     /// A world with process 0, whose thread is the caller, and process 1, with its thread.
-    pub fn new() -> (&'static Self, Arc<Thread<Fake>>, Arc<Thread<Fake>>) {
+    pub(crate) fn new() -> (&'static Self, Arc<Thread<Fake>>, Arc<Thread<Fake>>) {
         let (world, system) = Self::bare();
         let init = world.act(&system, || start_init::<Fake>(&system, |_| (), 0).map(|forked| forked.thread).unwrap());
         let space = world.act(&init, || AddressSpace::<Fake>::new(Layout::fixed()).unwrap());
         space
             .lock()
-            .map(
-                world.machine,
-                MapRequest::anonymous(Place::Fixed(DATA), 0x10_000, Rights::READ | Rights::WRITE),
-            )
+            .map(world.machine, MapRequest::anonymous(Place::Fixed(DATA), 0x10_000, Rights::READ | Rights::WRITE))
             .unwrap();
         space.join();
         init.process().body().belongings.as_mut().unwrap().space = Some(space);
@@ -120,7 +121,7 @@ impl World {
     }
 
     /// A world with process 0 only.
-    pub fn bare() -> (&'static Self, Arc<Thread<Fake>>) {
+    pub(crate) fn bare() -> (&'static Self, Arc<Thread<Fake>>) {
         let world: &'static Self = Box::leak(Box::new(Self {
             machine: Machine::new(4096, 65_536, &[]),
             processes: Processes::new(),
@@ -140,14 +141,11 @@ impl World {
         }));
         WORLDS.lock().unwrap().push(world);
         let nobody = Schedulable::new(sched::Tid(0), "test", Priority::DEFAULT, Payload::new(None, None));
-        let _acting = world.become_current(nobody);
+        // The host thread of the test stays in this world, as nobody's.
+        CURRENT.with(|current| *current.borrow_mut() = Some((world, nobody)));
         let system = boot::<Fake>(Context::new(Arc::new(Root), &world.parking)).unwrap();
-        let machine = Schedulable::new(
-            sched::Tid(0),
-            "system",
-            Priority::DEFAULT,
-            Payload::new(Some(Arc::clone(&system)), None),
-        );
+        let machine =
+            Schedulable::new(sched::Tid(0), "system", Priority::DEFAULT, Payload::new(Some(Arc::clone(&system)), None));
         system.set_machine(&machine);
         KEPT.lock().unwrap().push(machine);
         (world, system)
@@ -158,13 +156,13 @@ impl World {
     }
 
     /// Does something as `thread`.
-    pub fn act<T>(&'static self, thread: &Arc<Thread<Fake>>, act: impl FnOnce() -> T) -> T {
+    pub(crate) fn act<T>(&'static self, thread: &Arc<Thread<Fake>>, act: impl FnOnce() -> T) -> T {
         let _acting = self.become_current(thread.machine().expect("a thread that lives"));
         act()
     }
 
     /// Does something as `thread` on a host thread of its own, where it can sleep.
-    pub fn run<T: Send + 'static>(
+    pub(crate) fn run<T: Send + 'static>(
         &'static self,
         thread: &Arc<Thread<Fake>>,
         act: impl FnOnce(&Arc<Thread<Fake>>) -> T + Send + 'static,
@@ -173,7 +171,7 @@ impl World {
         std::thread::spawn(move || self.act(&thread, || act(&thread)))
     }
 
-    pub fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<Event> {
         core::mem::take(&mut self.events.lock().unwrap())
     }
 
@@ -186,7 +184,7 @@ impl World {
 static KEPT: Mutex<Vec<Arc<Schedulable>>> = Mutex::new(Vec::new());
 
 /// Where process 1, and so everybody, has memory.
-pub const DATA: UserAddr = UserAddr::new(0x10_0000);
+pub(crate) const DATA: UserAddr = UserAddr::new(0x10_0000);
 
 fn world() -> &'static World {
     CURRENT.with(|current| current.borrow().as_ref().expect("a thread of some world").0)
@@ -234,7 +232,7 @@ impl Switch for Fake {
 }
 
 /// A kernel stack.
-pub struct Stack(&'static World);
+pub(crate) struct Stack(&'static World);
 
 impl Drop for Stack {
     fn drop(&mut self) {
@@ -406,5 +404,18 @@ impl Inode for Root {
 
     fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
         Err(FileError::IsDirectory)
+    }
+}
+
+/// A file with an offset, for descriptors: it is full of zeroes.
+pub(crate) struct Zeroes;
+
+impl FileOperations for Zeroes {
+    fn read(&self, _at: u64, _blocking: Blocking, sink: &mut dyn Sink) -> Result<usize, FileError> {
+        Ok(sink.put(&[0; 4])?)
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Bytes { end: 1 << 20 }
     }
 }

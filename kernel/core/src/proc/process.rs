@@ -20,6 +20,7 @@ use super::cred::{Credentials, NotPermitted};
 use super::exit::ExitStatus;
 use super::id::Pid;
 use super::limit::{Limit, LimitError, Limits, Resource};
+use super::news::News;
 use super::space::AddressSpace;
 use super::system::System;
 use super::usage::Usage;
@@ -79,10 +80,8 @@ pub struct Process<S: System> {
     flags: AtomicU32,
     /// When it was complete, in nanoseconds since the system started.
     started_ns: AtomicU64,
-    /// How many times a child had something to report.
-    news: AtomicU32,
-    /// Where its threads wait for children.
-    children: WaitQueue<S>,
+    /// That its children have something to report, and where its threads wait for it. Told with the tree locked.
+    pub(super) news: News<S>,
     /// Where its threads wait to be continued, and one that wants to be alone for the others to end.
     pub(super) halted: WaitQueue<S>,
     body: SpinLock<Body<S>, S::Cpu>,
@@ -96,8 +95,7 @@ impl<S: System> Process<S> {
             parent_pid: AtomicU32::new(parent.0),
             flags: AtomicU32::new(flags.bits()),
             started_ns: AtomicU64::new(0),
-            news: AtomicU32::new(0),
-            children: WaitQueue::new(),
+            news: News::new(),
             halted: WaitQueue::new(),
             body: SpinLock::new(Rank::Process, body),
         })
@@ -143,20 +141,6 @@ impl<S: System> Process<S> {
 
     pub(super) fn set_started_ns(&self, ns: u64) {
         self.started_ns.store(ns, Relaxed);
-    }
-
-    pub(super) fn news_count(&self) -> u32 {
-        self.news.load(Acquire)
-    }
-
-    /// A child has something to report, or is gone: whoever waits looks again. The tree is locked.
-    pub(super) fn news(&self) {
-        self.news.fetch_add(1, Release);
-        self.children.wake_all();
-    }
-
-    pub(super) fn children_queue(&self) -> &WaitQueue<S> {
-        &self.children
     }
 
     pub(super) fn body(&self) -> SpinGuard<'_, Body<S>, S::Cpu> {

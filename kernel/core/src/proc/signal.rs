@@ -350,7 +350,7 @@ fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, 
     if cares {
         let _merged = post(tree, &parent, None, child_info(process, event));
     }
-    parent.news();
+    parent.news.tell();
 }
 
 /// What a parent's handler is told of a child.

@@ -74,8 +74,8 @@ pub trait System: Switch + Sized {
     /// The process's thread that is scheduled with this payload, if it is one's.
     fn thread_of(payload: &Self::Payload) -> Option<&Arc<Thread<Self>>>;
 
-    /// Makes the CPU that runs this thread, if one does, pass through the kernel soon, so that it looks at the thread's
-    /// [`attention`](Thread::attention). Called with locks held.
+    /// Sees to it that the thread looks at its [`attention`](Thread::attention) before it goes on in its program: if it runs
+    /// there, its CPU passes through the kernel soon. Called with locks held, and before the thread is woken.
     fn kick(thread: &Arc<sched::Thread<Self::Payload>>);
 
     /// The memory of the current program.

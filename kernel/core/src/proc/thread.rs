@@ -10,7 +10,7 @@ use super::space::AddressSpace;
 use super::system::System;
 use super::usage::Usage;
 use crate::addr::UserAddr;
-use crate::sched::{self, ThreadName, Tid, Unparked, unpark};
+use crate::sched::{self, ThreadName, Tid, unpark};
 use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
 use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::{Once, Rank, SpinGuard, SpinLock};
@@ -162,10 +162,10 @@ impl<S: System> Thread<S> {
 
     /// Wakes it if it sleeps; makes it pass through the kernel if it runs.
     pub(super) fn nudge(&self) {
-        if let Some(machine) = self.machine()
-            && unpark::<S>(Arc::clone(&machine)) == Unparked::Awake
-        {
+        if let Some(machine) = self.machine() {
+            // First the note, then the waking: whoever wakes, here or from a wait that ends at this moment, reads it.
             S::kick(&machine);
+            let _ = unpark::<S>(machine);
         }
     }
 

@@ -170,16 +170,15 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         debug_assert_eq!(node.life, Life::Embryo, "what is linked is not taken back");
     }
 
-    /// Plants the first process, which has no parent and founds group and session 0.
+    /// Plants the first process, whose thread's number is reserved; it has no parent and founds group and session 0.
     pub(super) fn plant(&mut self, make: impl FnOnce(Slot) -> (P, T), thread: u32) -> Result<(), NoMemory> {
         self.pids.reserve(1)?;
         self.groups.reserve(1)?;
         self.sessions.reserve(1)?;
-        self.threads.reserve(1)?;
         let slot = self.nodes.insert(Node::embryo(Pid::SYSTEM))?;
         let (process, object) = make(slot);
         self.pids.insert(Pid::SYSTEM.0, slot);
-        self.threads.insert(thread, Some(object));
+        self.enter_thread(thread, object);
         self.found_session(slot);
         let node = self.nodes.get_mut(slot);
         node.process = Some(process);
@@ -211,10 +210,11 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.anchor(slot);
     }
 
-    /// The process exits: it becomes a zombie, its children get `heir` for a parent. Calls `adopted` for each of those.
+    /// The process exits: it becomes a zombie and leads no session, its children get `heir` for a parent. Calls `adopted` for each of those.
     /// Says whether one of them has something to report to the heir.
     pub(super) fn exit(&mut self, slot: Slot, heir: Slot, mut adopted: impl FnMut(&P)) -> bool {
         self.unanchor(slot);
+        self.stop_leading(slot);
         let node = self.nodes.get_mut(slot);
         node.life = Life::Zombie;
         node.stopped = false;
@@ -343,18 +343,18 @@ impl<P: Clone, T: Clone> Tree<P, T> {
     }
 
     /// How many processes there are, zombies and embryos with them, and how many threads.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.pids.len(), self.threads.len())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn children(&self, slot: Slot) -> Vec<Pid> {
         let children = self.nodes.get(slot).children;
         children.iter(&self.nodes, Chain::Siblings).map(|slot| self.pid(slot)).collect()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn is_recent(&self, pid: Pid) -> bool {
         self.numbers.is_recent(pid)
     }

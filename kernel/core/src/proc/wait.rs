@@ -153,15 +153,14 @@ pub fn wait<S: System>(thread: &Arc<Thread<S>>, request: &WaitRequest) -> Result
     let process = thread.process();
     loop {
         // Before the look: what comes after it changes the number.
-        let seen = process.news_count();
+        let seen = process.news.count();
         match look(process, request) {
             Look::Told(result) => return Ok(Some(result)),
             Look::NoChild => return Err(WaitError::NoChild),
             Look::Nothing if request.patience == Patience::Return => return Ok(None),
             Look::Nothing => {}
         }
-        process.children_queue().wait_while(|| process.news_count() == seen && !interrupted::<S>());
-        if process.news_count() == seen {
+        if !process.news.wait(seen, interrupted::<S>) {
             return Err(WaitError::Interrupted);
         }
     }

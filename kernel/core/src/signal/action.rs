@@ -133,6 +133,8 @@ pub struct Actions {
     caught: SignalSet,
     /// Those with [`Handler::Ignore`].
     ignored: SignalSet,
+    /// Those of which anything was ever said.
+    said: SignalSet,
     table: [Action; 64],
 }
 
@@ -140,7 +142,12 @@ impl Actions {
     /// Nothing said about any signal.
     #[must_use]
     pub const fn new() -> Self {
-        Self { caught: SignalSet::EMPTY, ignored: SignalSet::EMPTY, table: [Action::DEFAULT; 64] }
+        Self {
+            caught: SignalSet::EMPTY,
+            ignored: SignalSet::EMPTY,
+            said: SignalSet::EMPTY,
+            table: [Action::DEFAULT; 64],
+        }
     }
 
     /// What was said about `signal`.
@@ -161,6 +168,7 @@ impl Actions {
         }
         let mask = action.mask.difference(SignalSet::UNBLOCKABLE);
         let before = core::mem::replace(&mut self.table[signal.index()], Action { mask, ..action });
+        self.said.insert(signal);
         self.note(signal, action.handler);
         Ok(before)
     }
@@ -183,23 +191,22 @@ impl Actions {
         self.ignored
     }
 
-    /// For a new program: what was caught goes back to the default, what was ignored stays so. `None` if that is what
-    /// stands here already, so that a holder keeps its shared one.
+    /// Whether [`reset_for_exec`](Self::reset_for_exec) would change anything.
     #[must_use]
-    pub fn for_exec(&self) -> Option<Self> {
-        let plain = |signal: Signal| {
-            let handler = self.get(signal).handler;
-            *self.get(signal) == Action { handler, ..Action::DEFAULT }
-        };
-        if self.caught.is_empty() && SignalSet::ALL.iter().all(plain) {
-            return None;
+    pub fn is_fresh(&self) -> bool {
+        self.said.iter().all(|signal| *self.get(signal) == Action { handler: Handler::Ignore, ..Action::DEFAULT })
+    }
+
+    /// For a new program: what was caught goes back to the default, what was ignored stays so.
+    pub fn reset_for_exec(&mut self) {
+        for signal in self.said.difference(self.ignored).iter() {
+            self.table[signal.index()] = Action::DEFAULT;
         }
-        let mut fresh = Self::new();
         for signal in self.ignored.iter() {
-            fresh.table[signal.index()].handler = Handler::Ignore;
+            self.table[signal.index()] = Action { handler: Handler::Ignore, ..Action::DEFAULT };
         }
-        fresh.ignored = self.ignored;
-        Some(fresh)
+        self.caught = SignalSet::EMPTY;
+        self.said = self.ignored;
     }
 
     /// What `signal` leads to when a thread takes it.

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::area::{Area, AreaFlags};
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 use super::area::{Protection, Sharing};
 use super::failure::MapFailure;
 use super::range::PageRange;
@@ -290,7 +290,7 @@ impl AreaList {
     }
 
     /// Checks what must always be so.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn check(&self) {
         let mut totals = Totals::default();
         self.areas.iter().for_each(|area| totals.add(area));
@@ -306,7 +306,7 @@ impl AreaList {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl Areas {
     /// Checks what must always be so.
     pub(super) fn check(&self) {

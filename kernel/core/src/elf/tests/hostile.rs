@@ -102,7 +102,7 @@ fn bases() -> impl Strategy<Value = Program> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: if cfg!(miri) { 8 } else { 4096 }, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 4096, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn a_file_that_was_tampered_with_is_refused_or_keeps_the_rules(

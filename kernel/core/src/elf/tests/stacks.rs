@@ -218,7 +218,7 @@ fn a_top_without_room_below_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: if cfg!(miri) { 8 } else { 512 }, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 512, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn every_list_of_strings_arrives(

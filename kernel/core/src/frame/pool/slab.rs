@@ -4,88 +4,98 @@
 //! clearing the offset within the page. A free slot holds the link to the next. All pointers come from the one to the
 //! whole frame, never from a reference to a part of it, and so may reach all of it.
 
-use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
+use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::addr::{PAGE_SIZE, PhysFrame};
 
-/// A place for a `T` that is the owner's alone, with nothing in it.
-#[derive(Debug)]
-pub(super) struct Slot<T>(NonNull<Place<T>>);
-
-// SAFETY: an empty place has no affinity to a thread; what is put in it moves there with it.
-unsafe impl<T> Send for Slot<T> {}
-
-/// What a slot's memory holds.
-#[repr(C)]
-union Place<T> {
-    /// While it is free.
-    next: Option<NonNull<Self>>,
-    _object: ManuallyDrop<T>,
+/// How a frame is cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Geometry {
+    /// Where the first slot begins.
+    first: usize,
+    /// From one slot to the next.
+    stride: usize,
+    /// How many slots there are.
+    slots: usize,
 }
 
-impl<T> Slot<T> {
-    /// Where the first slot begins.
-    const FIRST: usize = size_of::<Header<T>>().next_multiple_of(align_of::<Place<T>>());
+impl Geometry {
+    /// Slots for objects of `layout`.
+    ///
+    /// # Panics
+    ///
+    /// When not even one fits a frame; in a constant that is a compile-time error.
+    pub(crate) const fn of(layout: Layout) -> Self {
+        let align = if layout.align() > align_of::<Link>() { layout.align() } else { align_of::<Link>() };
+        let bytes = if layout.size() > size_of::<Link>() { layout.size() } else { size_of::<Link>() };
+        let first = size_of::<Header>().next_multiple_of(align);
+        let stride = bytes.next_multiple_of(align);
+        assert!(align <= PAGE_SIZE && first + stride <= PAGE_SIZE, "an object must fit a frame");
+        Self { first, stride, slots: (PAGE_SIZE - first) / stride }
+    }
 
     /// How many slots a slab has.
-    pub(super) const PER_SLAB: usize = {
-        let slots = (PAGE_SIZE - Self::FIRST) / size_of::<Place<T>>();
-        assert!(slots > 0, "an object must fit a frame");
-        slots
-    };
+    pub(crate) const fn slots(self) -> usize {
+        self.slots
+    }
+}
 
-    /// Puts a value in.
-    pub(super) fn write(self, value: T) -> NonNull<T> {
-        let object = self.0.cast::<T>();
-        // SAFETY: the place is big enough and aligned for a `T`, and ours.
-        unsafe { object.write(value) };
-        object
+/// Memory for one object that is the owner's alone.
+#[derive(Debug)]
+pub(crate) struct Slot(NonNull<Link>);
+
+// SAFETY: an empty place has no affinity to a thread; what is put in it moves there with it.
+unsafe impl Send for Slot {}
+
+/// What a free slot holds.
+struct Link {
+    next: Option<NonNull<Self>>,
+}
+
+impl Slot {
+    /// The memory, for the caller to use.
+    pub(crate) fn into_memory(self) -> NonNull<u8> {
+        self.0.cast()
     }
 
-    /// The place, for the depot to keep.
-    fn into_place(self) -> NonNull<Place<T>> {
-        self.0
-    }
-
-    /// The slot of an object that is gone.
+    /// The slot again.
     ///
     /// # Safety
     ///
-    /// `object` came from [`write`](Self::write), and neither it nor the value there is used again.
-    pub(super) unsafe fn from_object(object: NonNull<T>) -> Self {
-        Self(object.cast())
+    /// `memory` came from [`into_memory`](Self::into_memory), and is not used again.
+    pub(crate) unsafe fn from_memory(memory: NonNull<u8>) -> Self {
+        Self(memory.cast())
     }
 }
 
 /// The start of a slab.
-struct Header<T> {
+struct Header {
     frame: PhysFrame,
     /// Neighbours in the depot's list; meaningless while no slot is free.
     next: Option<NonNull<Self>>,
     previous: Option<NonNull<Self>>,
-    free: Option<NonNull<Place<T>>>,
+    free: Option<NonNull<Link>>,
     /// Slots that are not free.
     taken: usize,
 }
 
 /// The slabs of a pool. It owns their frames and all slots that are free in them.
-pub(super) struct Depot<T> {
+pub(super) struct Depot {
+    geometry: Geometry,
     /// A list of the slabs with a free slot.
-    usable: Option<NonNull<Header<T>>>,
+    usable: Option<NonNull<Header>>,
     /// Slabs without an object, at most one.
-    spare: Option<NonNull<Header<T>>>,
+    spare: Option<NonNull<Header>>,
     slabs: u32,
-    objects: PhantomData<T>,
 }
 
-// SAFETY: the depot owns the memory behind its pointers, and there is no `T` in it.
-unsafe impl<T> Send for Depot<T> {}
+// SAFETY: the depot owns the memory behind its pointers, and there is no object in it.
+unsafe impl Send for Depot {}
 
-impl<T> Depot<T> {
-    pub(super) fn new() -> Self {
-        Self { usable: None, spare: None, slabs: 0, objects: PhantomData }
+impl Depot {
+    pub(super) const fn new(geometry: Geometry) -> Self {
+        Self { geometry, usable: None, spare: None, slabs: 0 }
     }
 
     /// How many slabs there are.
@@ -100,15 +110,16 @@ impl<T> Depot<T> {
     /// `start` is aligned to a page and good for reads and writes of one, by the depot alone until `frame` comes back
     /// from [`put`](Self::put) or [`take_spare`](Self::take_spare).
     pub(super) unsafe fn add(&mut self, start: NonNull<u8>, frame: PhysFrame) {
+        let Geometry { first, stride, slots } = self.geometry;
         let mut free = None;
-        for at in (0..Slot::<T>::PER_SLAB).rev() {
-            // SAFETY: `PER_SLAB` slots after `FIRST` fit the frame.
-            let place = unsafe { start.add(Slot::<T>::FIRST + at * size_of::<Place<T>>()) }.cast::<Place<T>>();
-            // SAFETY: within the frame, aligned because the frame and `FIRST` are, and nobody else's.
-            unsafe { place.write(Place { next: free }) };
-            free = Some(place);
+        for at in (0..slots).rev() {
+            // SAFETY: so many slots after the first one's begin fit the frame.
+            let link = unsafe { start.add(first + at * stride) }.cast::<Link>();
+            // SAFETY: within the frame, aligned because the frame, the first slot and the distance are, and nobody else's.
+            unsafe { link.write(Link { next: free }) };
+            free = Some(link);
         }
-        let slab = start.cast::<Header<T>>();
+        let slab = start.cast::<Header>();
         // SAFETY: the header fits before the first slot, the frame is aligned to a page, and nobody else's.
         unsafe { slab.write(Header { frame, next: None, previous: None, free, taken: 0 }) };
         self.slabs += 1;
@@ -116,7 +127,7 @@ impl<T> Depot<T> {
     }
 
     /// Takes free slots until `into` is full or there are none.
-    pub(super) fn take<const N: usize>(&mut self, into: &mut heapless::Vec<Slot<T>, N>) {
+    pub(super) fn take<const N: usize>(&mut self, into: &mut heapless::Vec<Slot, N>) {
         while !into.is_full()
             && let Some(slab) = self.usable
         {
@@ -124,29 +135,30 @@ impl<T> Depot<T> {
                 self.spare = None;
             }
             let header = self.header(slab);
-            let place = header.free.expect("a usable slab has a free slot");
+            let link = header.free.expect("a usable slab has a free slot");
             // SAFETY: a free slot of our slab: `next` is what was last written there.
-            header.free = unsafe { place.as_ref().next };
+            header.free = unsafe { link.as_ref().next };
             header.taken += 1;
             if header.free.is_none() {
                 self.unlink(slab);
             }
-            let pushed = into.push(Slot(place));
+            let pushed = into.push(Slot(link));
             debug_assert!(pushed.is_ok(), "checked to have room");
         }
     }
 
     /// Takes a slot back. If its slab is empty now and another one is too, the frame is the caller's again.
-    pub(super) fn put(&mut self, slot: Slot<T>) -> Option<PhysFrame> {
-        let place = slot.into_place();
-        let offset = place.addr().get() % PAGE_SIZE;
+    #[expect(clippy::needless_pass_by_value, reason = "the slot is the depot's from here on")]
+    pub(super) fn put(&mut self, slot: Slot) -> Option<PhysFrame> {
+        let link = slot.0;
+        let offset = link.addr().get() % PAGE_SIZE;
         // SAFETY: the slab begins where the slot's page does, within the same allocation.
-        let slab = unsafe { place.byte_sub(offset) }.cast::<Header<T>>();
+        let slab = unsafe { link.byte_sub(offset) }.cast::<Header>();
         let header = self.header(slab);
         let was_full = header.free.is_none();
         // SAFETY: the slot is ours, big enough and aligned.
-        unsafe { place.write(Place { next: header.free }) };
-        header.free = Some(place);
+        unsafe { link.write(Link { next: header.free }) };
+        header.free = Some(link);
         header.taken -= 1;
         let is_empty = header.taken == 0;
         if was_full {
@@ -168,13 +180,13 @@ impl<T> Depot<T> {
         Some(self.remove(spare))
     }
 
-    fn remove(&mut self, slab: NonNull<Header<T>>) -> PhysFrame {
+    fn remove(&mut self, slab: NonNull<Header>) -> PhysFrame {
         self.unlink(slab);
         self.slabs -= 1;
         self.header(slab).frame
     }
 
-    fn link(&mut self, slab: NonNull<Header<T>>) {
+    fn link(&mut self, slab: NonNull<Header>) {
         let next = self.usable.replace(slab);
         if let Some(next) = next {
             self.header(next).previous = Some(slab);
@@ -184,7 +196,7 @@ impl<T> Depot<T> {
         header.previous = None;
     }
 
-    fn unlink(&mut self, slab: NonNull<Header<T>>) {
+    fn unlink(&mut self, slab: NonNull<Header>) {
         let header = self.header(slab);
         let (next, previous) = (header.next, header.previous);
         if let Some(next) = next {
@@ -197,7 +209,7 @@ impl<T> Depot<T> {
     }
 
     /// The header of one of our slabs. The borrow of the depot keeps two of them from existing at a time.
-    fn header(&mut self, mut slab: NonNull<Header<T>>) -> &mut Header<T> {
+    fn header(&mut self, mut slab: NonNull<Header>) -> &mut Header {
         // SAFETY: every pointer to a header that the depot meets leads to a slab that `add` wrote and that has not been
         // removed: it comes from the depot's own fields, from a header, or from a slot that is not free, which keeps its slab.
         // The memory is the depot's alone.

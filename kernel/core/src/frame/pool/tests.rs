@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::tests::{CPUS, Fixture, as_cpu};
+use super::slots::MAGAZINE;
 use super::*;
 
 #[repr(align(64))]

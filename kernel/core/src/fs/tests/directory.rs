@@ -102,9 +102,10 @@ fn only_directories_have_entries() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 100 }))]
+    #![proptest_config(super::support::doses(3, 100))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "generating names takes minutes there")]
     fn every_name_comes_once_whatever_the_buffers(
         names in proptest::collection::btree_set("[a-z]{1,60}", 0..40),
         rooms in proptest::collection::vec(80_usize..400, 1..10),

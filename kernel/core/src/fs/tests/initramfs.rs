@@ -282,9 +282,10 @@ fn check(context: &Context) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 1000 }))]
+    #![proptest_config(super::support::doses(4, 1000))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "generating names takes minutes there")]
     fn no_archive_is_too_strange(bytes in mangled()) {
         let (context, _, _) = tree_with(forever(&bytes, 0), FakeSource::default());
         check(&context);
@@ -298,6 +299,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "generating names takes minutes there")]
     fn memory_may_end_anywhere(bytes in mangled(), room in 0_u64..20) {
         let (context, _, _) = tree_with(forever(&bytes, 0), FakeSource::with_room_for(room));
         check(&context);

@@ -131,9 +131,10 @@ fn thing() -> impl Strategy<Value = (Vec<usize>, Thing)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 1500 }))]
+    #![proptest_config(super::support::doses(4, 1500))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "generating names takes minutes there")]
     fn paths_lead_where_the_naive_walk_leads(
         things in proptest::collection::vec(thing(), 0..30),
         paths in proptest::collection::vec((path(), any::<bool>(), any::<bool>()), 1..30),

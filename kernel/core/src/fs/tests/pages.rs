@@ -1,9 +1,10 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
-use super::support::{FakeSource, archive, file, forever, open_as_root, tree_with};
-use crate::addr::PAGE_SIZE;
-use crate::fs::{Context, Mapping, OpenFlags};
+use super::support::{FakeSource, PARKING, archive, devices, file, forever, open_as_root, tree_with};
+use crate::addr::{PAGE_SIZE, PhysFrame};
+use crate::fs::initramfs::build;
+use crate::fs::{Context, Mapping, OpenFlags, PageSource, StaticPage};
 use crate::vm::{Pager, PagerError};
 
 /// A file of two pages and a bit, in an archive that is `shift` bytes from a page's border.
@@ -81,6 +82,57 @@ fn without_memory_there_is_no_copy_and_it_can_be_asked_for_again() {
     assert_eq!(pager.page(2), Err(PagerError::OutOfFrames));
     assert_eq!(pager.page(2), Err(PagerError::OutOfFrames));
     assert!(pager.page(1).is_ok());
+}
+
+/// Frames for a file, one of whose pages another thread asks for whenever a fresh frame has been found for it.
+struct Overtaken {
+    inner: FakeSource,
+    other: Mutex<Option<Arc<dyn Pager>>>,
+}
+
+impl PageSource for Overtaken {
+    fn frame_of(&self, page: &'static StaticPage) -> Option<PhysFrame> {
+        self.inner.frame_of(page)
+    }
+
+    fn fresh(&self) -> Option<PhysFrame> {
+        let other = self.other.lock().unwrap().take();
+        let frame = self.inner.fresh();
+        if let Some(pager) = other {
+            pager.page(0).unwrap();
+        }
+        frame
+    }
+
+    fn write(&self, frame: PhysFrame, offset: usize, bytes: &[u8]) {
+        self.inner.write(frame, offset, bytes);
+    }
+
+    fn add_reference(&self, frame: PhysFrame) {
+        self.inner.add_reference(frame);
+    }
+
+    fn release(&self, frame: PhysFrame) {
+        self.inner.release(frame);
+    }
+
+    fn has_room(&self) -> bool {
+        self.inner.has_room()
+    }
+}
+
+#[test]
+fn who_comes_second_with_a_copy_takes_the_first_and_gives_his_own_back() {
+    let source = Arc::new(Overtaken { inner: FakeSource::default(), other: Mutex::new(None) });
+    let seam: Arc<dyn PageSource> = Arc::clone(&source) as Arc<dyn PageSource>;
+    let bytes = forever(&archive(&[file("data", b"short")], 4), 0);
+    let root = build(bytes, &seam, &devices(), &mut |problem| panic!("{problem}"));
+    let pager = pager(&Context::new(root, &PARKING));
+    *source.other.lock().unwrap() = Some(Arc::clone(&pager));
+    let frame = pager.page(0).unwrap();
+    assert_eq!(pager.page(0), Ok(frame));
+    // The file's own, and one for each of the three who asked; none for the frame that came too late.
+    assert_eq!((source.inner.made(), source.inner.references()), (2, (4, 0)));
 }
 
 #[test]

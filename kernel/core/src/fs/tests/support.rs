@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::vec::Vec;
 
+use proptest::prelude::ProptestConfig;
+
 use crate::addr::{PAGE_SIZE, PhysFrame, UserAddr};
 use crate::fs::devices::Devices;
 use crate::fs::initramfs::{Problem, build};
@@ -14,6 +16,15 @@ use crate::fs::{
     Source, open, resolve,
 };
 use crate::hal::UserFault;
+
+/// How many cases a property test takes: few under Miri, which also has no files to remember failures in.
+pub(super) fn doses(miri: u32, host: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { miri } else { host },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 /// The bytes, at a page's border plus `shift`, for ever. They stay reachable, so Miri counts none as lost.
 pub(super) fn forever(bytes: &[u8], shift: usize) -> &'static [u8] {

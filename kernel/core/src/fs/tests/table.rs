@@ -195,7 +195,7 @@ fn apply(table: &mut FileTable, model: &mut Model, files: &[Arc<OpenFile>], step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 500 }))]
+    #![proptest_config(super::support::doses(4, 500))]
 
     #[test]
     fn the_table_is_a_map(steps in proptest::collection::vec(step(), 1..120)) {

@@ -1,5 +1,9 @@
 //! Which file is the program.
+//!
+//! Kernel stacks are small, and opening an interpreter goes deep: what is found is kept on the heap, and each function that
+//! has room for the beginning of a file is done with it before the next one begins.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,17 +13,18 @@ use crate::elf::stack::Arguments;
 use crate::elf::{ElfError, FileRange, Header, Image};
 use crate::vm::Pager;
 
-/// How much of a file is read to find out what it is. Most programs have all their headers there.
-const FIRST_BYTES: usize = 1024;
+/// How much of a file is read to find out what it is. Most programs have all their headers there: this is enough for
+/// twelve.
+const FIRST_BYTES: usize = 768;
 
 /// What is to be loaded.
 pub(super) struct Found<X> {
     /// The program's file.
     pub(super) file: X,
     /// What the program is made of.
-    pub(super) program: Source,
+    pub(super) program: Box<Source>,
     /// The same of its interpreter, if it has one.
-    pub(super) interpreter: Option<Source>,
+    pub(super) interpreter: Option<Box<Source>>,
 }
 
 /// An ELF file, and where its pages come from.
@@ -30,6 +35,7 @@ pub(super) struct Source {
 
 /// Follows scripts to a program and reads its headers, and those of its interpreter. Each script puts its interpreter, its
 /// argument and its own path in the place of the first of `arguments`.
+#[inline(never)]
 pub(super) fn find<X: Executable, E>(
     mut file: X,
     path: &[u8],
@@ -71,11 +77,12 @@ fn program<X: Executable, E>(
     Ok(Found { file, program, interpreter })
 }
 
+#[inline(never)]
 fn interpreter<X: Executable, E>(
     file: &X,
     range: FileRange,
     open: &mut dyn FnMut(&[u8]) -> Result<X, E>,
-) -> Result<Source, ExecError<E>> {
+) -> Result<Box<Source>, ExecError<E>> {
     let path = read_new(file, range)?;
     let length = u64::try_from(range.bytes).unwrap_or(u64::MAX);
     let bad = ExecError::NotAProgram(ElfError::InterpreterPath(length));
@@ -89,11 +96,12 @@ fn interpreter<X: Executable, E>(
 }
 
 /// What a file is made of, whose first bytes are `head`.
+#[inline(never)]
 fn source<X: Executable, E>(
     file: &X,
     head: &[u8],
     unfit: fn(ElfError) -> ExecError<E>,
-) -> Result<Source, ExecError<E>> {
+) -> Result<Box<Source>, ExecError<E>> {
     let header = Header::parse(head).map_err(unfit)?;
     let table = header.table();
     let start = usize::try_from(table.offset).unwrap_or(usize::MAX);
@@ -107,7 +115,7 @@ fn source<X: Executable, E>(
     };
     let image = header.image(bytes, file.bytes()).map_err(unfit)?;
     let pager = file.pager().ok_or(ExecError::NotMappable)?;
-    Ok(Source { image, pager })
+    Ok(Box::new(Source { image, pager }))
 }
 
 /// What the file has in `range`, less where the file ends.

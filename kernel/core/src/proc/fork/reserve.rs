@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
+use crate::fs::OpenFile;
 use crate::proc::attach::Attached;
 use crate::proc::body::{Belongings, Handlers};
 use crate::proc::count::{Account, Claim, Full};
@@ -13,7 +14,6 @@ use crate::proc::space::AddressSpace;
 use crate::proc::system::System;
 use crate::proc::thread::Thread;
 use crate::proc::tree;
-use crate::fs::OpenFile;
 use crate::sched::ThreadName;
 use crate::signal::Actions;
 use crate::sync::{Rank, SpinLock};

@@ -63,9 +63,10 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.sessions.values().find(leads).and_then(|session| session.leader).map(|leader| self.session(leader))
     }
 
-    /// Nobody leads the session any more.
-    pub(in crate::proc) fn leader_exits(&mut self, session: Pid) {
-        if let Some(session) = self.sessions.get_mut(session.0) {
+    /// If the process leads its session, nobody does any more.
+    pub(super) fn stop_leading(&mut self, slot: Slot) {
+        let session = self.session(slot);
+        if let Some(session) = self.sessions.get_mut(session.0).filter(|session| session.leader == Some(slot)) {
             session.leader = None;
         }
     }

@@ -92,13 +92,15 @@ fn exec_keeps_what_is_ignored_and_nothing_else() {
     let flags_only = Action { flags: ActionFlags::NO_CHILD_WAIT, ..Action::DEFAULT };
     actions.set(Signal::CHLD, flags_only).unwrap();
 
-    let fresh = actions.for_exec().expect("something changes");
+    assert!(!actions.is_fresh(), "something changes");
+    let mut fresh = actions.clone();
+    fresh.reset_for_exec();
     assert_eq!(*fresh.get(Signal::INT), Action::DEFAULT);
     assert_eq!(*fresh.get(Signal::QUIT), IGNORE);
     assert_eq!(*fresh.get(Signal::CHLD), Action::DEFAULT);
     assert_eq!((fresh.caught(), fresh.ignored()), (SignalSet::EMPTY, SignalSet::of(&[Signal::QUIT])));
-    assert!(fresh.for_exec().is_none(), "a second exec finds nothing to change");
-    assert!(Actions::new().for_exec().is_none());
+    assert!(fresh.is_fresh(), "a second exec finds nothing to change");
+    assert!(Actions::new().is_fresh());
 }
 
 #[test]

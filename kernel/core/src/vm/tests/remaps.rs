@@ -58,17 +58,22 @@ fn a_mapping_moves_onto_others_and_not_onto_itself() {
 
 #[test]
 fn what_moves_after_a_fork_is_still_shared_with_the_child() {
-    let machine = Machine::new(64, 64, &[AT, AT + 16 * PAGE]);
-    let mut space = start(machine, 1);
-    map(machine, &mut space, AT, 1, Protection::READ_WRITE);
-    store(machine, &mut space, AT, 1);
-    let mut child = space.fork(machine, Asid(2)).unwrap();
-    machine.lab.load_ttbr(Owner::User(2), child.activate());
-    assert_eq!(space.remap(machine, at(0), PAGE, PAGE, Moving::To(at(16))), Ok(at(16)));
-    assert_eq!(frame(machine, &space, AT + 16 * PAGE), frame(machine, &child, AT));
-    store(machine, &mut space, AT + 16 * PAGE, 2);
-    assert_eq!((load(machine, &mut space, AT + 16 * PAGE), load(machine, &mut child, AT)), (2, 1));
-    finish(machine, [space, child]);
+    // Within a table, and to a table of its own that nobody shares.
+    for to in [AT + 16 * PAGE, 1 << 32] {
+        let machine = Machine::new(64, 64, &[AT, to]);
+        let mut space = start(machine, 1);
+        map(machine, &mut space, AT, 1, Protection::READ_WRITE);
+        store(machine, &mut space, AT, 1);
+        let mut child = space.fork(machine, Asid(2)).unwrap();
+        machine.lab.load_ttbr(Owner::User(2), child.activate());
+        let moved = space.remap(machine, at(0), PAGE, PAGE, Moving::To(UserAddr::new(to)));
+        assert_eq!(moved, Ok(UserAddr::new(to)));
+        assert_eq!(frame(machine, &space, to), frame(machine, &child, AT));
+        assert!(!is_writable(machine, &space, to));
+        store(machine, &mut space, to, 2);
+        assert_eq!((load(machine, &mut space, to), load(machine, &mut child, AT)), (2, 1));
+        finish(machine, [space, child]);
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn when_there_is_no_room_for_objects_nothing_is_begun() {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: if cfg!(miri) { 4 } else { 512 }, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 512, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn a_hostile_file_is_refused_or_loaded_and_nothing_is_lost(
