@@ -1,4 +1,4 @@
-//! Random calls from many processes: `grind [COUNT|SECONDSs] [SEED]`, 2000 calls of each process and seed 1 unless said
+//! Random calls from many processes: `grind [COUNT|SECONDSs] [SEED]`, 600 calls of each process and seed 1 unless said
 //! otherwise.
 //!
 //! A few workers draw what they do next from a generator, so a seed repeats a run as far as the scheduler does. Each
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     {
         return ExitCode::from(family::leaf_status(number.parse().unwrap_or(0)));
     }
-    let (length, seed) = (words.first().map_or("2000", String::as_str), words.get(1).map_or("1", String::as_str));
+    let (length, seed) = (words.first().map_or("600", String::as_str), words.get(1).map_or("1", String::as_str));
     let (Some(length), Ok(seed)) = (Length::parse(length), seed.parse()) else {
         eprintln!("usage: grind [COUNT|SECONDSs] [SEED]");
         return ExitCode::from(2);
