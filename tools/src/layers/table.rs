@@ -65,5 +65,5 @@ pub const CRATES: &[Crate] = &[
     Crate { name: "tests", sources: "tests", layers: &[], sees: &["abi", "tools"], views: &[], unsafe_in: &[] },
     Crate { name: "bsd", sources: "user/bsd", layers: &[], sees: &["abi"], views: &[], unsafe_in: &[""] },
     Crate { name: "sys", sources: "user/sys", layers: &[], sees: &["bsd"], views: &[], unsafe_in: &[""] },
-    Crate { name: "user", sources: "user", layers: &[], sees: &["bsd", "sys"], views: &[], unsafe_in: &[] },
+    Crate { name: "programs", sources: "user", layers: &[], sees: &["bsd", "sys"], views: &[], unsafe_in: &[] },
 ];

@@ -109,7 +109,10 @@ fn of_the_programs_crates_two_may_hold_unsafe_anywhere() {
     let text = "fn f() { unsafe { g() } }";
     assert_eq!(problems("sys", "user/sys/src/memory.rs", text), [""; 0]);
     assert_eq!(problems("bsd", "user/bsd/src/lib.rs", text), [""; 0]);
-    assert_eq!(problems("user", "user/init/src/main.rs", text), ["1: unsafe in user, which is not on the list"]);
+    assert_eq!(
+        problems("programs", "user/init/src/main.rs", text),
+        ["1: unsafe in programs, which is not on the list"]
+    );
 }
 
 #[test]
