@@ -18,7 +18,7 @@
 //!
 //! About the sources and their tests:
 //!
-//! * [`bench`]: a benchmark's figures beside Linux's, and the record of them
+//! * [`mod@bench`]: a benchmark's figures beside Linux's, and the record of them
 //! * [`layers`]: who may import whom, and where `unsafe` may stand
 //! * [`summary`]: what all the test runners said, added up
 

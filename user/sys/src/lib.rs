@@ -7,6 +7,7 @@
 //!
 //! Errors are [`Errno`]s as the kernel returned them; the C library's `errno` is not involved.
 
+pub mod balance;
 pub mod die;
 pub mod file;
 pub mod identity;

@@ -6,13 +6,11 @@
 //! * [`suites`]: the tests, one file a subject
 //! * [`expect`]: how a test says what it expects
 //! * [`runner`]: runs a test, once to warm up and once to see whether anything is lost
-//! * [`balance`]: what the kernel counts, and what a loss is
 //! * [`helper`]: what this program does when a test has it executed
 //! * [`meeting`]: how the processes of a test wait for each other
 //!
 //! Started as the first process (`init=/bin/usertests`) it reaps orphans and switches the machine off at the end.
 
-mod balance;
 mod expect;
 mod helper;
 mod meeting;

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use sys::balance::Balance;
 use sys::process::{self, Signal, Which, option, spawn, wait_for};
 use sys::{Errno, Pid, time};
 
 use crate::Test;
-use crate::balance::Balance;
 use crate::expect::{SKIPPED, settle};
 
 /// How long a test may take.

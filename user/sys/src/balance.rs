@@ -1,13 +1,15 @@
-//! What the kernel has, before a test and after it.
+//! What the kernel has, before a piece of work and after it.
 //!
 //! Frames that moved into the kernel's own heap and pools are not lost, so they count with the free ones. A kernel keeps
-//! things for later (a page of a file, a table, a slab of objects), so a test runs once before its losses are counted, and
+//! things for later (a page of a file, a table, a slab of objects), so work is done once before its losses are counted, and
 //! a loss must grow with the number of runs to be a leak. Processes and threads are exact: one is one too many.
 
 use std::fmt;
 use std::time::Duration;
 
-use sys::{Counters, Errno, time};
+use bsd::{Counters, Errno, counters};
+
+use crate::time;
 
 /// How often, and how far apart, the kernel is asked until it has come to rest.
 const ASKS: u32 = 100;
@@ -15,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// What is compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Balance {
+pub struct Balance {
     /// Free frames and those of the kernel's heap and pools.
     frames: u64,
     tables: u64,
@@ -27,7 +29,7 @@ pub(crate) struct Balance {
 
 /// What is there less, or more of what should be gone.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Losses(Vec<(&'static str, u64, Kind)>);
+pub struct Losses(Vec<(&'static str, u64, Kind)>);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -40,14 +42,18 @@ enum Kind {
 impl Balance {
     /// What there is now. The error is of kernels that do not count.
     fn now() -> Result<Self, Errno> {
-        let Counters { free_frames, kernel_heap_frames, object_pool_frames, .. } = sys::counters()?;
-        let Counters { page_tables, user_anonymous, stacks, processes, threads, .. } = sys::counters()?;
+        let Counters { free_frames, kernel_heap_frames, object_pool_frames, .. } = counters()?;
+        let Counters { page_tables, user_anonymous, stacks, processes, threads, .. } = counters()?;
         let frames = free_frames + kernel_heap_frames + object_pool_frames;
         Ok(Self { frames, tables: page_tables, anonymous: user_anonymous, stacks, processes, threads })
     }
 
     /// What there is when nothing changes any more.
-    pub(crate) fn at_rest() -> Result<Self, Errno> {
+    ///
+    /// # Errors
+    ///
+    /// `NOSYS` of kernels that do not count.
+    pub fn at_rest() -> Result<Self, Errno> {
         let mut last = Self::now()?;
         for _ in 0..ASKS {
             pause();
@@ -61,7 +67,11 @@ impl Balance {
     }
 
     /// What is missing now, of this; asked again for a while, as ends of processes may still be under way.
-    pub(crate) fn losses(&self) -> Result<Losses, Errno> {
+    ///
+    /// # Errors
+    ///
+    /// `NOSYS` of kernels that do not count.
+    pub fn losses(&self) -> Result<Losses, Errno> {
         let mut losses = self.compare(Self::now()?);
         for _ in 0..ASKS {
             if losses.0.is_empty() {
@@ -88,12 +98,14 @@ impl Balance {
 
 impl Losses {
     /// Nothing is missing.
-    pub(crate) fn none(&self) -> bool {
+    #[must_use]
+    pub fn none(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What is a leak after so many runs.
-    pub(crate) fn leaks(self, runs: u64) -> Self {
+    #[must_use]
+    pub fn leaks(self, runs: u64) -> Self {
         let is_leak = |&(_, lost, kind): &(_, u64, Kind)| kind == Kind::Exact || lost >= runs;
         Self(self.0.into_iter().filter(is_leak).collect())
     }
