@@ -223,11 +223,13 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
         machine.lower_half.set_before_start(space.root(), space.tag());
     }
     let made = Thread::new(thread.thread_id(), thread.name().as_str(), Priority::DEFAULT, machine);
-    switch::with_current(|parent| {
-        made.set_priority(parent.priority());
-        // It is never empty, for the parent's is not.
-        let _ = made.set_affinity(parent.affinity());
-    });
+    if !matches!(start, Start::Kernel(..)) {
+        switch::with_current(|parent| {
+            made.set_priority(parent.priority());
+            // It is never empty, for the parent's is not.
+            let _ = made.set_affinity(parent.affinity());
+        });
+    }
     made
 }
 
