@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use abi::counters::Counters;
-use kcore::addr::UserAddr;
+use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::frame::FrameUse;
 use kcore::hal::UserMemory;
 use kcore::proc::{Processes, System};
@@ -13,9 +13,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Bits, Maybe};
 use super::errno::Errno;
 use super::{Answer, Caller, user};
+use crate::arch::boot::STACK_SIZE;
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::{clock, power, random};
 use crate::mem::frames::frames;
+use crate::mem::stacks;
 use crate::task::Kernel;
 
 /// One field of `struct utsname`.
@@ -166,14 +168,16 @@ pub(super) fn tine_counters(_caller: &mut Caller<'_>, to: UserAddr, bytes: u64) 
 
 fn counters() -> Counters {
     let memory = frames().statistics();
+    let (stacks, kept) = stacks::usage();
+    let stack_frames = (STACK_SIZE / PAGE_SIZE) as u64;
     let Processes { counts, statistics, .. } = Kernel::processes();
     let (cntfork, sizfork) = statistics.fork.read();
     let (cntvfork, sizvfork) = statistics.vfork.read();
     Counters {
-        free_frames: memory.free + memory.cached.iter().sum::<u64>(),
+        free_frames: memory.free + memory.cached.iter().sum::<u64>() + kept as u64 * stack_frames,
         page_tables: memory.used_for(FrameUse::PageTable),
         user_anonymous: memory.used_for(FrameUse::UserAnonymous),
-        stacks: memory.used_for(FrameUse::Stack),
+        stacks: stacks as u64 * stack_frames,
         processes: counts.processes().into(),
         threads: counts.threads().into(),
         forks: statistics.forks.load(Relaxed),

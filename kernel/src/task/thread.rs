@@ -224,11 +224,7 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
     }
     let made = Thread::new(thread.thread_id(), thread.name().as_str(), Priority::DEFAULT, machine);
     if !matches!(start, Start::Kernel(..)) {
-        switch::with_current(|parent| {
-            made.set_priority(parent.priority());
-            // It is never empty, for the parent's is not.
-            let _ = made.set_affinity(parent.affinity());
-        });
+        switch::with_current(|parent| made.inherit(parent));
     }
     made
 }

@@ -117,7 +117,8 @@ fn reports_the_initramfs_without_a_tree(bench: &Bench) -> anyhow::Result<()> {
 /// `initramfs: N files at 0xSTART..0xEND`, as long as the archive.
 fn check_initramfs(bench: &Bench, command: &Command) -> anyhow::Result<()> {
     let archive = bench.build.initramfs();
-    let (_console, text) = bench.boot_as(&command.clone().initrd(&archive))?;
+    // Without a first program the board stays in the monitor.
+    let (_console, text) = bench.boot_as(&command.clone().initrd(&archive).cmdline("init=/none"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("initramfs: ")).unwrap_or_default();
     let range = line.split_once(" at ").and_then(|(_, range)| range.split_once("..")).unwrap_or_default();
     let address = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_default();

@@ -9,6 +9,7 @@ mod idle;
 mod monitor;
 mod panic;
 mod power;
+mod programs;
 mod trace;
 mod tree;
 
@@ -24,8 +25,17 @@ use crate::case::Case;
 const MOST_AT_ONCE: usize = 2;
 
 /// All the tables.
-const SUBJECTS: [&[Case]; 8] =
-    [boot::CASES, tree::CASES, monitor::CASES, editing::CASES, trace::CASES, panic::CASES, power::CASES, idle::CASES];
+const SUBJECTS: [&[Case]; 9] = [
+    boot::CASES,
+    tree::CASES,
+    monitor::CASES,
+    editing::CASES,
+    trace::CASES,
+    panic::CASES,
+    power::CASES,
+    idle::CASES,
+    programs::CASES,
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

@@ -164,6 +164,15 @@ impl<P> Thread<P> {
         self.priority().level(self.penalty.load(Relaxed))
     }
 
+    /// Lets a new thread compete as `parent` does: the same priority, the same CPUs, and what the parent's use of the CPU
+    /// costs it counts against the new one, too (OpenBSD copies `p_estcpu`). So a fork is no way to a fresh start, and the
+    /// child does not take the CPU from its parent.
+    pub fn inherit(&self, parent: &Self) {
+        self.base.store(parent.base.load(Relaxed), Relaxed);
+        self.affinity.store(parent.affinity.load(Relaxed), Relaxed);
+        self.penalty.store(parent.penalty.load(Relaxed), Relaxed);
+    }
+
     /// The CPUs that it may run on.
     pub fn affinity(&self) -> CpuSet {
         CpuSet::from_bits(self.affinity.load(Relaxed))

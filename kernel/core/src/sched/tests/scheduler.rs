@@ -281,3 +281,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn f9_a_new_thread_competes_as_its_parent_does_and_does_not_take_the_cpu_from_it() {
+    let mut machine = Machine::new(1);
+    let parent = thread(1, Priority::DEFAULT);
+    parent.set_affinity(CpuSet::only(cpu(0))).expect("not empty");
+    let _first = machine.run(Arc::clone(&parent));
+    let _slice: Slice = machine.scheduler.charge(&parent, 3 * SLICE_NS);
+    let fresh = thread(2, Priority::DEFAULT);
+    assert!(fresh.level() < parent.level(), "the parent's use of the CPU is held against it");
+    fresh.inherit(&parent);
+    assert_eq!((fresh.level(), fresh.affinity()), (parent.level(), parent.affinity()));
+    let placement = machine.scheduler.start(fresh);
+    assert_ne!(placement.poke, Poke::Preempt);
+}
