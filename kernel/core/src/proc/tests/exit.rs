@@ -116,6 +116,22 @@ fn a_group_that_is_orphaned_without_stopped_members_is_left_alone() {
 }
 
 #[test]
+fn a_group_that_had_no_anchor_is_not_hung_up_when_a_member_leaves_it() {
+    let (world, _, init) = World::new();
+    let shell = child_of(world, &init);
+    world.act(&shell, || set_session(shell.process()).unwrap());
+    let (stopped, leaver) = (child_of(world, &shell), child_of(world, &shell));
+    world.act(&shell, || kill(&shell, Target::Process(pid(&stopped)), Some(Signal::STOP)).unwrap());
+    let waiting = world.run(&stopped, before_user);
+    until(|| stopped.process().body().control.halted == 1);
+    assert!(world.act(&shell, || crate::proc::is_orphaned(shell.process())), "its parent is in another session");
+    world.act(&shell, || set_group(shell.process(), Some(pid(&leaver)), None).unwrap());
+    assert!(!shell.attention(), "nobody is told");
+    world.act(&shell, || kill(&shell, Target::Process(pid(&stopped)), Some(Signal::KILL)).unwrap());
+    waiting.join().unwrap();
+}
+
+#[test]
 fn the_first_decision_to_exit_counts() {
     let (world, _, init) = World::new();
     let child = child_of(world, &init);

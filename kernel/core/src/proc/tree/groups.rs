@@ -179,6 +179,7 @@ impl<P: Clone, T: Clone> Tree<P, T> {
     /// Takes a process from its group to another, with all counts.
     fn change_group(&mut self, slot: Slot, join: impl FnOnce(&mut Self)) {
         let old = self.nodes.get(slot).group;
+        let (old_session, was_orphaned) = (self.session_of_group(old), self.is_orphaned(old));
         self.uncount(slot);
         self.each_child(slot, |tree, child| {
             tree.uncount(child);
@@ -187,9 +188,17 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         join(self);
         self.anchor(slot);
         self.each_child(slot, Self::anchor);
-        // Only now is it known who has lost his last anchor: most children have but changed theirs.
-        self.note_orphaned(old);
-        self.each_child(slot, |tree, child| tree.note_orphaned(tree.nodes.get(child).group));
+        // Only now is it known who has lost his last anchor: most children have but changed theirs. A group that had none
+        // before has lost nothing.
+        if !was_orphaned {
+            self.note_orphaned(old);
+        }
+        self.each_child(slot, |tree, child| {
+            let group = tree.nodes.get(child).group;
+            if group != old && tree.session_of_group(group) == old_session {
+                tree.note_orphaned(group);
+            }
+        });
     }
 
     fn each_child(&mut self, slot: Slot, mut act: impl FnMut(&mut Self, Slot)) {
