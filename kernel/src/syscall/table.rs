@@ -46,8 +46,8 @@ pub(super) struct Call {
     /// What its arguments are.
     #[expect(dead_code, reason = "ktrace(2) reads it")]
     pub(super) arguments: &'static [Format],
-    /// Makes it.
-    pub(super) run: fn(&mut Caller<'_>) -> Answer,
+    /// Makes it, and says what x0 holds afterwards.
+    pub(super) run: fn(&mut Caller<'_>) -> u64,
 }
 
 /// Behind the last number of Linux's that is looked up.
@@ -88,9 +88,15 @@ pub(super) fn find(number: u64) -> &'static Call {
 
 static UNKNOWN: Call = Call { name: "unknown", promise: Promise::Never, arguments: &[], run: unknown };
 
-fn unknown(caller: &mut Caller<'_>) -> Answer {
+fn unknown(caller: &mut Caller<'_>) -> u64 {
     defmt::info!("system call {=u64:#x} is not known", caller.frame.x[8]);
-    Err(Errno::ENOSYS)
+    Errno::ENOSYS.to_register()
+}
+
+/// What a handler returned, as x0 holds it.
+#[inline(always)]
+fn to_register(answer: Answer) -> u64 {
+    answer.unwrap_or_else(Errno::to_register)
 }
 
 macro_rules! call {
@@ -100,9 +106,13 @@ macro_rules! call {
             promise: Promise::$promise,
             arguments: &[$(<$argument as Argument>::FORMAT),*],
             run: |caller| {
-                let mut registers = caller.registers();
-                let _ = &mut registers;
-                $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+                #[inline(always)]
+                fn run(caller: &mut Caller<'_>) -> Answer {
+                    let mut registers = caller.registers();
+                    let _ = &mut registers;
+                    $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+                }
+                to_register(run(caller))
             },
         }
     };

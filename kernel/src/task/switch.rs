@@ -145,6 +145,16 @@ pub(crate) fn uncharged_ns() -> u64 {
     clock::now_ns().saturating_sub(charged_ns)
 }
 
+/// Charges the current thread for the time until now, so that what is told of it is no older than the question.
+pub(crate) fn charge_now() -> Slice {
+    let state = Arm::irq_save();
+    let now_ns = clock::now_ns();
+    let ran_ns = now_ns.saturating_sub(SWITCHERS.of(Arm::id()).charged_ns.swap(now_ns, Ordering::Relaxed));
+    let slice = with_current(|me| SCHEDULER.charge(me, ran_ns));
+    Arm::irq_restore(state);
+    slice
+}
+
 /// Sees to it that `thread`, whose affinity was changed, leaves a CPU where it may not run any more.
 pub(super) fn make_move(thread: &Thread) {
     let state = Arm::irq_save();

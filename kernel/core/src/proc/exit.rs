@@ -101,6 +101,7 @@ enum Left {
 /// buried, and from here on no signal reaches it.
 fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left {
     let process = thread.process();
+    S::charge_current();
     let mut tree = S::processes().tree();
     let mut body = process.body();
     if thread.is_main() {
@@ -150,6 +151,7 @@ fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
 fn bury<S: System>(thread: &Arc<Thread<S>>) {
     let process = thread.process();
     let processes = S::processes();
+    S::charge_current();
     let mut tree = processes.tree();
     tree.remove_thread(thread.number());
     let status = {
@@ -216,7 +218,7 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, sta
 fn is_indifferent<S: System>(parent: &Arc<Process<S>>, exit_signal: Option<Signal>) -> bool {
     let body = parent.body();
     parent.flags().contains(ProcessFlags::SYSTEM)
-        || (exit_signal == Some(Signal::CHLD) && body.handlers.get().reaps_children())
+        || (exit_signal == Some(Signal::CHLD) && body.handlers.look(crate::signal::Actions::reaps_children))
 }
 
 /// The first process has got zombies from one that exited.

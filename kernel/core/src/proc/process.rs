@@ -251,7 +251,7 @@ impl<S: System> Process<S> {
 
     /// What it does about `signal`.
     pub fn action(&self, signal: Signal) -> Action {
-        *self.body().handlers.get().get(signal)
+        self.body().handlers.look(|actions| *actions.get(signal))
     }
 
     /// Does something else about `signal`, and returns what it did before. What is pending and would be ignored from now
