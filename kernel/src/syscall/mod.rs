@@ -80,7 +80,7 @@ extern "C" fn tine_syscall(frame: &mut Frame) {
         let mut caller = Caller { thread, frame, caught: None, again: Again::IfWanted };
         caller.frame.x[0] = (call.run)(&mut caller);
         if caller.caught.is_some() {
-            handle_caught(caller, first);
+            handle_caught(&mut caller, first);
         }
         // What the call itself brought about, such as a signal that it unblocked.
         if thread.attention() {
@@ -93,10 +93,10 @@ extern "C" fn tine_syscall(frame: &mut Frame) {
 /// interrupted. `first` is what x0 held before the call.
 #[cold]
 #[inline(never)]
-fn handle_caught(caller: Caller<'_>, first: u64) {
+fn handle_caught(caller: &mut Caller<'_>, first: u64) {
     let Caller { thread, caught, again, frame } = caller;
-    let Some((info, action)) = caught else { return };
-    let restarts = again == Again::IfWanted && action.flags.contains(ActionFlags::RESTART);
+    let Some((info, action)) = caught.take() else { return };
+    let restarts = *again == Again::IfWanted && action.flags.contains(ActionFlags::RESTART);
     if restarts && frame.x[0] == Errno::EINTR.to_register() {
         frame.x[0] = first;
         frame.elr -= SVC_BYTES;

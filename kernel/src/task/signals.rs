@@ -58,8 +58,7 @@ const LINK_BYTES: u64 = 16;
 /// Lets the current thread's program run the handler of `action` when it goes on.
 pub(crate) fn deliver(me: &Arc<UserThread>, frame: &mut Frame, info: Info, action: &Action) {
     let blocked = me.mask();
-    let saved = me.take_saved_mask().unwrap_or(blocked);
-    let alternate = me.alternate_stack();
+    let (saved, alternate) = me.begin_handler();
     let stack_pointer = UserAddr::new(frame.sp);
     let Some(plan) = Delivery::plan(info, action, blocked, saved, &alternate, stack_pointer) else { return };
     if store(frame, &plan).is_err() {
@@ -145,17 +144,17 @@ struct Saved {
 /// Where that is.
 const SAVED: u64 = size_of::<Head>() as u64 - size_of::<Saved>() as u64;
 
-/// Reads the registers back from the frame at `at`; `None` if it is none, and then the general ones are as they were.
+/// Reads the registers back from the frame at `at`; `None` if it is none, and then they are worth nothing any more.
 fn restore(frame: &mut Frame, at: UserAddr) -> Option<Saved> {
-    const WORDS: usize = Frame::PROGRAM_BYTES / 8;
     if !at.is_aligned(16) {
         return None;
     }
     let place = |offset: u64| at.checked_add(offset);
     let mut saved = Saved::new_zeroed();
     CurrentUser.copy_in(place(SAVED)?, saved.as_mut_bytes()).ok()?;
-    let mut words = [0_u64; WORDS];
-    CurrentUser.copy_in(place(REGISTERS)?, words.as_mut_bytes()).ok()?;
+    CurrentUser.copy_in(place(REGISTERS)?, frame.x.as_mut_bytes()).ok()?;
+    let mut rest = [0_u64; 3];
+    CurrentUser.copy_in(place(REGISTERS + size_of_val(&frame.x) as u64)?, rest.as_mut_bytes()).ok()?;
     let mut head = FpHead::new_zeroed();
     CurrentUser.copy_in(place(RECORD)?, head.as_mut_bytes()).ok()?;
     if head.magic != FP_MAGIC || head.bytes != FP_BYTES {
@@ -165,9 +164,7 @@ fn restore(frame: &mut Frame, at: UserAddr) -> Option<Saved> {
         (fp.fpsr, fp.fpcr) = (head.status, head.control);
         CurrentUser.copy_in(place(RECORD + size_of::<FpHead>() as u64)?, fp.q.as_mut_bytes()).ok()
     })?;
-    let (registers, rest) = words.split_first_chunk()?;
-    let [stack_pointer, pc, state] = *rest else { return None };
-    frame.x = *registers;
+    let [stack_pointer, pc, state] = rest;
     frame.sp = stack_pointer;
     frame.elr = pc;
     frame.set_flags(state);

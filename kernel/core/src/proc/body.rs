@@ -192,7 +192,13 @@ impl<S: System> Handlers<S> {
 impl<S: System> Body<S> {
     /// Works out what `thread` has to attend to.
     pub(super) fn review(&mut self, thread: &Thread<S>) {
-        let pending = thread.own().pending.set() | self.pending.set();
+        let own = thread.own().pending.set();
+        self.review_with(thread, own);
+    }
+
+    /// The same, of a thread for which itself these signals are pending.
+    pub(super) fn review_with(&mut self, thread: &Thread<S>, own: SignalSet) {
+        let pending = own | self.pending.set();
         let mut reasons = 0;
         if !pending.difference(thread.mask()).is_empty() {
             reasons |= attention::SIGNAL;
@@ -206,6 +212,11 @@ impl<S: System> Body<S> {
         thread.set_attention(reasons);
     }
 
+    /// How the process ended, or is ending.
+    pub(super) fn exit_status(&self) -> ExitStatus {
+        self.control.exit.unwrap_or(ExitStatus::Exited(0))
+    }
+
     /// Whether the process ends, or another of its threads executes a program.
     pub(super) fn must_end(&self, thread: &Thread<S>) -> bool {
         self.control.exit.is_some() || self.control.alone.is_some_and(|alone| alone != thread.number())
@@ -213,6 +224,9 @@ impl<S: System> Body<S> {
 
     /// Forgets these signals, for the process and all its threads.
     pub(super) fn discard(&mut self, signals: SignalSet) {
+        if signals.is_empty() {
+            return;
+        }
         self.pending.discard(signals);
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
     }

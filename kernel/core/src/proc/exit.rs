@@ -101,7 +101,6 @@ enum Left {
 /// buried, and from here on no signal reaches it.
 fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left {
     let process = thread.process();
-    S::charge_current();
     let mut tree = S::processes().tree();
     let mut body = process.body();
     if thread.is_main() {
@@ -112,6 +111,7 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
         body.control.exit.get_or_insert(status);
         return Left::Last;
     }
+    S::charge_current();
     let usage = thread.usage();
     body.ended_usage.add(&usage);
     body.threads.remove(thread);
@@ -124,6 +124,10 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
 
 /// Ends the parent's wait in `vfork`, if it waits.
 pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
+    // Set before the process ran, and cleared by nobody else.
+    if !process.flags().contains(ProcessFlags::PPWAIT) {
+        return;
+    }
     let parent = process.body().vfork_parent.take();
     process.clear_flags(ProcessFlags::PPWAIT);
     if let Some(parent) = parent {
@@ -151,11 +155,11 @@ fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
 fn bury<S: System>(thread: &Arc<Thread<S>>) {
     let process = thread.process();
     let processes = S::processes();
-    S::charge_current();
     let mut tree = processes.tree();
     tree.remove_thread(thread.number());
     let status = {
         let mut body = process.body();
+        S::charge_current();
         let usage = thread.usage();
         body.ended_usage.add(&usage);
         body.threads.remove(thread);
@@ -198,7 +202,10 @@ fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>
 fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, status: ExitStatus) {
     let slot = process.slot();
     let parent = tree.parent(slot).map(|parent| Arc::clone(tree.process(parent)));
-    let exit_signal = process.body().exit_signal;
+    let (exit_signal, info) = {
+        let body = process.body();
+        (body.exit_signal, child_info(process, &body, status.event()))
+    };
     let unwanted = process.flags().contains(ProcessFlags::NO_ZOMBIE)
         || parent.as_ref().is_none_or(|parent| is_indifferent(parent, exit_signal));
     if unwanted {
@@ -208,7 +215,6 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, sta
     }
     let Some(parent) = parent else { return };
     if let Some(signal) = exit_signal {
-        let info = child_info(process, status.event());
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
     parent.news.tell();
@@ -230,7 +236,8 @@ fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
         if !indifferent {
             let child = Arc::clone(tree.process(zombie));
             let event: ChildEvent = child.exit_status().event();
-            let _merged = post(tree, &init, None, child_info(&child, event));
+            let info = child_info(&child, &child.body(), event);
+            let _merged = post(tree, &init, None, info);
             break;
         }
         let _gone = reap::<S>(tree, zombie);

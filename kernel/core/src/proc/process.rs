@@ -318,7 +318,7 @@ impl<S: System> Process<S> {
 
     /// How it ended, or is ending.
     pub(super) fn exit_status(&self) -> ExitStatus {
-        self.body().control.exit.unwrap_or(ExitStatus::Exited(0))
+        self.body().exit_status()
     }
 
     /// Whether it ends: no signal matters to it any more.

@@ -348,14 +348,14 @@ fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, 
     };
     let cares = parent.body().handlers.look(crate::signal::Actions::reports_stops);
     if cares {
-        let _merged = post(tree, &parent, None, child_info(process, event));
+        let info = child_info(process, &process.body(), event);
+        let _merged = post(tree, &parent, None, info);
     }
     parent.news.tell();
 }
 
 /// What a parent's handler is told of a child.
-pub(super) fn child_info<S: System>(child: &Process<S>, event: ChildEvent) -> Info {
-    let body = child.body();
+pub(super) fn child_info<S: System>(child: &Process<S>, body: &Body<S>, event: ChildEvent) -> Info {
     let usage = body.usage();
     let uid = body.credentials.uid.real;
     Info::child(event, child.pid().0, uid, usage.user_ticks(), usage.system_ticks())
@@ -444,11 +444,11 @@ fn step<S: System>(thread: &Arc<Thread<S>>) -> Step {
     if body.control.stop != Stop::Running {
         return Step::Halt;
     }
-    let taken = {
+    let (taken, left) = {
         let mut own = thread.own();
-        take_next(&mut own.pending, &mut body.pending, thread.mask())
+        (take_next(&mut own.pending, &mut body.pending, thread.mask()), own.pending.set())
     };
-    body.review(thread);
+    body.review_with(thread, left);
     let Some(info) = taken else { return Step::Again };
     body.ended_usage.signals += 1;
     let effective = body.handlers.look(|actions| actions.effective(info.signal));
