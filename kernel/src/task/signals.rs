@@ -91,13 +91,6 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
         stack: plan.saved_stack.to_linux(),
         mask: plan.saved_mask.bits(),
     };
-<<<<<<< HEAD
-    CurrentUser.copy_out(image.as_bytes(), UserAddr::new(at))?;
-    let mut words = [0; LINK_BYTES];
-    words[..8].copy_from_slice(&frame.x[29].to_le_bytes());
-    words[8..].copy_from_slice(&frame.x[30].to_le_bytes());
-    CurrentUser.copy_out(&words, UserAddr::new(link))?;
-=======
     CurrentUser.copy_out(head.as_bytes(), place(0))?;
     CurrentUser.copy_out(frame.far.as_bytes(), place(CONTEXT))?;
     CurrentUser.copy_out(frame.program_registers(), place(REGISTERS))?;
@@ -108,7 +101,6 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
     })?;
     CurrentUser.copy_out([0_u64; 2].as_bytes(), place(END))?;
     CurrentUser.copy_out([frame.x[29], frame.x[30]].as_bytes(), UserAddr::new(link))?;
->>>>>>> perf2
     frame.x[0] = plan.info.signal.number().into();
     if plan.wants_info {
         frame.x[1] = at;
