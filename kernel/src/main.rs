@@ -96,6 +96,7 @@ fn spawn(first: fn()) {
 }
 
 /// Does what the command line asks for.
+#[cold]
 fn apply(options: &CommandLine<'_>) {
     log::panic::set_after(match options.on_panic {
         PanicAction::Reboot => AfterPanic::Reboot,
@@ -121,6 +122,7 @@ fn announce(board: &board::Board, facts: &Facts, cpus: CpuSet) {
 }
 
 /// What a person wants to know of this machine, and what was wrong.
+#[cold]
 fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality) {
     if options.verbosity == Verbosity::Normal {
         println!("facts: {}", facts.source);
@@ -146,6 +148,7 @@ fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality) {
 }
 
 /// Counts what is in the initramfs. A torn archive is reported, and what came before the tear is there.
+#[cold]
 fn report_initramfs(facts: &Facts) {
     let Some(place) = facts.initrd else { return };
     let (start, end): (PhysAddr, PhysAddr) = (place.start(), place.end());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use abi::symbols::{BASE, MAGIC};
 use object::{Object as _, ObjectSymbol as _, SymbolKind};
 
-/// Names are cut to so many bytes: generic ones can be very long, and the start tells enough.
-const LONGEST: usize = 96;
+/// Names are cut to so many bytes: the start tells enough.
+const LONGEST: usize = 72;
 
 /// The table of all functions in the kernel `elf`.
 ///
@@ -30,9 +30,26 @@ fn offset(address: u64) -> Option<u32> {
 }
 
 fn short(name: &str) -> String {
-    let name = format!("{:#}", rustc_demangle::demangle(name));
+    let name = without_parameters(&format!("{:#}", rustc_demangle::demangle(name)));
     let end = name.floor_char_boundary(LONGEST);
     name[..end].to_owned()
+}
+
+/// The name without what its types are parameterised by: `Vec<T>::push` becomes `Vec::push`. What begins a path, such as
+/// `<impl A for B>`, stays.
+fn without_parameters(name: &str) -> String {
+    let mut short = String::with_capacity(name.len());
+    let (mut depth, mut before) = (0_u32, ' ');
+    for letter in name.chars() {
+        match letter {
+            '<' if depth > 0 || before.is_alphanumeric() || before == '_' => depth += 1,
+            '>' if depth > 0 && before != '-' => depth -= 1,
+            _ if depth > 0 => {}
+            _ => short.push(letter),
+        }
+        before = letter;
+    }
+    short
 }
 
 fn encode(functions: &BTreeMap<u32, String>) -> Vec<u8> {
@@ -70,6 +87,8 @@ mod tests {
     #[test]
     fn names_are_demangled_without_their_hash_and_cut() {
         assert_eq!(short("_ZN6kernel7monitor3run17h0123456789abcdefE"), "kernel::monitor::run");
+        assert_eq!(short("a::Pool<T, fn(u8) -> B<C>>::take"), "a::Pool::take");
+        assert_eq!(short("<a::Of<T> as b::Trait>::f"), "<a::Of as b::Trait>::f");
         assert_eq!(short(&"x".repeat(200)).len(), LONGEST);
     }
 }

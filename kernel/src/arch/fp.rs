@@ -151,26 +151,33 @@ pub(crate) fn discard(state: &FpState) {
     Arm::irq_restore(interrupts);
 }
 
-/// The current thread's registers, whose state is `state`, as they are now; `None` if it has never used them.
-pub(crate) fn read(state: &FpState) -> Option<FpRegisters> {
+/// Shows the current thread's registers, whose state is `state`, to `look`, which may sleep: zeroes if it has never used
+/// them. They are shut afterwards, but stay in the CPU.
+pub(crate) fn read<T>(state: &FpState, look: impl FnOnce(&FpRegisters) -> T) -> T {
     let interrupts = Arm::irq_save();
-    if !header().open_fp.load(Relaxed).is_null() {
-        state.save();
-    }
-    // SAFETY: saved whole, and nobody writes meanwhile.
-    let values = state.is_kept().then(|| unsafe { *state.values() });
+    switch_out(header());
     Arm::irq_restore(interrupts);
-    values
+    if !state.is_kept() {
+        return look(&ZERO);
+    }
+    // SAFETY: they were saved whole. They are shut, and only the thread's program could open them again, so no switch
+    // writes to them meanwhile.
+    look(unsafe { &*state.values() })
 }
 
-/// Sets the current thread's registers, whose state is `state`.
-pub(crate) fn write(state: &FpState, values: &FpRegisters) {
+/// Lets `set` say what the current thread's registers, whose state is `state`, hold from now on; it may sleep. What it does
+/// not set holds what it once did.
+pub(crate) fn write<T>(state: &FpState, set: impl FnOnce(&mut FpRegisters) -> T) -> T {
     let interrupts = Arm::irq_save();
     forget(state);
-    // SAFETY: the state is the caller's own, and with interrupts masked nobody looks at it.
-    unsafe { *state.values() = *values };
-    state.kept.store(1, Relaxed);
     Arm::irq_restore(interrupts);
+    if !state.is_kept() {
+        // SAFETY: the state is the caller's own, and the registers are shut.
+        unsafe { state.values().write(FpRegisters::ZERO) };
+        state.kept.store(1, Relaxed);
+    }
+    // SAFETY: they are whole and, as in `read`, nobody else reaches them meanwhile.
+    set(unsafe { &mut *state.values() })
 }
 
 /// Shuts the registers if they are open; what is in the CPU is the state's no more.

@@ -18,6 +18,8 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
+use zerocopy::{Immutable, IntoBytes};
+
 use super::boot::STACK_SHIFT;
 use super::cpu::Header;
 #[cfg(feature = "ktest")]
@@ -26,7 +28,7 @@ use super::upcall::system_call;
 use super::upcall::tine_syscall as system_call;
 
 /// What an exception interrupted: the registers as they were, and why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoBytes, Immutable)]
 #[repr(C, align(16))]
 pub(crate) struct Frame {
     /// x0 to x30.
@@ -56,6 +58,16 @@ impl Frame {
     pub(crate) const fn spsr(&self) -> u64 {
         self.spsr
     }
+
+    /// The program's registers as bytes, in the order of Linux's `struct sigcontext`: x0 to x30, stack pointer, program
+    /// counter, processor state. That of a program has nothing but its flags.
+    pub(crate) fn program_registers(&self) -> &[u8; Self::PROGRAM_BYTES] {
+        let (registers, _) = self.as_bytes().split_first_chunk().expect("a frame begins with them");
+        registers
+    }
+
+    /// Bytes of [`program_registers`](Self::program_registers).
+    pub(crate) const PROGRAM_BYTES: usize = offset_of!(Self, esr);
 
     /// Whether interrupts were masked.
     pub(crate) const fn masks_interrupts(&self) -> bool {

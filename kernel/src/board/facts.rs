@@ -73,6 +73,7 @@ impl fmt::Display for Source {
 }
 
 /// Gathers the facts. `x0` is what the boot CPU was entered with.
+#[cold]
 pub(crate) fn gather(board: &Board, x0: u64) -> Facts {
     let mut facts = Facts { release: core::array::from_fn(stub_word), ..Facts::default() };
     firmware::with_handover(x0, |handover| match handover {

@@ -59,6 +59,7 @@ const WORDS: usize = 8;
 const HELP_COLUMN: usize = 46;
 
 /// Runs one line.
+#[cold]
 pub(super) fn run(line: &str) {
     let mut words = heapless::Vec::<&str, WORDS>::new();
     for word in line.split_ascii_whitespace() {

@@ -78,22 +78,30 @@ extern "C" fn tine_syscall(frame: &mut Frame) {
         let call = table::find(frame.x[8]);
         let first = frame.x[0];
         let mut caller = Caller { thread, frame, caught: None, again: Again::IfWanted };
-        let answer = (call.run)(&mut caller);
-        let Caller { caught, again, frame, .. } = caller;
-        frame.x[0] = answer.unwrap_or_else(Errno::to_register);
-        if let Some((info, action)) = caught {
-            let restarts = again == Again::IfWanted && action.flags.contains(ActionFlags::RESTART);
-            if restarts && answer == Err(Errno::EINTR) {
-                frame.x[0] = first;
-                frame.elr -= SVC_BYTES;
-            }
-            signals::deliver(thread, frame, info, &action);
+        caller.frame.x[0] = (call.run)(&mut caller);
+        if caller.caught.is_some() {
+            handle_caught(&mut caller, first);
         }
         // What the call itself brought about, such as a signal that it unblocked.
         if thread.attention() {
             cpu::header().request_attention();
         }
     });
+}
+
+/// Lets the handler run whose signal ended the call's wait, before the call is made again or the program learns that it was
+/// interrupted. `first` is what x0 held before the call.
+#[cold]
+#[inline(never)]
+fn handle_caught(caller: &mut Caller<'_>, first: u64) {
+    let Caller { thread, caught, again, frame } = caller;
+    let Some((info, action)) = caught.take() else { return };
+    let restarts = *again == Again::IfWanted && action.flags.contains(ActionFlags::RESTART);
+    if restarts && frame.x[0] == Errno::EINTR.to_register() {
+        frame.x[0] = first;
+        frame.elr -= SVC_BYTES;
+    }
+    signals::deliver(thread, frame, info, &action);
 }
 
 impl Caller<'_> {
@@ -121,7 +129,8 @@ impl Caller<'_> {
 
     /// The open file of a descriptor.
     fn file(&self, descriptor: Descriptor) -> Result<Arc<OpenFile>, Errno> {
-        self.files()?.lock().get(descriptor.fd()?).ok_or(Errno::EBADF)
+        let fd = descriptor.fd()?;
+        crate::task::with_files(|files| files.lock().get(fd)).flatten().ok_or(Errno::EBADF)
     }
 
     /// Working directory, root and umask, as they are now.

@@ -47,8 +47,8 @@ pub(super) struct Call {
     /// What its arguments are.
     #[expect(dead_code, reason = "ktrace(2) reads it")]
     pub(super) arguments: &'static [Format],
-    /// Makes it.
-    pub(super) run: fn(&mut Caller<'_>) -> Answer,
+    /// Makes it, and says what x0 holds afterwards.
+    pub(super) run: fn(&mut Caller<'_>) -> u64,
 }
 
 /// Behind the last number of Linux's that is looked up.
@@ -58,18 +58,20 @@ const OPENBSD_BASE: usize = 0x1000;
 /// Behind the last number of OpenBSD's that is looked up.
 const OPENBSD_END: usize = 336;
 
-static LINUX: [Option<&Call>; LINUX_END] = place(0);
-static OPENBSD: [Option<&Call>; OPENBSD_END] = place(OPENBSD_BASE);
+static LINUX: [&Call; LINUX_END] = place(0);
+static OPENBSD: [&Call; OPENBSD_END] = place(OPENBSD_BASE);
 
 /// Lays the calls from `base` on out by their numbers.
-const fn place<const N: usize>(base: usize) -> [Option<&'static Call>; N] {
-    let mut places = [None; N];
+const fn place<const N: usize>(base: usize) -> [&'static Call; N] {
+    let mut taken = [false; N];
+    let mut places = [&UNKNOWN; N];
     let mut at = 0;
     while at < CALLS.len() {
         let (number, call) = &CALLS[at];
         if *number >= base && *number < base + N {
-            assert!(places[*number - base].is_none(), "a number stands for one call");
-            places[*number - base] = Some(call);
+            assert!(!taken[*number - base], "a number stands for one call");
+            taken[*number - base] = true;
+            places[*number - base] = call;
         }
         at += 1;
     }
@@ -79,19 +81,24 @@ const fn place<const N: usize>(base: usize) -> [Option<&'static Call>; N] {
 /// The call with this number.
 pub(super) fn find(number: u64) -> &'static Call {
     let number = usize::try_from(number).unwrap_or(usize::MAX);
-    let found = match LINUX.get(number) {
-        Some(call) => *call,
-        None if number == abi::counters::CALL => Some(&COUNTERS),
-        None => number.checked_sub(OPENBSD_BASE).and_then(|number| *OPENBSD.get(number)?),
-    };
-    found.unwrap_or(&UNKNOWN)
+    match LINUX.get(number) {
+        Some(call) => call,
+        None if number == abi::counters::CALL => &COUNTERS,
+        None => number.checked_sub(OPENBSD_BASE).and_then(|number| OPENBSD.get(number)).unwrap_or(&&UNKNOWN),
+    }
 }
 
 static UNKNOWN: Call = Call { name: "unknown", promise: Promise::Never, arguments: &[], run: unknown };
 
-fn unknown(caller: &mut Caller<'_>) -> Answer {
+fn unknown(caller: &mut Caller<'_>) -> u64 {
     defmt::info!("system call {=u64:#x} is not known", caller.frame.x[8]);
-    Err(Errno::ENOSYS)
+    Errno::ENOSYS.to_register()
+}
+
+/// What a handler returned, as x0 holds it.
+#[inline(always)]
+fn to_register(answer: Answer) -> u64 {
+    answer.unwrap_or_else(Errno::to_register)
 }
 
 macro_rules! call {
@@ -101,9 +108,13 @@ macro_rules! call {
             promise: Promise::$promise,
             arguments: &[$(<$argument as Argument>::FORMAT),*],
             run: |caller| {
-                let mut registers = caller.registers();
-                let _ = &mut registers;
-                $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+                #[inline(always)]
+                fn run(caller: &mut Caller<'_>) -> Answer {
+                    let mut registers = caller.registers();
+                    let _ = &mut registers;
+                    $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+                }
+                to_register(run(caller))
             },
         }
     };

@@ -40,23 +40,43 @@ pub(crate) fn write_if<T: IntoBytes + Immutable>(to: Maybe, value: &T) -> Result
     to.0.map_or(Ok(()), |to| write(to, value))
 }
 
-/// A path, on the caller's stack.
+/// A path. Nearly all are short, and have their place here; a long one takes memory for as long as the call lasts.
 pub(crate) struct Path {
-    bytes: [u8; PATH_MAX],
+    short: [u8; SHORT_PATH],
+    /// All of it, if it did not fit.
+    long: Vec<u8>,
     length: usize,
 }
 
+/// The longest path that needs no memory, with its NUL.
+const SHORT_PATH: usize = 128;
+
 impl Path {
     /// The path at `from`.
+    #[inline]
     pub(crate) fn read(from: Text) -> Result<Self, Errno> {
-        let mut path = Self { bytes: [0; PATH_MAX], length: 0 };
-        path.length = user_copy::copy_in_string(from.0, &mut path.bytes)?.ok_or(Errno::ENAMETOOLONG)?;
+        let mut path = Self { short: [0; SHORT_PATH], long: Vec::new(), length: 0 };
+        match user_copy::copy_in_string(from.0, &mut path.short)? {
+            Some(length) => path.length = length,
+            None => path.read_long(from)?,
+        }
         Ok(path)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn read_long(&mut self, from: Text) -> Result<(), Errno> {
+        self.long.try_reserve_exact(PATH_MAX).map_err(|_| Errno::ENOMEM)?;
+        self.long.resize(PATH_MAX, 0);
+        self.length = user_copy::copy_in_string(from.0, &mut self.long)?.ok_or(Errno::ENAMETOOLONG)?;
+        Ok(())
+    }
+
     /// Its bytes, without the NUL.
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        let all: &[u8] = if self.long.is_empty() { &self.short } else { &self.long };
+        &all[..self.length]
     }
 }
 

@@ -37,6 +37,7 @@ struct Words {
 }
 
 /// Starts process 1 from the archive. Where that cannot be done it says why, and `otherwise` runs, perhaps in process 1.
+#[cold]
 pub(crate) fn start(
     archive: Archive,
     console: Arc<dyn FileOperations>,
@@ -67,6 +68,7 @@ pub(crate) fn start(
 }
 
 /// What process 1 does before it is a program.
+#[cold]
 fn first_process(_argument: usize) {
     let Some(words) = WORDS.lock().take() else { return };
     let Words { path, arguments, environment, otherwise } = words;

@@ -32,12 +32,12 @@ use core::time::Duration;
 
 use kcore::addr::CpuSet;
 use kcore::proc;
-use kcore::sched::{EmptyAffinity, Priority, SleepMutex, Switch, WaitQueue};
+use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, WaitQueue};
 
 pub(crate) use futexes::FUTEXES;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
 pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
-pub(crate) use thread::{SpawnError, with_seat};
+pub(crate) use thread::{SpawnError, with_files, with_seat};
 
 /// A thread of a program.
 pub(crate) type UserThread = proc::Thread<Kernel>;
@@ -109,6 +109,13 @@ pub(crate) fn is_interrupted() -> bool {
 /// In a thread of the kernel's own: only what runs in a program's name may ask.
 pub(crate) fn with_current_user<T>(look: impl FnOnce(&Arc<UserThread>) -> T) -> T {
     switch::with_current(|me| look(me.payload().program().expect("the caller runs in a program's name")))
+}
+
+/// Charges the current thread for the time until now. If that was the rest of its slice, others go first.
+pub(crate) fn settle_time() {
+    if switch::charge_now() == Slice::Over {
+        switch::leave(Leaving::SliceOver);
+    }
 }
 
 /// How long the current thread has run, in nanoseconds, up to now.

@@ -95,14 +95,15 @@ fn resolve(at: UserAddr, access: AccessKind) -> Fault {
 
 fn post(frame: &Frame, info: Info) {
     with_current_user(|me| {
-        defmt::debug!(
-            "signal {=u8} to process {=u32} at {=u64:#x}, address {=u64:#x}",
-            info.signal.number(),
-            me.process().pid().0,
-            frame.elr,
-            frame.far
-        );
-        proc::post_fault(me, info);
+        if proc::post_fault(me, info) == proc::FaultPosted::Fatal {
+            defmt::info!(
+                "signal {=u8} ends process {=u32} at {=u64:#x}, address {=u64:#x}",
+                info.signal.number(),
+                me.process().pid().0,
+                frame.elr,
+                frame.far
+            );
+        }
     });
 }
 
@@ -142,14 +143,16 @@ fn tine_before_user(frame: &mut Frame) {
 }
 
 /// Ends the current thread, and with the last one its process.
-pub(crate) fn exit_thread(thread: &Arc<UserThread>, status: ExitStatus) -> ! {
-    proc::exit_thread(thread, status);
+pub(crate) fn exit_thread(me: &Arc<UserThread>, status: ExitStatus) -> ! {
+    thread::forget_files();
+    proc::exit_thread(me, status);
     leave()
 }
 
 /// Ends the current thread's process.
-pub(crate) fn exit_process(thread: &Arc<UserThread>, status: ExitStatus) -> ! {
-    proc::exit_process(thread, status);
+pub(crate) fn exit_process(me: &Arc<UserThread>, status: ExitStatus) -> ! {
+    thread::forget_files();
+    proc::exit_process(me, status);
     leave()
 }
 
@@ -229,6 +232,7 @@ pub(crate) fn execute(
         credentials: (executed.credentials != *before).then(|| Arc::new(executed.credentials)),
         set_id: executed.secure,
     };
+    thread::forget_files();
     proc::exec_commit(me, image).map_err(|_ended| ExecFailure::Ended)?;
     thread::forget_registers();
     Ok(Frame::for_program(loaded.entry.get(), loaded.stack_pointer.get()))

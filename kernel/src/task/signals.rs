@@ -13,71 +13,66 @@ use kcore::signal::{Action, Delivery, Info, MaskChange, Signal, SignalSet, Stack
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use super::{UserThread, thread};
-use crate::arch::fp::FpRegisters;
 use crate::arch::user_copy::CurrentUser;
 use crate::arch::vectors::Frame;
 
-/// `struct rt_sigframe` up to where records are kept, and the one record.
+/// `struct rt_sigframe` up to the registers, as far as it is written: behind the mask there is room for larger sets.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct SignalFrame {
+struct Head {
     info: [u8; Info::BYTES],
     flags: u64,
     link: u64,
     stack: [u8; StackRequest::BYTES],
     mask: u64,
-    /// Room for larger sets, and alignment.
-    unused: [u8; 128],
-    fault_address: u64,
-    registers: [u64; 31],
-    stack_pointer: u64,
-    pc: u64,
-    state: u64,
-    padding: u64,
-    record: FpRecord,
-    /// The record that ends the list.
-    end: [u64; 2],
 }
 
-/// `struct fpsimd_context`.
+/// `struct fpsimd_context` up to the registers.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct FpRecord {
+struct FpHead {
     magic: u32,
     bytes: u32,
     status: u32,
     control: u32,
-    q: [[u8; 16]; 32],
 }
 
 const FP_MAGIC: u32 = 0x4650_8001;
 const FP_BYTES: u32 = 528;
-const _: () = assert!(size_of::<FpRecord>() == FP_BYTES as usize);
-/// Where `uc_mcontext` is in `ucontext_t`, and its records in it.
-const _: () = {
-    assert!(core::mem::offset_of!(SignalFrame, fault_address) == Info::BYTES + 176);
-    assert!(core::mem::offset_of!(SignalFrame, record) == Info::BYTES + 176 + 288);
-};
+const _: () = assert!(size_of::<FpHead>() + size_of::<[u128; 32]>() == FP_BYTES as usize);
+
+/// Where `uc_mcontext` is, which begins with the address of a fault: `ucontext_t` aligns it.
+const CONTEXT: u64 = Info::BYTES as u64 + 176;
+/// Where its registers are.
+const REGISTERS: u64 = CONTEXT + 8;
+/// Where its records begin, aligned again.
+const RECORD: u64 = CONTEXT + 288;
+/// Where the record behind the one is that ends the list.
+const END: u64 = RECORD + FP_BYTES as u64;
+const _: () = assert!(size_of::<Head>() == Info::BYTES + 48);
 /// The size of the whole frame: records have 4096 bytes.
-const FRAME_BYTES: u64 = Info::BYTES as u64 + 176 + 288 + 4096;
+const FRAME_BYTES: u64 = RECORD + 4096;
 /// A frame record in front of it, so that a debugger can walk out of the handler.
 const LINK_BYTES: usize = 16;
 
 /// Lets the current thread's program run the handler of `action` when it goes on.
 pub(crate) fn deliver(me: &Arc<UserThread>, frame: &mut Frame, info: Info, action: &Action) {
     let blocked = me.mask();
-    let saved = me.take_saved_mask().unwrap_or(blocked);
+    let (saved, alternate) = me.begin_handler();
     let stack_pointer = UserAddr::new(frame.sp);
-    let Some(plan) = Delivery::plan(info, action, blocked, saved, &me.alternate_stack(), stack_pointer) else { return };
+    let Some(plan) = Delivery::plan(info, action, blocked, saved, &alternate, stack_pointer) else { return };
     if store(frame, &plan).is_err() {
         // There is no place for the frame.
         me.process().reset_action(Signal::SEGV);
-        return proc::post_fault(me, Info::fault(Signal::SEGV, code::NOT_MAPPED, plan.stack));
+        proc::post_fault(me, Info::fault(Signal::SEGV, code::NOT_MAPPED, plan.stack));
+        return;
     }
     if plan.resets {
         me.process().reset_action(info.signal);
     }
-    me.set_alternate_stack(plan.alternate);
+    if plan.alternate != alternate {
+        me.set_alternate_stack(plan.alternate);
+    }
     me.change_mask(MaskChange::Set, plan.mask);
 }
 
@@ -87,34 +82,25 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
     let top = plan.stack.get() & !15;
     let link = top.checked_sub(LINK_BYTES as u64).ok_or(nowhere)?;
     let at = link.checked_sub(FRAME_BYTES).ok_or(nowhere)?;
-    let fp = thread::fp_registers();
-    let image = SignalFrame {
+    // None of it can pass the end of all addresses: `top` does not.
+    let place = |offset: u64| UserAddr::new(at + offset);
+    let head = Head {
         info: plan.info.to_linux(),
         flags: 0,
         link: 0,
         stack: plan.saved_stack.to_linux(),
         mask: plan.saved_mask.bits(),
-        unused: [0; 128],
-        fault_address: frame.far,
-        registers: frame.x,
-        stack_pointer: frame.sp,
-        pc: frame.elr,
-        state: frame.flags(),
-        padding: 0,
-        record: FpRecord {
-            magic: FP_MAGIC,
-            bytes: FP_BYTES,
-            status: fp.fpsr,
-            control: fp.fpcr,
-            q: fp.q.map(u128::to_le_bytes),
-        },
-        end: [0; 2],
     };
-    CurrentUser.copy_out(image.as_bytes(), UserAddr::new(at))?;
-    let mut words = [0; LINK_BYTES];
-    words[..8].copy_from_slice(&frame.x[29].to_le_bytes());
-    words[8..].copy_from_slice(&frame.x[30].to_le_bytes());
-    CurrentUser.copy_out(&words, UserAddr::new(link))?;
+    CurrentUser.copy_out(head.as_bytes(), place(0))?;
+    CurrentUser.copy_out(frame.far.as_bytes(), place(CONTEXT))?;
+    CurrentUser.copy_out(frame.program_registers(), place(REGISTERS))?;
+    thread::with_fp_registers(|fp| {
+        let head = FpHead { magic: FP_MAGIC, bytes: FP_BYTES, status: fp.fpsr, control: fp.fpcr };
+        CurrentUser.copy_out(head.as_bytes(), place(RECORD))?;
+        CurrentUser.copy_out(fp.q.as_bytes(), place(RECORD + size_of::<FpHead>() as u64))
+    })?;
+    CurrentUser.copy_out([0_u64; 2].as_bytes(), place(END))?;
+    CurrentUser.copy_out([frame.x[29], frame.x[30]].as_bytes(), UserAddr::new(link))?;
     frame.x[0] = plan.info.signal.number().into();
     if plan.wants_info {
         frame.x[1] = at;
@@ -130,28 +116,57 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
 /// `rt_sigreturn(2)`: goes back to what the frame on the program's stack says. What is no frame kills the program.
 pub(crate) fn go_back(me: &Arc<UserThread>, frame: &mut Frame) {
     let at = UserAddr::new(frame.sp);
-    let mut image = SignalFrame::new_zeroed();
-    let sound = at.is_aligned(16)
-        && CurrentUser.copy_in(at, image.as_mut_bytes()).is_ok()
-        && image.record.magic == FP_MAGIC
-        && image.record.bytes == FP_BYTES;
-    if !sound {
+    let Some(saved) = restore(frame, at) else {
         me.process().reset_action(Signal::SEGV);
-        return proc::post_fault(me, Info::fault(Signal::SEGV, code::NOT_MAPPED, at));
-    }
-    frame.x = image.registers;
-    frame.sp = image.stack_pointer;
-    frame.elr = image.pc;
-    frame.set_flags(image.state);
-    thread::set_fp_registers(&FpRegisters {
-        q: image.record.q.map(u128::from_le_bytes),
-        fpsr: image.record.status,
-        fpcr: image.record.control,
-    });
-    me.change_mask(MaskChange::Set, SignalSet::from_bits(image.mask));
+        proc::post_fault(me, Info::fault(Signal::SEGV, code::NOT_MAPPED, at));
+        return;
+    };
+    let mask = SignalSet::from_bits(saved.mask);
+    me.change_mask(MaskChange::Set, mask);
     // A stack that cannot be set again is left as it is, as on Linux.
     let stack_pointer = UserAddr::new(frame.sp);
-    if let Ok(stack) = me.alternate_stack().changed(StackRequest::from_linux(&image.stack), stack_pointer) {
+    let before = me.alternate_stack();
+    if let Ok(stack) = before.changed(StackRequest::from_linux(&saved.stack), stack_pointer)
+        && stack != before
+    {
         me.set_alternate_stack(stack);
     }
+}
+
+/// What a frame says of signals.
+#[derive(FromBytes, IntoBytes)]
+#[repr(C)]
+struct Saved {
+    stack: [u8; StackRequest::BYTES],
+    mask: u64,
+}
+
+/// Where that is.
+const SAVED: u64 = size_of::<Head>() as u64 - size_of::<Saved>() as u64;
+
+/// Reads the registers back from the frame at `at`; `None` if it is none, and then they are worth nothing any more.
+fn restore(frame: &mut Frame, at: UserAddr) -> Option<Saved> {
+    if !at.is_aligned(16) {
+        return None;
+    }
+    let place = |offset: u64| at.checked_add(offset);
+    let mut saved = Saved::new_zeroed();
+    CurrentUser.copy_in(place(SAVED)?, saved.as_mut_bytes()).ok()?;
+    CurrentUser.copy_in(place(REGISTERS)?, frame.x.as_mut_bytes()).ok()?;
+    let mut rest = [0_u64; 3];
+    CurrentUser.copy_in(place(REGISTERS + size_of_val(&frame.x) as u64)?, rest.as_mut_bytes()).ok()?;
+    let mut head = FpHead::new_zeroed();
+    CurrentUser.copy_in(place(RECORD)?, head.as_mut_bytes()).ok()?;
+    if head.magic != FP_MAGIC || head.bytes != FP_BYTES {
+        return None;
+    }
+    thread::set_fp_registers(|fp| {
+        (fp.fpsr, fp.fpcr) = (head.status, head.control);
+        CurrentUser.copy_in(place(RECORD + size_of::<FpHead>() as u64)?, fp.q.as_mut_bytes()).ok()
+    })?;
+    let [stack_pointer, pc, state] = rest;
+    frame.sp = stack_pointer;
+    frame.elr = pc;
+    frame.set_flags(state);
+    Some(saved)
 }

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use kcore::addr::{CpuId, CpuSet};
 use kcore::hal::Cpu;
-use kcore::sched::{Decision, Leaving, Placement, Scheduler, Slice, Switch};
+use kcore::sched::{Decision, Leaving, Placement, Poke, Scheduler, Slice, Switch};
 use kcore::sync::{Padded, PerCpu, assert_none_held};
 
 use super::thread::{self, Machine, Thread};
@@ -111,7 +111,12 @@ pub(crate) fn act_on(placement: Placement) {
     let me = Arm::id();
     let poked = placement.poked();
     if poked.contains(me) {
-        cpu::header().request_resched();
+        if placement.cpu == me && placement.poke == Poke::ArmSlice {
+            // The current thread goes on, and its slice has an end from now on: no pass is needed for that.
+            renew_slice(SWITCHERS.of(me).charged_ns.load(Ordering::Relaxed));
+        } else {
+            cpu::header().request_resched();
+        }
     }
     irq::send(poked.without(me), Ipi::Reschedule);
     // If interrupts were on, the request is answered here.
@@ -143,6 +148,16 @@ pub(crate) fn uncharged_ns() -> u64 {
     let charged_ns = SWITCHERS.of(Arm::id()).charged_ns.load(Ordering::Relaxed);
     Arm::irq_restore(state);
     clock::now_ns().saturating_sub(charged_ns)
+}
+
+/// Charges the current thread for the time until now, so that what is told of it is no older than the question.
+pub(crate) fn charge_now() -> Slice {
+    let state = Arm::irq_save();
+    let now_ns = clock::now_ns();
+    let ran_ns = now_ns.saturating_sub(SWITCHERS.of(Arm::id()).charged_ns.swap(now_ns, Ordering::Relaxed));
+    let slice = with_current(|me| SCHEDULER.charge(me, ran_ns));
+    Arm::irq_restore(state);
+    slice
 }
 
 /// Sees to it that `thread`, whose affinity was changed, leaves a CPU where it may not run any more.

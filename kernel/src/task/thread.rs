@@ -9,12 +9,12 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kcore::addr::{CpuSet, UserAddr};
 use kcore::futex::Seat;
-use kcore::proc::{self, Start};
+use kcore::proc::{self, Files, Start};
 use kcore::sched::{self, Leaving, Priority, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
 use super::lower_half::LowerHalf;
-use super::switch::{self, SCHEDULER};
+use super::switch::{self, Kernel, SCHEDULER};
 use super::timers::{Action, Timer};
 use super::{UserThread, Waiters};
 use crate::arch::context::Context;
@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     program: Option<Arc<UserThread>>,
     /// What it keeps to wait on futexes; most threads never do.
     seat: Once<Arc<Seat>>,
+    /// Its process's open files, at hand.
+    files: OwnFiles,
     /// Its stack; an idle thread has its CPU's boot stack.
     stack: Option<KernelStack>,
 }
@@ -62,6 +64,7 @@ impl Machine {
             start: SpinLock::new(Rank::ThreadStart, None),
             program: None,
             seat: Once::new(),
+            files: OwnFiles(UnsafeCell::new(None)),
             stack,
         }
     }
@@ -99,6 +102,34 @@ impl ContextCell {
     pub(super) fn get(&self) -> *mut Context {
         self.0.get()
     }
+}
+
+/// A thread's own reference to its process's table of files, so that most calls need not ask the process. It is taken by the
+/// first call that wants it. The process's table becomes another one only when the thread executes a program, or goes with
+/// its last thread: both are the thread's own doing, and it forgets the reference before ([`forget_files`]).
+struct OwnFiles(UnsafeCell<Option<Arc<Files<Kernel>>>>);
+
+// SAFETY: only the thread itself reaches it, by `with_files` and `forget_files`.
+unsafe impl Sync for OwnFiles {}
+
+/// Shows the open files of the current thread's process to `look`, which looks at nothing else; `None` if it has none.
+pub(crate) fn with_files<T>(look: impl FnOnce(&Files<Kernel>) -> T) -> Option<T> {
+    switch::with_current(|me| {
+        let machine = me.payload();
+        // SAFETY: the current thread's own, and `look` does not come back here.
+        let own = unsafe { &mut *machine.files.0.get() };
+        if own.is_none() {
+            *own = machine.program.as_ref()?.process().files();
+        }
+        own.as_deref().map(look)
+    })
+}
+
+/// Gives up the current thread's reference to its process's files: it is about to end or to execute a program.
+pub(super) fn forget_files() {
+    // SAFETY: the current thread's own; taken out before it is dropped, so that nobody comes back here meanwhile.
+    let files = switch::with_current(|me| unsafe { (*me.payload().files.0.get()).take() });
+    drop(files);
 }
 
 /// The timer that wakes `thread`; most threads never need one.
@@ -269,14 +300,14 @@ pub(super) fn begin_first_program(frame: Frame) {
     cpu::set_user_tls(0);
 }
 
-/// The current program's floating-point registers.
-pub(super) fn fp_registers() -> FpRegisters {
-    with_fp(fp::read).unwrap_or(FpRegisters::ZERO)
+/// Shows the current program's floating-point registers to `look`.
+pub(super) fn with_fp_registers<T>(look: impl FnOnce(&FpRegisters) -> T) -> T {
+    with_fp(|state| fp::read(state, look))
 }
 
-/// Sets them.
-pub(super) fn set_fp_registers(registers: &FpRegisters) {
-    with_fp(|state| fp::write(state, registers));
+/// Lets `set` say what they hold from now on.
+pub(super) fn set_fp_registers<T>(set: impl FnOnce(&mut FpRegisters) -> T) -> T {
+    with_fp(|state| fp::write(state, set))
 }
 
 /// Shows where the current program's floating-point registers are kept to `work`.

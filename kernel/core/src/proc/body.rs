@@ -116,26 +116,53 @@ impl<S: System> Threads<S> {
     }
 }
 
-/// What a process does about signals: its own, or one that it shares with others (`CLONE_SIGHAND`). Fork shares the
-/// table itself either way, until somebody changes it.
+/// The table of a process that has never said anything about a signal: all of them have this one.
+static NOTHING_SAID: Actions = Actions::new();
+
+/// What was said about signals, if anything was. Fork shares it, until somebody changes it.
+#[derive(Clone, Default)]
+pub(super) struct Said(Option<Arc<Actions>>);
+
+impl Said {
+    /// Nothing: this takes no memory.
+    pub(super) const NOTHING: Self = Self(None);
+
+    fn table(&self) -> &Actions {
+        self.0.as_deref().unwrap_or(&NOTHING_SAID)
+    }
+
+    fn table_mut(&mut self) -> &mut Actions {
+        Arc::make_mut(self.0.get_or_insert_with(|| Arc::new(Actions::new())))
+    }
+}
+
+/// What a process does about signals: its own table, or one that it shares with others (`CLONE_SIGHAND`).
 pub(super) enum Handlers<S: System> {
-    Own(Arc<Actions>),
-    Shared(Arc<SpinLock<Arc<Actions>, S::Cpu>>),
+    Own(Said),
+    Shared(Arc<SpinLock<Said, S::Cpu>>),
 }
 
 impl<S: System> Handlers<S> {
-    /// The table as it is now.
-    pub(super) fn get(&self) -> Arc<Actions> {
+    /// What was said until now, for somebody else to go on from.
+    pub(super) fn said(&self) -> Said {
         match self {
-            Self::Own(actions) => Arc::clone(actions),
-            Self::Shared(shared) => Arc::clone(&shared.lock()),
+            Self::Own(said) => said.clone(),
+            Self::Shared(shared) => shared.lock().clone(),
+        }
+    }
+
+    /// Shows the table to `look`.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Actions) -> T) -> T {
+        match self {
+            Self::Own(said) => look(said.table()),
+            Self::Shared(shared) => look(shared.lock().table()),
         }
     }
 
     /// The same table for somebody else: what either changes is changed for both.
     pub(super) fn shared(&mut self) -> Self {
         let shared = match self {
-            Self::Own(actions) => Arc::new(SpinLock::new(Rank::SignalActions, Arc::clone(actions))),
+            Self::Own(said) => Arc::new(SpinLock::new(Rank::SignalActions, core::mem::take(said))),
             Self::Shared(shared) => Arc::clone(shared),
         };
         *self = Self::Shared(Arc::clone(&shared));
@@ -145,25 +172,33 @@ impl<S: System> Handlers<S> {
     /// Changes the table for all who share it.
     pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Actions) -> T) -> T {
         match self {
-            Self::Own(actions) => change(Arc::make_mut(actions)),
-            Self::Shared(shared) => change(Arc::make_mut(&mut shared.lock())),
+            Self::Own(said) => change(said.table_mut()),
+            Self::Shared(shared) => change(shared.lock().table_mut()),
         }
     }
 
     /// After exec: handlers go back to the default, and nothing is shared any more.
     pub(super) fn reset(&mut self) {
-        let mut actions = self.get();
-        if !actions.is_fresh() {
-            Arc::make_mut(&mut actions).reset_for_exec();
+        let mut said = self.said();
+        if said.table().ignored().is_empty() {
+            said = Said::NOTHING;
+        } else if !said.table().is_fresh() {
+            said.table_mut().reset_for_exec();
         }
-        *self = Self::Own(actions);
+        *self = Self::Own(said);
     }
 }
 
 impl<S: System> Body<S> {
     /// Works out what `thread` has to attend to.
     pub(super) fn review(&mut self, thread: &Thread<S>) {
-        let pending = thread.own().pending.set() | self.pending.set();
+        let own = thread.own().pending.set();
+        self.review_with(thread, own);
+    }
+
+    /// The same, of a thread for which itself these signals are pending.
+    pub(super) fn review_with(&mut self, thread: &Thread<S>, own: SignalSet) {
+        let pending = own | self.pending.set();
         let mut reasons = 0;
         if !pending.difference(thread.mask()).is_empty() {
             reasons |= attention::SIGNAL;
@@ -177,6 +212,11 @@ impl<S: System> Body<S> {
         thread.set_attention(reasons);
     }
 
+    /// How the process ended, or is ending.
+    pub(super) fn exit_status(&self) -> ExitStatus {
+        self.control.exit.unwrap_or(ExitStatus::Exited(0))
+    }
+
     /// Whether the process ends, or another of its threads executes a program.
     pub(super) fn must_end(&self, thread: &Thread<S>) -> bool {
         self.control.exit.is_some() || self.control.alone.is_some_and(|alone| alone != thread.number())
@@ -184,6 +224,9 @@ impl<S: System> Body<S> {
 
     /// Forgets these signals, for the process and all its threads.
     pub(super) fn discard(&mut self, signals: SignalSet) {
+        if signals.is_empty() {
+            return;
+        }
         self.pending.discard(signals);
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
     }

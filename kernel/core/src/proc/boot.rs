@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::arena::Slot;
 use super::attach::Attached;
-use super::body::{Belongings, Body, Control, Handlers, Threads};
+use super::body::{Belongings, Body, Control, Handlers, Said, Threads};
 use super::cred::Credentials;
 use super::fork::{ForkError, ForkFlags, ForkRequest, Forked, fork1};
 use super::id::Pid;
@@ -15,7 +15,7 @@ use super::thread::{Inherited, Thread, TidPointers};
 use super::usage::Usage;
 use crate::fs::{Context, FileTable};
 use crate::sched::{ThreadName, Tid};
-use crate::signal::{Actions, AlternateStack, Pending, SignalSet};
+use crate::signal::{AlternateStack, Pending, SignalSet};
 use crate::sync::{Rank, SpinLock};
 
 /// Makes process 0, the system's own: without memory or files, at the root of `context`. It never runs; its thread
@@ -37,7 +37,7 @@ pub fn boot<S: System>(context: Context) -> Result<Arc<Thread<S>>, OutOfMemory> 
             program: None,
         }),
         pending: Pending::new(),
-        handlers: Handlers::Own(Arc::new(Actions::new())),
+        handlers: Handlers::Own(Said::NOTHING),
         control: Control::default(),
         credentials: Arc::new(Credentials::ROOT),
         account,

@@ -111,6 +111,7 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
         body.control.exit.get_or_insert(status);
         return Left::Last;
     }
+    S::charge_current();
     let usage = thread.usage();
     body.ended_usage.add(&usage);
     body.threads.remove(thread);
@@ -123,6 +124,10 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
 
 /// Ends the parent's wait in `vfork`, if it waits.
 pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
+    // Set before the process ran, and cleared by nobody else.
+    if !process.flags().contains(ProcessFlags::PPWAIT) {
+        return;
+    }
     let parent = process.body().vfork_parent.take();
     process.clear_flags(ProcessFlags::PPWAIT);
     if let Some(parent) = parent {
@@ -154,6 +159,7 @@ fn bury<S: System>(thread: &Arc<Thread<S>>) {
     tree.remove_thread(thread.number());
     let status = {
         let mut body = process.body();
+        S::charge_current();
         let usage = thread.usage();
         body.ended_usage.add(&usage);
         body.threads.remove(thread);
@@ -196,7 +202,10 @@ fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>
 fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, status: ExitStatus) {
     let slot = process.slot();
     let parent = tree.parent(slot).map(|parent| Arc::clone(tree.process(parent)));
-    let exit_signal = process.body().exit_signal;
+    let (exit_signal, info) = {
+        let body = process.body();
+        (body.exit_signal, child_info(process, &body, status.event()))
+    };
     let unwanted = process.flags().contains(ProcessFlags::NO_ZOMBIE)
         || parent.as_ref().is_none_or(|parent| is_indifferent(parent, exit_signal));
     if unwanted {
@@ -206,7 +215,6 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, sta
     }
     let Some(parent) = parent else { return };
     if let Some(signal) = exit_signal {
-        let info = child_info(process, status.event());
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
     parent.news.tell();
@@ -216,7 +224,7 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, sta
 fn is_indifferent<S: System>(parent: &Arc<Process<S>>, exit_signal: Option<Signal>) -> bool {
     let body = parent.body();
     parent.flags().contains(ProcessFlags::SYSTEM)
-        || (exit_signal == Some(Signal::CHLD) && body.handlers.get().reaps_children())
+        || (exit_signal == Some(Signal::CHLD) && body.handlers.look(crate::signal::Actions::reaps_children))
 }
 
 /// The first process has got zombies from one that exited.
@@ -228,7 +236,8 @@ fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
         if !indifferent {
             let child = Arc::clone(tree.process(zombie));
             let event: ChildEvent = child.exit_status().event();
-            let _merged = post(tree, &init, None, child_info(&child, event));
+            let info = child_info(&child, &child.body(), event);
+            let _merged = post(tree, &init, None, info);
             break;
         }
         let _gone = reap::<S>(tree, zombie);

@@ -251,7 +251,7 @@ impl<S: System> Process<S> {
 
     /// What it does about `signal`.
     pub fn action(&self, signal: Signal) -> Action {
-        *self.body().handlers.get().get(signal)
+        self.body().handlers.look(|actions| *actions.get(signal))
     }
 
     /// Does something else about `signal`, and returns what it did before. What is pending and would be ignored from now
@@ -318,7 +318,7 @@ impl<S: System> Process<S> {
 
     /// How it ended, or is ending.
     pub(super) fn exit_status(&self) -> ExitStatus {
-        self.body().control.exit.unwrap_or(ExitStatus::Exited(0))
+        self.body().exit_status()
     }
 
     /// Whether it ends: no signal matters to it any more.

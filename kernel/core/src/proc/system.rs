@@ -78,6 +78,9 @@ pub trait System: Switch + Sized {
     /// there, its CPU passes through the kernel soon. Called with locks held, and before the thread is woken.
     fn kick(thread: &Arc<sched::Thread<Self::Payload>>);
 
+    /// Charges the current thread for its time until now: it ends, and what it used is about to be told.
+    fn charge_current() {}
+
     /// The memory of the current program.
     fn user_memory() -> &'static dyn UserMemory;
 

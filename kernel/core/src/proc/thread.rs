@@ -211,6 +211,13 @@ impl<S: System> Thread<S> {
         self.own().saved_mask.take()
     }
 
+    /// What a handler about to run begins with: the mask that its return shall restore, as
+    /// [`take_saved_mask`](Self::take_saved_mask) says if it has one, and the alternate stack.
+    pub fn begin_handler(&self) -> (SignalSet, AlternateStack) {
+        let mut own = self.own();
+        (own.saved_mask.take().unwrap_or_else(|| self.mask()), own.alternate)
+    }
+
     /// A fork begins: what reaches the group from now on is the child's, too.
     pub(super) fn forget_missed(&self) {
         self.missed.store(0, Relaxed);

@@ -186,13 +186,14 @@ fn look<S: System>(process: &Arc<Process<S>>, request: &WaitRequest) -> Look {
     match event {
         Event::Exited if take => {
             // The child leaves the tree in the same step in which it was found: nobody else can reap it too.
+            drop(child);
             let child = reap::<S>(&mut tree, slot);
             drop(tree);
-            let result = told(&child, child.exit_status().event());
+            let result = told(&child, None);
             process.take_usage_of_child(&result.usage);
             Look::Told(result)
         }
-        Event::Exited => Look::Told(told(&child, child.exit_status().event())),
+        Event::Exited => Look::Told(told(&child, None)),
         Event::Stopped(_) | Event::Continued => {
             if take {
                 tree.delivered(slot);
@@ -202,15 +203,18 @@ fn look<S: System>(process: &Arc<Process<S>>, request: &WaitRequest) -> Look {
                 Event::Stopped(signal) => ChildEvent::Stopped(signal),
                 _ => ChildEvent::Continued,
             };
-            Look::Told(told(&child, event))
+            Look::Told(told(&child, Some(event)))
         }
     }
 }
 
-fn told<S: System>(child: &Process<S>, event: ChildEvent) -> WaitResult {
-    let mut usage = child.usage();
-    usage.add(&child.usage_of_children());
-    WaitResult { pid: child.pid(), uid: child.credentials().uid.real, event, usage }
+/// The child's news: this, or that it exited.
+fn told<S: System>(child: &Process<S>, event: Option<ChildEvent>) -> WaitResult {
+    let body = child.body();
+    let mut usage = body.usage();
+    usage.add(&body.children_usage);
+    let event = event.unwrap_or_else(|| body.exit_status().event());
+    WaitResult { pid: child.pid(), uid: body.credentials.uid.real, event, usage }
 }
 
 impl ExitStatus {

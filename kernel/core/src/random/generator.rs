@@ -78,12 +78,28 @@ impl Generator {
     /// that would favour some results; then the draw is repeated (D. Lemire, "Fast Random Integer Generation in an
     /// Interval", 2019). That happens in less than half of all cases, and hardly ever for a small bound.
     pub fn uniform(&mut self, bound: u64) -> u64 {
+        if let Ok(bound) = u32::try_from(bound) {
+            return self.uniform_below(bound);
+        }
         loop {
             let product = u128::from(self.next_u64()) * u128::from(bound);
             #[expect(clippy::cast_possible_truncation, reason = "the halves are what is asked for")]
             let (high, low) = ((product >> 64) as u64, product as u64);
             // The remainder is below `bound`, so a low half from there on needs no division.
             if low >= bound || low >= bound.wrapping_neg().checked_rem(bound).unwrap_or(0) {
+                return high;
+            }
+        }
+    }
+
+    /// The same for a bound that needs half the bytes.
+    fn uniform_below(&mut self, bound: u32) -> u64 {
+        loop {
+            let mut bytes = [0; 4];
+            self.fill(&mut bytes);
+            let product = u64::from(u32::from_le_bytes(bytes)) * u64::from(bound);
+            let (high, low) = (product >> 32, product & u64::from(u32::MAX));
+            if low >= u64::from(bound) || low >= u64::from(bound.wrapping_neg().checked_rem(bound).unwrap_or(0)) {
                 return high;
             }
         }

@@ -8,7 +8,7 @@ use lock_api::{Mutex, MutexGuard};
 use super::switch::Switch;
 use super::thread::Thread;
 use super::wait_queue::WaitQueue;
-use crate::sync::rank::Band;
+use crate::sync::rank::{Band, RankNote};
 use crate::sync::{Rank, RawSleepMutex, assert_none_held};
 
 /// A mutex whose waiters sleep: for what is held while a disk turns. Not for interrupt handlers.
@@ -16,7 +16,7 @@ use crate::sync::{Rank, RawSleepMutex, assert_none_held};
 /// Its rank is checked against the other sleeping locks of the *thread*, in debug builds, and no spin or irq lock may be
 /// held when it is taken.
 pub struct SleepMutex<T, S: Switch> {
-    rank: Rank,
+    rank: RankNote,
     inner: Mutex<RawSleepMutex<WaitQueue<S>>, T>,
 }
 
@@ -29,14 +29,14 @@ impl<T, S: Switch> SleepMutex<T, S> {
     #[cfg(not(loom))]
     pub const fn new(rank: Rank, value: T) -> Self {
         assert!(matches!(rank.band(), Band::Sleeping), "a SleepMutex needs a rank of its band");
-        Self { rank, inner: Mutex::from_raw(RawSleepMutex::new(WaitQueue::new()), value) }
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawSleepMutex::new(WaitQueue::new()), value) }
     }
 
     /// An open mutex around `value`.
     #[cfg(loom)]
     pub fn new(rank: Rank, value: T) -> Self {
         assert!(matches!(rank.band(), Band::Sleeping), "a SleepMutex needs a rank of its band");
-        Self { rank, inner: Mutex::from_raw(RawSleepMutex::new(WaitQueue::new()), value) }
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawSleepMutex::new(WaitQueue::new()), value) }
     }
 
     /// Sleeps until the mutex is open, and takes it.
@@ -95,24 +95,23 @@ impl<T, S: Switch> DerefMut for SleepGuard<'_, T, S> {
 
 /// The note, in a debug build, that a thread holds a sleeping lock of some rank.
 struct HeldSleeping<S: Switch> {
-    rank: Rank,
-    thread: Option<Arc<Thread<S::Payload>>>,
+    noted: Option<(Rank, Arc<Thread<S::Payload>>)>,
 }
 
 impl<S: Switch> HeldSleeping<S> {
-    fn note(rank: Rank) -> Self {
-        let thread = cfg!(debug_assertions).then(S::current);
-        if let Some(thread) = &thread {
-            thread.note_sleeping_lock(rank);
+    fn note(rank: RankNote) -> Self {
+        let noted = rank.get().map(|rank| (rank, S::current()));
+        if let Some((rank, thread)) = &noted {
+            thread.note_sleeping_lock(*rank);
         }
-        Self { rank, thread }
+        Self { noted }
     }
 }
 
 impl<S: Switch> Drop for HeldSleeping<S> {
     fn drop(&mut self) {
-        if let Some(thread) = &self.thread {
-            thread.forget_sleeping_lock(self.rank);
+        if let Some((rank, thread)) = &self.noted {
+            thread.forget_sleeping_lock(*rank);
         }
     }
 }

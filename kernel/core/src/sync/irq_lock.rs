@@ -5,14 +5,14 @@ use core::ops::{Deref, DerefMut};
 use lock_api::{Mutex, MutexGuard};
 
 use super::cpu_state::IrqMasked;
-use super::rank::{Band, Held, Rank};
+use super::rank::{Band, Held, Rank, RankNote};
 use super::ticket::RawTicketLock;
 use crate::hal::Cpu;
 
 /// A spin lock; interrupts are masked on the holder's CPU, so a handler there cannot wait for the thread that it
 /// interrupted. With interrupts masked nothing preempts either.
 pub struct IrqLock<T, C: Cpu> {
-    rank: Rank,
+    rank: RankNote,
     inner: Mutex<RawTicketLock<C>, T>,
 }
 
@@ -25,19 +25,19 @@ impl<T, C: Cpu> IrqLock<T, C> {
     #[cfg(not(loom))]
     pub const fn new(rank: Rank, value: T) -> Self {
         assert!(matches!(rank.band(), Band::Irq), "an IrqLock needs a rank of its band");
-        Self { rank, inner: Mutex::from_raw(RawTicketLock::new(), value) }
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawTicketLock::new(), value) }
     }
 
     /// An open lock around `value`.
     #[cfg(loom)]
     pub fn new(rank: Rank, value: T) -> Self {
         assert!(matches!(rank.band(), Band::Irq), "an IrqLock needs a rank of its band");
-        Self { rank, inner: Mutex::from_raw(RawTicketLock::new(), value) }
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawTicketLock::new(), value) }
     }
 
-    /// The lock's place in the order.
+    /// The lock's place in the order, in a debug build.
     #[must_use]
-    pub const fn rank(&self) -> Rank {
+    pub const fn rank(&self) -> RankNote {
         self.rank
     }
 

@@ -249,16 +249,47 @@ pub fn assert_none_held<C: Cpu>(except: Option<Rank>) {
     }
 }
 
+/// What a lock remembers of its rank: in a debug build the rank, in a release build nothing, so that there a lock around
+/// zeroes is all zeroes, and a static one takes no room in the kernel's image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RankNote {
+    #[cfg(debug_assertions)]
+    rank: Rank,
+}
+
+impl RankNote {
+    /// The note of this rank.
+    #[must_use]
+    pub const fn new(rank: Rank) -> Self {
+        #[cfg(not(debug_assertions))]
+        let _ = rank;
+        Self {
+            #[cfg(debug_assertions)]
+            rank,
+        }
+    }
+
+    /// The rank, in a debug build.
+    #[must_use]
+    pub const fn get(self) -> Option<Rank> {
+        #[cfg(debug_assertions)]
+        let noted = Some(self.rank);
+        #[cfg(not(debug_assertions))]
+        let noted = None;
+        noted
+    }
+}
+
 /// The note, in a debug build, that this CPU holds a lock of some rank. Made while the caller cannot move.
 pub(super) struct Held<C: Cpu> {
-    rank: Rank,
+    rank: RankNote,
     cpu: PhantomData<*mut C>,
 }
 
 impl<C: Cpu> Held<C> {
     /// Checks the order and notes `rank`.
-    pub(super) fn note(rank: Rank) -> Self {
-        if cfg!(debug_assertions) {
+    pub(super) fn note(rank: RankNote) -> Self {
+        if let Some(rank) = rank.get() {
             // An interrupt between the two accesses leaves the word as it found it.
             let held = C::held_ranks();
             rank.check_order(held.load(Relaxed));
@@ -270,8 +301,8 @@ impl<C: Cpu> Held<C> {
 
 impl<C: Cpu> Drop for Held<C> {
     fn drop(&mut self) {
-        if cfg!(debug_assertions) {
-            C::held_ranks().fetch_and(!self.rank.bit(), Relaxed);
+        if let Some(rank) = self.rank.get() {
+            C::held_ranks().fetch_and(!rank.bit(), Relaxed);
         }
     }
 }

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use lock_api::{Mutex, MutexGuard};
 
 use super::cpu_state::NoPreempt;
-use super::rank::{Band, Held, Rank};
+use super::rank::{Band, Held, Rank, RankNote};
 use super::ticket::RawTicketLock;
 use crate::hal::Cpu;
 
@@ -13,7 +13,7 @@ use crate::hal::Cpu;
 /// held, hence an interrupt handler that took it could wait for the thread that it interrupted: handlers use
 /// [`IrqLock`](super::IrqLock).
 pub struct SpinLock<T, C: Cpu> {
-    rank: Rank,
+    rank: RankNote,
     pub(super) inner: Mutex<RawTicketLock<C>, T>,
 }
 
@@ -26,19 +26,19 @@ impl<T, C: Cpu> SpinLock<T, C> {
     #[cfg(not(loom))]
     pub const fn new(rank: Rank, value: T) -> Self {
         assert!(matches!(rank.band(), Band::Spin), "a SpinLock needs a rank of its band");
-        Self { rank, inner: Mutex::from_raw(RawTicketLock::new(), value) }
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawTicketLock::new(), value) }
     }
 
     /// An open lock around `value`.
     #[cfg(loom)]
     pub fn new(rank: Rank, value: T) -> Self {
         assert!(matches!(rank.band(), Band::Spin), "a SpinLock needs a rank of its band");
-        Self { rank, inner: Mutex::from_raw(RawTicketLock::new(), value) }
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawTicketLock::new(), value) }
     }
 
-    /// The lock's place in the order.
+    /// The lock's place in the order, in a debug build.
     #[must_use]
-    pub const fn rank(&self) -> Rank {
+    pub const fn rank(&self) -> RankNote {
         self.rank
     }
 

@@ -22,12 +22,13 @@ struct State {
 
 impl State {
     const fn new() -> Self {
-        let mut taken = [0; WORDS];
-        taken[0] = 1;
-        Self { taken, next: 1 }
+        // All zeroes: a static of it takes no room in the kernel's image.
+        Self { taken: [0; WORDS], next: 0 }
     }
 
     fn take(&mut self) -> Option<Asid> {
+        // The kernel's own.
+        self.taken[0] |= 1;
         let (word, bit) = place(self.next);
         let rest = |word: usize| (word, u64::MAX);
         // The first word is looked at twice: from the bit on, and whole when all others are full.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
 use crate::fs::OpenFile;
 use crate::proc::attach::Attached;
-use crate::proc::body::{Belongings, Handlers};
+use crate::proc::body::{Belongings, Handlers, Said};
 use crate::proc::count::{Account, Claim, Full};
 use crate::proc::cred::Credentials;
 use crate::proc::limit::{Limits, Resource};
@@ -15,7 +15,6 @@ use crate::proc::system::System;
 use crate::proc::thread::Thread;
 use crate::proc::tree;
 use crate::sched::ThreadName;
-use crate::signal::Actions;
 use crate::sync::{Rank, SpinLock};
 
 /// What the parent has at the moment of the fork, read with its lock taken once.
@@ -27,7 +26,7 @@ pub(super) struct Parent<'a, S: System> {
     pub(super) name: ThreadName,
     pub(super) nice: i8,
     pub(super) attached: Attached,
-    actions: Arc<Actions>,
+    said: Said,
     space: Option<Arc<AddressSpace<S>>>,
     files: Option<Arc<Files<S>>>,
     context: Option<Arc<FileContext<S>>>,
@@ -47,7 +46,7 @@ impl<'a, S: System> Parent<'a, S> {
             name: body.name.clone(),
             nice: body.nice,
             attached: body.attached.clone(),
-            actions: body.handlers.get(),
+            said: body.handlers.said(),
             space: belongings.and_then(|belongings| belongings.space.clone()),
             files: belongings.map(|belongings| Arc::clone(&belongings.files)),
             context: belongings.map(|belongings| Arc::clone(&belongings.context)),
@@ -60,7 +59,7 @@ impl<'a, S: System> Parent<'a, S> {
         if request.flags.contains(ForkFlags::SIGHAND) {
             return self.thread.process().body().handlers.shared();
         }
-        let mut handlers = Handlers::Own(Arc::clone(&self.actions));
+        let mut handlers = Handlers::Own(self.said.clone());
         if request.clear_handlers {
             handlers.reset();
         }

@@ -83,7 +83,7 @@ fn concerns<S: System>(process: &Arc<Process<S>>, body: &Body<S>, signal: Signal
     if process.flags().contains(ProcessFlags::SYSTEM) {
         return false;
     }
-    process.pid() != Pid::INIT || body.handlers.get().caught().contains(signal)
+    process.pid() != Pid::INIT || body.handlers.look(|actions| actions.caught().contains(signal))
 }
 
 /// Keeps a signal as pending, unless it would be ignored, and wakes who can take it.
@@ -91,7 +91,7 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
     let signal = info.signal;
     let blocks = |thread: &Arc<Thread<S>>| thread.mask().contains(signal);
     let blocked = thread.map_or_else(|| body.threads.iter().all(blocks), blocks);
-    if !blocked && body.handlers.get().ignores(signal) {
+    if !blocked && body.handlers.look(|actions| actions.ignores(signal)) {
         return Posted::Merged;
     }
     let bound = body.limits.soft(Resource::SignalsPending);
@@ -126,37 +126,48 @@ pub(super) fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Pr
         Report::Stopped(signal) => ChildEvent::Stopped(signal),
         Report::Continued => ChildEvent::Continued,
     };
-    let cares = parent.body().handlers.get().reports_stops();
+    let cares = parent.body().handlers.look(crate::signal::Actions::reports_stops);
     if cares {
-        let _merged = post(tree, &parent, None, child_info(process, event));
+        let info = child_info(process, &process.body(), event);
+        let _merged = post(tree, &parent, None, info);
     }
     parent.news.tell();
 }
 
 /// What a parent's handler is told of a child.
-pub(in crate::proc) fn child_info<S: System>(child: &Process<S>, event: ChildEvent) -> Info {
-    let body = child.body();
+pub(in crate::proc) fn child_info<S: System>(child: &Process<S>, body: &Body<S>, event: ChildEvent) -> Info {
     let usage = body.usage();
     let uid = body.credentials.uid.real;
     Info::child(event, child.pid().0, uid, usage.user_ticks(), usage.system_ticks())
 }
 
+/// What becomes of a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultPosted {
+    /// A handler runs, or the process ended before.
+    Handled,
+    /// It ends the process.
+    Fatal,
+}
+
 /// An instruction of the current thread's program cannot be executed. If the program ignores or blocks the signal it is
 /// ended by it: the instruction would fail again and again.
-pub fn post_fault<S: System>(thread: &Arc<Thread<S>>, info: Info) {
+pub fn post_fault<S: System>(thread: &Arc<Thread<S>>, info: Info) -> FaultPosted {
     let signal = info.signal;
     let mut body = thread.process().body();
     if body.control.exit.is_some() {
-        return;
+        return FaultPosted::Handled;
     }
-    let actions = body.handlers.get();
-    let caught = actions.caught().contains(signal);
-    if actions.would_lose_fault(signal, thread.mask()) || !caught {
+    let blocked = thread.mask();
+    let handled =
+        body.handlers.look(|actions| actions.caught().contains(signal) && !actions.would_lose_fault(signal, blocked));
+    if !handled {
         let core = matches!(signal.default_action(), DefaultAction::Core);
         begin_exit(thread.process(), &mut body, ExitStatus::Killed { signal, core });
-        return;
+        return FaultPosted::Fatal;
     }
     let bound = body.limits.soft(Resource::SignalsPending);
     let _merged = thread.own().pending.post(info, bound);
     thread.alert(attention::SIGNAL);
+    FaultPosted::Handled
 }

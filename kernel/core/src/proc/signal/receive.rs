@@ -65,14 +65,15 @@ fn step<S: System>(thread: &Arc<Thread<S>>) -> Step {
     if body.control.stop != Stop::Running {
         return Step::Halt;
     }
-    let taken = {
+    let (taken, left) = {
         let mut own = thread.own();
-        take_next(&mut own.pending, &mut body.pending, thread.mask())
+        (take_next(&mut own.pending, &mut body.pending, thread.mask()), own.pending.set())
     };
-    body.review(thread);
+    body.review_with(thread, left);
     let Some(info) = taken else { return Step::Again };
     body.ended_usage.signals += 1;
-    match body.handlers.get().effective(info.signal) {
+    let effective = body.handlers.look(|actions| actions.effective(info.signal));
+    match effective {
         Effective::Ignore | Effective::Continue => Step::Again,
         Effective::Handle(action) => Step::Next(Next::Handle(info, action)),
         Effective::Stop => Step::Stop(info.signal, body.control.continues),
