@@ -8,7 +8,7 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use kcore::addr::{CpuId, MAX_CPUS};
+use kcore::addr::{CpuId, MAX_CPUS, UserAddr};
 use kcore::hal::Cpu;
 
 use super::fp::FpState;
@@ -171,6 +171,14 @@ pub(crate) struct Daif(u64);
 /// The CPU, for `kcore`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arm;
+
+/// The stack pointer of the program that this CPU was in last: that of the current thread, unless another came between.
+pub(crate) fn program_stack_pointer() -> UserAddr {
+    let pointer: u64;
+    // SAFETY: reading the register changes nothing.
+    unsafe { asm!("mrs {}, sp_el0", out(reg) pointer, options(nomem, nostack, preserves_flags)) }
+    UserAddr::new(pointer)
+}
 
 impl Cpu for Arm {
     type IrqState = Daif;
