@@ -8,7 +8,7 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use kcore::addr::{CpuId, MAX_CPUS};
+use kcore::addr::{CpuId, MAX_CPUS, UserAddr};
 use kcore::hal::Cpu;
 
 use super::fp::FpState;
@@ -103,6 +103,7 @@ impl Header {
     }
 
     /// Whether the thread should go through the scheduler now.
+    #[inline]
     pub(crate) fn should_preempt(&self) -> bool {
         self.preempt_count() == 0 && self.need_resched.load(Ordering::Relaxed) != 0
     }
@@ -112,14 +113,20 @@ impl Header {
         self.need_resched.load(Ordering::Relaxed) != 0
     }
 
+    // Each reason is a guard, and comes and goes once: neither of these can overflow, and both are in every lock.
+
+    #[inline]
     fn add(&self, n: u32) {
-        self.preempt.store(self.preempt_count() + n, Ordering::Relaxed);
+        self.preempt.store(self.preempt_count().wrapping_add(n), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
     }
 
+    #[inline]
     fn sub(&self, n: u32) {
         compiler_fence(Ordering::SeqCst);
-        self.preempt.store(self.preempt_count() - n, Ordering::Relaxed);
+        let left = self.preempt_count();
+        debug_assert!(left >= n, "a reason is taken back once");
+        self.preempt.store(left.wrapping_sub(n), Ordering::Relaxed);
     }
 
     /// Marks the begin of interrupt handling.
@@ -172,6 +179,14 @@ pub(crate) struct Daif(u64);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arm;
 
+/// The stack pointer of the program that this CPU was in last: that of the current thread, unless another came between.
+pub(crate) fn program_stack_pointer() -> UserAddr {
+    let pointer: u64;
+    // SAFETY: reading the register changes nothing.
+    unsafe { asm!("mrs {}, sp_el0", out(reg) pointer, options(nomem, nostack, preserves_flags)) }
+    UserAddr::new(pointer)
+}
+
 impl Cpu for Arm {
     type IrqState = Daif;
 
@@ -194,7 +209,7 @@ impl Cpu for Arm {
         unsafe { asm!("msr daif, {}", in(reg) state.0, options(nostack, preserves_flags)) }
         // A wake-up under the lock may have asked for the scheduler: a masked interrupt could not carry it out.
         if state.0 & IRQ_MASKED == 0 && header().should_preempt() {
-            upcall::preempt();
+            preempt_here();
         }
     }
 
@@ -207,8 +222,8 @@ impl Cpu for Arm {
     fn preempt_enable() {
         let header = header();
         header.sub(1);
-        if header.should_preempt() && !irqs_masked() {
-            upcall::preempt();
+        if header.should_preempt() {
+            preempt_here();
         }
     }
 
@@ -222,6 +237,16 @@ impl Cpu for Arm {
 
     fn held_ranks() -> &'static AtomicU64 {
         &HELD_RANKS[Self::id().index()].0
+    }
+}
+
+/// What was asked for while the thread could not be preempted happens now, unless interrupts are masked. Out of the way of
+/// the many that are asked for nothing.
+#[cold]
+#[inline(never)]
+fn preempt_here() {
+    if !irqs_masked() {
+        upcall::preempt();
     }
 }
 

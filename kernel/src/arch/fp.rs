@@ -82,6 +82,20 @@ impl FpState {
         Self { values: UnsafeCell::new(MaybeUninit::uninit()), on: AtomicU32::new(NOWHERE), kept: AtomicU32::new(0) }
     }
 
+    /// Makes [`new`](Self::new) at `place`, without writing where the values go.
+    ///
+    /// # Safety
+    ///
+    /// `place` is aligned, good for writes and nobody else's, for as long as the reference lives.
+    pub(crate) unsafe fn begin<'a>(place: *mut Self) -> &'a mut Self {
+        // SAFETY: the caller's contract; the fields are within `place`.
+        unsafe { (&raw mut (*place).on).write(AtomicU32::new(NOWHERE)) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*place).kept).write(AtomicU32::new(0)) };
+        // SAFETY: as above; what was not written may have any contents.
+        unsafe { &mut *place }
+    }
+
     fn values(&self) -> *mut FpRegisters {
         self.values.get().cast()
     }

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use kcore::addr::{PAGE_SIZE, PhysAddr, PhysFrame, VirtAddr};
 use kcore::hal::Tlb;
-use kcore::paging::{Access, Attributes, Descriptor, KernelAccess, Leaf, Level, SoftwareBits, TableEntry, TableLimits};
+use kcore::paging::{Access, Attributes, Descriptor, Groups, KernelAccess, Leaf, Level, TableEntry, TableLimits};
 
 use super::layout::{Image, TREE_BASE};
 use crate::arch::boot::STACK_SIZE;
@@ -64,7 +64,7 @@ impl BootTable {
         Descriptor::table(TableEntry {
             frame: self.frame(),
             limits: TableLimits::empty(),
-            software: SoftwareBits::empty(),
+            groups: Groups::ALL,
             live: self.live(),
         })
     }

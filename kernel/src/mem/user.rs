@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kcore::addr::{PAGE_SIZE, PhysFrame};
+use kcore::addr::{PAGE_SIZE, PhysFrame, UserAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
 use kcore::hal::FrameAccess;
 use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, SharingMmu, TableCounts, TableSource};
@@ -19,7 +19,7 @@ use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
 
 use super::frames::{self, LinearMemory, frames};
 use super::{heap, stacks};
-use crate::arch::cpu::Arm;
+use crate::arch::cpu::{self, Arm};
 use crate::arch::mmu::HardwareTlb;
 use crate::arch::{cache, memory};
 
@@ -126,6 +126,10 @@ impl MemorySystem for UserMemorySystem {
         }
     }
 
+    fn stack_pointer(&self) -> Option<UserAddr> {
+        Some(cpu::program_stack_pointer())
+    }
+
     fn has_room(&self) -> bool {
         frames().free_at_least() >= FLOOR
     }
@@ -190,6 +194,11 @@ unsafe impl TableSource for UserTables {
     fn free(&self, frame: PhysFrame) {
         // SAFETY: the tables give back only frames that `allocate` returned, once each.
         drop(unsafe { frames().from_raw(frame) });
+    }
+
+    fn free_zeroed(&self, frame: PhysFrame) {
+        // SAFETY: as in `free`; and it holds zeroes.
+        unsafe { frames().free_zeroed(frame) };
     }
 
     fn release(&self, frame: PhysFrame) -> Released {

@@ -53,7 +53,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    fn new(context: Context, stack: Option<KernelStack>) -> Self {
+    fn new(context: Context, stack: Option<KernelStack>, program: Option<Arc<UserThread>>) -> Self {
         Self {
             header: Header::new(0, 0),
             context: ContextCell(UnsafeCell::new(context)),
@@ -62,7 +62,7 @@ impl Machine {
             ended: AtomicBool::new(false),
             joiners: Waiters::new(),
             start: SpinLock::new(Rank::ThreadStart, None),
-            program: None,
+            program,
             seat: Once::new(),
             files: OwnFiles(UnsafeCell::new(None)),
             stack,
@@ -163,7 +163,7 @@ pub(crate) fn spawn(
 ) -> Result<Arc<Thread>, SpawnError> {
     let stack = KernelStack::new()?;
     let top = stack.top();
-    let machine = Machine::new(Context::new(top, first_steps, 0), Some(stack));
+    let machine = Machine::new(Context::new(top, first_steps, 0), Some(stack), None);
     *machine.start.lock() = Some(Box::new(run));
     let thread = Thread::new(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, priority, machine);
     // A thread for no CPU is a thread for all of them.
@@ -175,7 +175,7 @@ pub(crate) fn spawn(
 
 /// The idle thread of a CPU: it is made of what the CPU boots with.
 pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread>, SpawnError> {
-    let machine = Machine::new(Context::default(), None);
+    let machine = Machine::new(Context::default(), None, None);
     machine.header.set_cpu(cpu);
     let thread = Thread::idle(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, cpu, machine);
     register(&thread)?;
@@ -242,14 +242,13 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
         Start::Kernel(function, argument) => {
             // Below the area, which is to hold the registers of the program that it executes.
             let below = user::area_of(top).addr().get() as u64;
-            let machine = Machine::new(Context::new(below, first_steps, 0), Some(stack));
+            let machine = Machine::new(Context::new(below, first_steps, 0), Some(stack), Some(Arc::clone(thread)));
             *machine.start.lock() = Some(Box::new(move || function(argument)));
             machine
         }
-        Start::Fork => copy_of_current(stack, None, None),
-        Start::Thread { stack: stack_pointer, tls } => copy_of_current(stack, stack_pointer, tls),
+        Start::Fork => copy_of_current(stack, thread, None, None),
+        Start::Thread { stack: stack_pointer, tls } => copy_of_current(stack, thread, stack_pointer, tls),
     };
-    let machine = Machine { program: Some(Arc::clone(thread)), ..machine };
     if let Some(space) = thread.space() {
         machine.lower_half.set_before_start(space.root(), space.tag());
     }
@@ -261,26 +260,35 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
 }
 
 /// A thread that goes on where the current program is, with 0 for the result of its call.
-fn copy_of_current(stack: KernelStack, stack_pointer: Option<UserAddr>, tls: Option<UserAddr>) -> Machine {
+#[inline(always)]
+fn copy_of_current(
+    stack: KernelStack,
+    thread: &Arc<UserThread>,
+    stack_pointer: Option<UserAddr>,
+    tls: Option<UserAddr>,
+) -> Machine {
     let top = stack.top();
     let tls = tls.map_or_else(cpu::user_tls, UserAddr::get);
     switch::with_current(|me| {
         let parent = me.payload().area().expect("a program's thread has a stack of its own");
         // SAFETY: the area is the current thread's own, written when it came into the kernel, and stays until it leaves.
         let parent = unsafe { parent.as_ref() };
-        let child = user::area_of(top);
-        let mut frame = parent.frame.clone();
+        let child = user::area_of(top).as_ptr();
+        // Part by part, in its place: most of the area is not to be written at all.
+        // SAFETY: the area lies on the new stack, which nobody else uses yet.
+        unsafe { (&raw mut (*child).frame).copy_from_nonoverlapping(&raw const parent.frame, 1) };
+        // SAFETY: just written, and still ours alone.
+        let frame = unsafe { &mut (*child).frame };
         frame.x[0] = 0;
         if let Some(stack_pointer) = stack_pointer {
             frame.sp = stack_pointer.get();
         }
-        // SAFETY: the area lies on the new stack, which nobody else uses yet.
-        unsafe { child.write(UserArea { frame, fp: FpState::new() }) };
-        // SAFETY: just written, and still ours alone.
-        let fp = unsafe { &mut (*child.as_ptr()).fp };
+        // SAFETY: as for the frame.
+        let fp = unsafe { FpState::begin(&raw mut (*child).fp) };
         fp::clone_into(&parent.fp, fp);
     });
-    Machine::new(Context::for_program(top, first_steps_of_program, 0, tls), Some(stack))
+    let context = Context::for_program(top, first_steps_of_program, 0, tls);
+    Machine::new(context, Some(stack), Some(Arc::clone(thread)))
 }
 
 /// Lets the program that the current thread has executed begin with no register used: floating point, thread pointer.

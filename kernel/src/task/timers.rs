@@ -1,6 +1,7 @@
 //! The timers of all CPUs, and the one-shot comparator that serves both them and the end of time slices.
 //!
-//! There is no tick: the comparator is set for what comes first on its CPU, or not at all.
+//! There is no tick: the comparator is set for what comes first on its CPU, or not at all. When what comes first is put off
+//! it stays as it is, for the next switch may bring that back: at worst it interrupts once for nothing, and is set anew.
 
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,9 @@ static TIMERS: TimerQueues<Action, Arm> = TimerQueues::new();
 /// When the current slice ends on each CPU; `u64::MAX` for never. Its own CPU writes it.
 static SLICE_ENDS: PerCpu<AtomicU64> = PerCpu::new([const { Padded(AtomicU64::new(u64::MAX)) }; kcore::addr::MAX_CPUS]);
 
+/// What each CPU's comparator is set for; `u64::MAX` for nothing. Its own CPU writes it, with interrupts masked.
+static ALARMS: PerCpu<AtomicU64> = PerCpu::new([const { Padded(AtomicU64::new(u64::MAX)) }; kcore::addr::MAX_CPUS]);
+
 /// Lets `timer` expire at `deadline_ns`, on this CPU.
 pub(crate) fn arm(timer: &Arc<Timer>, deadline_ns: u64) {
     let state = Arm::irq_save();
@@ -54,9 +58,8 @@ pub(crate) fn disarm(timer: &Timer) {
 pub(super) fn set_slice_end(deadline_ns: Option<u64>) {
     let here = Arm::id();
     let end = deadline_ns.unwrap_or(u64::MAX);
-    if SLICE_ENDS.of(here).swap(end, Ordering::Relaxed) != end {
-        program(here);
-    }
+    SLICE_ENDS.of(here).store(end, Ordering::Relaxed);
+    set_alarm_before(here, end);
 }
 
 /// When the next timer and the slice end on `cpu`.
@@ -67,7 +70,16 @@ pub(crate) fn next_on(cpu: CpuId) -> (Option<u64>, Option<u64>) {
 
 fn program(here: CpuId) {
     let timer = TIMERS.next_deadline(here).map_or(u64::MAX, Instant::as_ns);
-    clock::set_alarm(timer.min(SLICE_ENDS.of(here).load(Ordering::Relaxed)));
+    set_alarm_before(here, timer.min(SLICE_ENDS.of(here).load(Ordering::Relaxed)));
+}
+
+/// Sets the comparator for `end_ns`, if it is not set for that or an earlier time.
+fn set_alarm_before(here: CpuId, end_ns: u64) {
+    let alarm = ALARMS.of(here);
+    if end_ns < alarm.load(Ordering::Relaxed) {
+        alarm.store(end_ns, Ordering::Relaxed);
+        clock::set_alarm(end_ns);
+    }
 }
 
 /// The comparator's interrupt.
@@ -89,5 +101,8 @@ pub(crate) fn on_alarm() {
         slice.store(u64::MAX, Ordering::Relaxed);
         cpu::header().request_resched();
     }
+    // It has done what it was set for.
+    ALARMS.of(here).store(u64::MAX, Ordering::Relaxed);
+    clock::set_alarm(u64::MAX);
     program(here);
 }

@@ -266,6 +266,23 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         }
     }
 
+    /// The same for a single frame of zeroes.
+    pub(super) fn free_single_zeroed(&self, index: Index, kind: FrameUse) {
+        debug_assert!(self.is_zero(index), "frame {index:#x} does not hold zeroes");
+        self.record(index).set_cached();
+        let mut overflow = Batch::new();
+        {
+            let mut cache = self.cache().lock();
+            cache.tally.subtract(kind, 1);
+            if let Err(index) = cache.push_zeroed(index) {
+                cache.push(index, &mut overflow);
+            }
+        }
+        if !overflow.is_empty() {
+            self.free_batch(&overflow);
+        }
+    }
+
     /// Moves a block from one use to another in the statistics.
     pub(super) fn recount(&self, frames: u32, from: FrameUse, to: FrameUse) {
         let mut cache = self.cache().lock();
@@ -358,6 +375,14 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
             // free ones: nobody else uses it.
             unsafe { frame.write_bytes(0, PAGE_SIZE) };
         }
+    }
+
+    /// Whether all bytes of a frame that nobody writes to are zero.
+    fn is_zero(&self, index: Index) -> bool {
+        let page = self.memory.frame_ptr(PhysFrame::from_number(index.into())).cast::<[u64; PAGE_SIZE / 8]>();
+        // SAFETY: the pointer is good for the whole frame by `FrameAccess` and aligned; any bits are an integer, and nobody
+        // writes meanwhile.
+        unsafe { page.as_ref() }.iter().all(|&word| word == 0)
     }
 
     /// The cache of the CPU that we are on, or were a moment ago: its lock makes both right.

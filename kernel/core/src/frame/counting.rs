@@ -9,6 +9,7 @@ use super::allocator::FrameAllocator;
 use super::count::Dropped;
 use super::handle::FrameHandle;
 use super::kind::{FrameState, FrameUse};
+use super::order::Order;
 use super::record::{FrameRecord, Index};
 use crate::addr::PhysFrame;
 use crate::hal::{Cpu, FrameAccess};
@@ -50,6 +51,19 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
             self.record(index).references().set(1);
             FrameHandle::new(self, index)
         })
+    }
+
+    /// Gives up the only reference to the single frame `frame`, which holds zeroes, and keeps it as such a frame.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw); all bytes of the frame are zero.
+    pub unsafe fn free_zeroed(&self, frame: PhysFrame) {
+        let index = Index::try_from(frame.number()).expect("the number was a handle's");
+        debug_assert_eq!(self.record(index).order(), Order::SINGLE, "{frame:?} is a larger block");
+        if let Some(kind) = self.decrement(index) {
+            self.free_single_zeroed(index, kind);
+        }
     }
 
     /// How many references there are to the block that begins at `frame`; 0 for a frame that is not in use. Only a

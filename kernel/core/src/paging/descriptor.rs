@@ -6,28 +6,29 @@
 //! |---|---|---|
 //! | 63 | `NSTable`, zero | – |
 //! | 62:59 | `APTable`, `UXNTable`, `PXNTable` | ignored without hardware extensions |
-//! | 58:55 | ignored: ours | ours |
-//! | 54, 53 | ignored | UXN, PXN |
+//! | 58:55 | ignored: the upper half of [`Groups`] | ours |
+//! | 54, 53 | ignored: with 52 and 51 the lower half | UXN, PXN |
 //! | 47:12 | next table | output address |
 //! | 11:2 | ignored: how many entries of the next table are in use | nG, AF, SH, AP, NS, `AttrIndx` |
 //! | 1:0 | 11 | 01 block, 11 page |
 
 use core::fmt;
 
-use super::address::Level;
+use super::address::{ENTRIES, Index, Level};
 use super::attr::{Access, Attributes, SoftwareBits, TableLimits};
 use crate::addr::{PhysAddr, PhysFrame};
 
 /// Physical addresses are below this power of two: what `TCR_EL1.IPS` is set to (40 bits, the Cortex-A53's range).
 pub const PHYSICAL_BITS: u32 = 40;
 
-const VALID: u64 = 1 << 0;
+const VALID: u64 = Descriptor::VALID;
 // Bit 1: at level 3 it must be set, at levels 1 and 2 it tells a table from a block.
 const TABLE_OR_PAGE: u64 = 1 << 1;
 const ACCESS_FLAG: u64 = 1 << 10;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const LIVE_SHIFT: u32 = 2;
 const LIVE_MASK: u64 = 0x3ff;
+const GROUPS_SHIFT: u32 = 51;
 
 /// The raw value of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,10 +57,42 @@ pub struct TableEntry {
     pub frame: PhysFrame,
     /// What is forbidden below.
     pub limits: TableLimits,
-    /// The kernel's own marks.
-    pub software: SoftwareBits,
+    /// Where entries of the next table may be in use.
+    pub groups: Groups,
     /// How many entries of the next table are not invalid, at most 512.
     pub live: u16,
+}
+
+/// Which eighths of a table may have entries in use: what a search through the table need not miss, for most tables have
+/// their few entries close together. Who adds an entry notes its eighth; nobody takes a note back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Groups(u8);
+
+impl Groups {
+    /// Entries in an eighth.
+    pub(super) const ENTRIES: usize = ENTRIES.div_ceil(8);
+    /// All of them: nothing is known.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// That of one entry.
+    #[must_use]
+    #[inline]
+    pub const fn of(index: Index) -> Self {
+        Self(1 << (index.get() / Self::ENTRIES))
+    }
+
+    /// These and `others`.
+    #[must_use]
+    #[inline]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether the eighth `number` is one of them.
+    #[inline]
+    pub(super) const fn has(self, number: usize) -> bool {
+        self.0 >> number & 1 != 0
+    }
 }
 
 /// A block or page descriptor.
@@ -72,6 +105,9 @@ pub struct Leaf {
 }
 
 impl Descriptor {
+    /// The bit that says that a descriptor is in use.
+    pub(super) const VALID: u64 = 1 << 0;
+
     /// The descriptor that means nothing.
     pub const INVALID: Self = Self(0);
 
@@ -91,7 +127,8 @@ impl Descriptor {
     #[must_use]
     pub fn table(entry: TableEntry) -> Self {
         let live = u64::from(entry.live) << LIVE_SHIFT;
-        Self(entry.frame.start().get() | entry.limits.bits() | entry.software.bits() | live | TABLE_OR_PAGE | VALID)
+        let groups = u64::from(entry.groups.0) << GROUPS_SHIFT;
+        Self(entry.frame.start().get() | entry.limits.bits() | groups | live | TABLE_OR_PAGE | VALID)
     }
 
     /// A block descriptor at levels 1 and 2, a page descriptor at level 3. The access flag is set: neither board has
@@ -146,14 +183,29 @@ impl Descriptor {
         if self.0 & SoftwareBits::SHARED.bits() == 0 { Self(self.0 | Attributes::<Access>::NO_STORE) } else { self }
     }
 
+    #[inline]
     fn decode_table(self) -> Entry {
-        let live = u16::try_from(self.0 >> LIVE_SHIFT & LIVE_MASK).unwrap_or_default();
-        Entry::Table(TableEntry {
+        Entry::Table(self.table_entry())
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "ten bits, and eight bits")]
+    fn table_entry(self) -> TableEntry {
+        TableEntry {
             frame: PhysFrame::containing(PhysAddr::new(self.0 & ADDRESS)),
             limits: TableLimits::from_bits_truncate(self.0),
-            software: SoftwareBits::from_bits_truncate(self.0),
-            live,
-        })
+            groups: Groups((self.0 >> GROUPS_SHIFT) as u8),
+            live: (self.0 >> LIVE_SHIFT & LIVE_MASK) as u16,
+        }
+    }
+
+    /// What the descriptor says of the next table, if it is a table descriptor that this kernel wrote to a table of
+    /// `level`.
+    #[must_use]
+    #[inline]
+    pub(super) fn as_table(self, level: Level) -> Option<TableEntry> {
+        const TABLE: u64 = TABLE_OR_PAGE | VALID;
+        (level != Level::Three && self.0 & TABLE == TABLE).then(|| self.table_entry())
     }
 
     fn decode_leaf(self, level: Level) -> Option<Leaf> {
@@ -218,10 +270,10 @@ mod tests {
         let shared = TableEntry {
             frame: PhysFrame::from_number(0x345),
             limits: TableLimits::READ_ONLY,
-            software: SoftwareBits::empty(),
+            groups: Groups::of(Index::new(70).unwrap()),
             live: 512,
         };
-        assert_eq!(Descriptor::table(shared).raw(), 1 << 62 | 0x34_5000 | 512 << 2 | 0b11);
+        assert_eq!(Descriptor::table(shared).raw(), 1 << 62 | 1 << 52 | 0x34_5000 | 512 << 2 | 0b11);
     }
 
     #[test]
@@ -275,11 +327,11 @@ mod tests {
         }
 
         #[test]
-        fn table_descriptors_survive_encoding(number in 0..1_u64 << 28, limits in 0..16_u64, live in 0..=512_u16) {
+        fn table_descriptors_survive_encoding(number in 0..1_u64 << 28, limits in 0..16_u64, groups: u8, live in 0..=512_u16) {
             let entry = TableEntry {
                 frame: PhysFrame::from_number(number),
                 limits: TableLimits::from_bits_truncate(limits << 59),
-                software: SoftwareBits::SHARED,
+                groups: Groups(groups),
                 live,
             };
             prop_assert_eq!(Descriptor::table(entry).decode(Level::Two), Entry::Table(entry));

@@ -116,6 +116,11 @@ unsafe impl TableSource for FakeTables {
         self.free.lock().unwrap().push(frame);
     }
 
+    fn free_zeroed(&self, frame: PhysFrame) {
+        assert!((0..512).all(|index| self.memory.read(frame, index) == 0), "{frame:?} does not hold zeroes");
+        self.free(frame);
+    }
+
     fn release(&self, frame: PhysFrame) -> Released {
         match self.used.lock().unwrap().get_mut(&frame).expect("a table that is out") {
             1 => Released::Last,

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use super::address::{HalfAddress, Level, Span, VirtRange};
 use super::attr::{Access, Attributes};
-use super::descriptor::{Entry, Leaf, PHYSICAL_BITS};
+use super::descriptor::{Entry, Groups, Leaf, PHYSICAL_BITS};
 use super::table::{OutOfFrames, OwnedTable, Table};
 use super::tree::{Tree, discard};
 use super::{Mmu, unmap};
@@ -114,9 +114,10 @@ pub(super) fn check_output<A>(output: PhysAddr, bytes: u64) -> Result<(), MapErr
     }
 }
 
-/// What [`Work::fill`] did to a table: entries that it added, and whether it got to the end.
+/// What [`Work::fill`] did to a table: entries that it added, where, and whether it got to the end.
 struct Filled {
     added: u16,
+    groups: Groups,
     outcome: Result<(), OutOfFrames>,
 }
 
@@ -133,42 +134,44 @@ struct Work<'a, X> {
 impl<X: Mmu> Work<'_, X> {
     /// Maps `span` in `table` and below. The count of each child's live entries is right afterwards also on failure.
     fn fill(&self, table: Table<'_>, span: Span) -> Filled {
-        let mut added = 0;
+        let (mut added, mut groups) = (0, Groups::default());
         for (index, piece) in table.level().pieces(span) {
-            let outcome = if let Some((child, entry)) = table.child(self.mmu.memory(), index) {
+            let outcome = if let Some((child, _)) = table.child(self.mmu.memory(), index) {
                 let filled = self.fill(child, piece);
-                table.set_live(index, entry.live + filled.added);
+                table.add_live(index, filled.added, filled.groups);
                 filled.outcome
             } else if let Some(leaf) = self.whole_entry(table.level(), piece) {
                 table.set_leaf(index, leaf);
                 added += 1;
+                groups = groups.with(Groups::of(index));
                 Ok(())
             } else {
                 let grown = self.grow(table.level(), piece);
-                grown.map(|(fresh, live)| {
-                    table.link(index, fresh, live);
+                grown.map(|(fresh, filled)| {
+                    table.link(index, fresh, filled.added, filled.groups);
                     added += 1;
+                    groups = groups.with(Groups::of(index));
                 })
             };
             if outcome.is_err() {
-                return Filled { added, outcome };
+                return Filled { added, groups, outcome };
             }
         }
-        Filled { added, outcome: Ok(()) }
+        Filled { added, groups, outcome: Ok(()) }
     }
 
     /// A new table for the level below `level`, filled with `span` before anybody can see it: a walker that finds the
     /// descriptor finds all below it. Also says how many entries are in use.
-    fn grow(&self, level: Level, span: Span) -> Result<(OwnedTable, u16), OutOfFrames> {
+    fn grow(&self, level: Level, span: Span) -> Result<(OwnedTable, Filled), OutOfFrames> {
         // A page entry is always whole, so that there is a level below.
         let below = level.below().unwrap_or(Level::Three);
         let fresh = OwnedTable::allocate(below, self.mmu.memory(), self.mmu.tables())?;
         let filled = self.fill(fresh.view(self.mmu.memory()), span);
         match filled.outcome {
-            Ok(()) => Ok((fresh, filled.added)),
+            Ok(()) => Ok((fresh, filled)),
             Err(OutOfFrames) => {
                 // No walker ever saw these tables, and their leaves map nothing that was handed over.
-                discard::<UserAddr>(fresh, filled.added, 0, self.mmu, &mut |_| ());
+                discard::<UserAddr>(fresh, filled.added, filled.groups, 0, self.mmu, &mut |_| ());
                 Err(OutOfFrames)
             }
         }

@@ -8,7 +8,8 @@
 //!
 //! A [`UserTree`] is a tree that can do so. Its verbs:
 //!
-//! * [`fork`](UserTree::fork): share everything
+//! * [`fork`](UserTree::fork): share everything; [`fork_dividing`](UserTree::fork_dividing): all but a page or two
+//!   that both are about to write
 //! * [`unshare`](UserTree::unshare): make one path ours
 //! * [`slot`](UserTree::slot): the same, and the [`Slot`] at its end, where a fault maps, grants or replaces a page;
 //!   [`write`](UserTree::write), [`replace`](UserTree::replace): both at once
@@ -108,6 +109,7 @@
 mod change;
 mod copy;
 mod counts;
+mod divide;
 mod fork;
 #[cfg(test)]
 #[cfg(loom)]
@@ -120,6 +122,7 @@ mod unshare;
 
 pub use copy::without_store;
 pub use counts::{LeafCounts, SharingMmu};
+pub use divide::Pages;
 pub use page::{ReplaceError, Write};
 pub use slot::{Slot, SlotError};
 pub use tree::UserTree;

@@ -8,7 +8,7 @@
 
 use super::Mmu;
 use super::address::{HalfAddress, Index, Level};
-use super::descriptor::{Entry, Leaf};
+use super::descriptor::{Entry, Groups, Leaf};
 use super::flush::Pending;
 use super::table::{OwnedTable, Table};
 use super::tree::{Tree, Usage};
@@ -50,7 +50,7 @@ impl<A: HalfAddress> Tree<A> {
         let mut gap = Pending::new();
         gap.add(A::from_offset(offset));
         gap.finish(mmu.tlb(), self.tag);
-        block.table.link(block.index, fresh, live);
+        block.table.link(block.index, fresh, live, Groups::ALL);
         mmu.tlb().publish();
         Ok(())
     }

@@ -15,8 +15,8 @@
 use core::ptr::NonNull;
 
 use super::address::{ENTRIES, Index, Level};
-use super::attr::{SoftwareBits, TableLimits};
-use super::descriptor::{Descriptor, Entry, Leaf, TableEntry};
+use super::attr::TableLimits;
+use super::descriptor::{Descriptor, Entry, Groups, Leaf, TableEntry};
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::hal::FrameAccess;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +47,11 @@ pub unsafe trait TableSource {
 
     /// Takes a frame back. No walker can reach it any more.
     fn free(&self, frame: PhysFrame);
+
+    /// Takes a frame back that holds zeroes. For sources that keep such frames.
+    fn free_zeroed(&self, frame: PhysFrame) {
+        self.free(frame);
+    }
 
     /// Gives up one reference to the table in `frame`. As it stands here it is for sources whose tables are never
     /// shared: each reference is the only one.
@@ -139,6 +144,11 @@ impl OwnedTable {
     pub(super) fn free(self, source: &impl TableSource) {
         source.free(self.frame);
     }
+
+    /// Gives the frame back like [`free`](Self::free); nothing is in use in the table.
+    pub(super) fn free_empty(self, source: &impl TableSource) {
+        source.free_zeroed(self.frame);
+    }
 }
 
 /// One reference to a table that no descriptor holds at present. Must be linked or released, for a drop leaks it.
@@ -189,31 +199,60 @@ impl<'m> Table<'m> {
 
     /// The descriptor at `index`.
     #[must_use]
+    #[inline]
     pub fn descriptor(self, index: Index) -> Descriptor {
         Descriptor::from_raw(self.entries[index.get()].load(Ordering::Relaxed))
     }
 
-    /// What the descriptor at `index` means.
+    /// What the descriptor at `index` means, which this kernel wrote.
     #[must_use]
+    #[inline]
     pub fn entry(self, index: Index) -> Entry {
-        self.descriptor(index).decode(self.level)
+        self.descriptor(index).decode_ours(self.level)
     }
 
     /// The table that the descriptor at `index` names, if it names one.
     #[must_use]
+    #[inline]
     pub fn child(self, memory: &'m impl FrameAccess, index: Index) -> Option<(Self, TableEntry)> {
-        let Entry::Table(entry) = self.entry(index) else { return None };
+        let entry = self.named(index)?;
         let below = self.level.below()?;
         // SAFETY: a table descriptor names a table of the level below (see the head of the module).
         let child = unsafe { Self::at(memory, entry.frame, below) };
         Some((child, entry))
     }
 
-    /// The entries in use, in order, of which there are `live`: the search ends with the last one.
-    pub(super) fn in_use(self, live: u16) -> impl Iterator<Item = (Index, Descriptor)> + use<'m> {
-        let entries =
-            Index::all().zip(self.entries.iter().map(|raw| Descriptor::from_raw(raw.load(Ordering::Relaxed))));
-        entries.filter(|(_, descriptor)| descriptor.is_valid()).take(usize::from(live))
+    /// What the table descriptor at `index` says, if there is one.
+    #[inline]
+    fn named(self, index: Index) -> Option<TableEntry> {
+        self.descriptor(index).as_table(self.level)
+    }
+
+    /// Calls `each` for the entries in use, in order, of which there are `live`, all of them in `groups`: the search ends
+    /// with the last one.
+    #[inline]
+    pub(super) fn in_use(self, live: u16, groups: Groups, mut each: impl FnMut(Index, Descriptor)) {
+        /// So many entries are looked at by one question.
+        const RUN: usize = if Groups::ENTRIES < 4 { 1 } else { 4 };
+        let load = |entry: &AtomicU64| Descriptor::from_raw(entry.load(Ordering::Relaxed));
+        let (mut left, mut group) = (live, 0_usize);
+        for entries in self.entries.as_chunks::<{ Groups::ENTRIES }>().0 {
+            let mut first = group.wrapping_mul(Groups::ENTRIES);
+            let wanted = groups.has(group);
+            group = group.wrapping_add(1);
+            if !wanted {
+                continue;
+            }
+            for run in entries.as_chunks::<RUN>().0 {
+                if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID != 0 {
+                    left = left.wrapping_sub(visit_valid(run.each_ref().map(load), first, &mut each));
+                    if left == 0 {
+                        return;
+                    }
+                }
+                first = first.wrapping_add(RUN);
+            }
+        }
     }
 
     /// Writes a leaf where there is nothing, or where there is a leaf that differs only in what may be changed in
@@ -234,18 +273,24 @@ impl<'m> Table<'m> {
     }
 
     /// Makes a leaf invalid.
+    #[inline]
     pub(super) fn clear_leaf(self, index: Index) {
         debug_assert!(self.entry(index).leaf().is_some(), "only a leaf is cleared, a table is unlinked");
         self.store(index, Descriptor::INVALID);
     }
 
-    /// Hangs `table`, in which `live` entries are in use, below the invalid entry at `index`.
+    /// Makes the entry at `index` invalid, whatever it refers to: that was given up.
+    #[inline]
+    pub(super) fn empty(self, index: Index) {
+        self.store(index, Descriptor::INVALID);
+    }
+
+    /// Hangs `table`, in which `live` entries are in use, all of them in `groups`, below the invalid entry at `index`.
     #[expect(clippy::needless_pass_by_value, reason = "the descriptor owns the table from here on")]
-    pub(super) fn link(self, index: Index, table: OwnedTable, live: u16) {
+    pub(super) fn link(self, index: Index, table: OwnedTable, live: u16, groups: Groups) {
         debug_assert_eq!(Some(table.level), self.level.below(), "a table hangs below the level above");
         debug_assert_eq!(self.entry(index), Entry::Invalid, "a live entry is not overwritten");
-        let entry =
-            TableEntry { frame: table.frame, limits: TableLimits::empty(), software: SoftwareBits::empty(), live };
+        let entry = TableEntry { frame: table.frame, limits: TableLimits::empty(), groups, live };
         self.store(index, Descriptor::table(entry));
     }
 
@@ -259,7 +304,7 @@ impl<'m> Table<'m> {
 
     /// One more reference to the table below `index`, if there is one, and what the descriptor says.
     pub(super) fn share(self, index: Index, counts: &impl TableCounts) -> Option<(TableReference, TableEntry)> {
-        let Entry::Table(entry) = self.entry(index) else { return None };
+        let entry = self.named(index)?;
         let level = self.level.below()?;
         counts.share(entry.frame);
         Some((TableReference { frame: entry.frame, level }, entry))
@@ -270,14 +315,14 @@ impl<'m> Table<'m> {
     #[expect(clippy::needless_pass_by_value, reason = "the descriptor owns the table from here on")]
     pub(super) fn replace(self, index: Index, table: OwnedTable, limits: TableLimits) -> Option<TableReference> {
         debug_assert_eq!(Some(table.level), self.level.below(), "a table hangs below the level above");
-        let Entry::Table(old) = self.entry(index) else { return None };
+        let old = self.named(index)?;
         self.store(index, Descriptor::table(TableEntry { frame: table.frame, limits, ..old }));
         Some(TableReference { frame: old.frame, level: table.level })
     }
 
     /// Takes the table below `index` out, if there is one. Walkers may know it until the flush.
     pub(super) fn unlink(self, index: Index) -> Option<TableReference> {
-        let Entry::Table(entry) = self.entry(index) else { return None };
+        let entry = self.named(index)?;
         self.store(index, Descriptor::INVALID);
         self.level.below().map(|level| TableReference { frame: entry.frame, level })
     }
@@ -285,7 +330,7 @@ impl<'m> Table<'m> {
     /// Lets the descriptor at `index` forbid `limits` and nothing else in the table below. Stores nothing if it does
     /// so already: the line of a shared table is not taken from other CPUs without need.
     pub(super) fn set_limits(self, index: Index, limits: TableLimits) {
-        if let Entry::Table(entry) = self.entry(index)
+        if let Some(entry) = self.named(index)
             && entry.limits != limits
         {
             self.store(index, Descriptor::table(TableEntry { limits, ..entry }));
@@ -295,12 +340,41 @@ impl<'m> Table<'m> {
     /// Notes that `live` entries of the table below `index` are in use. The walker ignores those bits, so that nothing
     /// needs a flush.
     pub(super) fn set_live(self, index: Index, live: u16) {
-        if let Entry::Table(entry) = self.entry(index) {
+        if let Some(entry) = self.named(index) {
             self.store(index, Descriptor::table(TableEntry { live, ..entry }));
+        }
+    }
+
+    /// Notes that `more` entries of the table below `index` are in use, all of them in `groups`.
+    pub(super) fn add_live(self, index: Index, more: u16, groups: Groups) {
+        if let Some(entry) = self.named(index) {
+            let (live, groups) = (entry.live + more, entry.groups.with(groups));
+            self.store(index, Descriptor::table(TableEntry { live, groups, ..entry }));
         }
     }
 
     fn store(self, index: Index, descriptor: Descriptor) {
         self.entries[index.get()].store(descriptor.raw(), Ordering::Release);
     }
+}
+
+/// Calls `each` for the valid ones of the descriptors that stand from `first` on, and says how many that were.
+#[inline]
+fn visit_valid<const N: usize>(
+    descriptors: [Descriptor; N],
+    first: usize,
+    each: &mut impl FnMut(Index, Descriptor),
+) -> u16 {
+    let (mut found, mut place) = (0_u16, first);
+    for descriptor in descriptors {
+        // The index is one: the table has as many entries as the groups.
+        if descriptor.is_valid()
+            && let Some(index) = Index::new(place)
+        {
+            each(index, descriptor);
+            found = found.wrapping_add(1);
+        }
+        place = place.wrapping_add(1);
+    }
+    found
 }

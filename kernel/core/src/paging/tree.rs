@@ -2,7 +2,7 @@
 
 use super::Mmu;
 use super::address::{ENTRIES, HalfAddress, Index, Level, Span};
-use super::descriptor::{Descriptor, Entry};
+use super::descriptor::{Descriptor, Entry, Groups};
 use super::table::{OutOfFrames, OwnedTable, Table};
 use super::unmap::MappedLeaf;
 use crate::addr::PhysFrame;
@@ -40,7 +40,7 @@ impl<A: HalfAddress> Tree<A> {
     /// The tree below a root that is in use already.
     pub fn from_live_root(root: OwnedTable, memory: &impl FrameAccess, tag: A::Tag) -> Self {
         let mut used = Used::default();
-        root.view(memory).in_use(u16::MAX).for_each(|(index, _)| used.set(index, true));
+        root.view(memory).in_use(u16::MAX, Groups::ALL, |index, _| used.set(index, true));
         Self { root, tag, usage: Usage::Live, used }
     }
 
@@ -72,9 +72,10 @@ impl<A: HalfAddress> Tree<A> {
         let root = self.root.view(mmu.memory());
         for index in self.used.iter() {
             let start = Level::One.entry_size() * index.get() as u64;
-            discard_entry(root, (index, root.descriptor(index)), start, mmu, &mut release);
+            discard_entry(root, index, root.descriptor(index), start, mmu, &mut release);
+            root.empty(index);
         }
-        self.root.free(mmu.tables());
+        self.root.free_empty(mmu.tables());
     }
 
     /// Notes which entries of the root are in use now, of those that translate something of `span`.
@@ -117,27 +118,37 @@ impl Used {
 
 /// Frees `table`, which no walker can reach, and gives up the references to all tables below it; `release` gets the
 /// leaves of those that nobody else has. The table begins at
-/// `start` of its half and has `live` entries in use; the search for them ends with the last one.
+/// `start` of its half and has `live` entries in use, all of them in `groups`; the search for them ends with the last one.
 pub(super) fn discard<A: HalfAddress>(
     table: OwnedTable,
     live: u16,
+    groups: Groups,
     start: u64,
     mmu: &impl Mmu,
     release: &mut impl FnMut(MappedLeaf<A>),
 ) {
+    /// Up to so many entries it is less work to empty the table than to fill the frame with zeroes for its next user.
+    const FEW: u16 = 128;
+    let few = live <= FEW;
     let view = table.view(mmu.memory());
     let shift = view.level().shift();
-    for entry in view.in_use(live) {
-        let offset = start + ((entry.0.get() as u64) << shift);
-        discard_entry(view, entry, offset, mmu, release);
+    if live > 0 {
+        view.in_use(live, groups, |index, descriptor| {
+            let offset = start + ((index.get() as u64) << shift);
+            discard_entry(view, index, descriptor, offset, mmu, release);
+            if few {
+                view.empty(index);
+            }
+        });
     }
-    table.free(mmu.tables());
+    if few { table.free_empty(mmu.tables()) } else { table.free(mmu.tables()) }
 }
 
 /// Gives up what the entry refers to. It begins at `start` of its half.
 fn discard_entry<A: HalfAddress>(
     table: Table<'_>,
-    (index, descriptor): (Index, Descriptor),
+    index: Index,
+    descriptor: Descriptor,
     start: u64,
     mmu: &impl Mmu,
     release: &mut impl FnMut(MappedLeaf<A>),
@@ -148,7 +159,7 @@ fn discard_entry<A: HalfAddress>(
         Entry::Block(leaf) | Entry::Page(leaf) => release(MappedLeaf { start: A::from_offset(start), level, leaf }),
         Entry::Table(below) => {
             if let Some(child) = table.unlink(index).and_then(|child| child.release(mmu.tables())) {
-                discard(child, below.live, start, mmu, release);
+                discard(child, below.live, below.groups, start, mmu, release);
             }
         }
     }

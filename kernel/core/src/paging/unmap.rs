@@ -13,7 +13,7 @@ use heapless::Vec;
 
 use super::Mmu;
 use super::address::{HalfAddress, Index, Level, Span, VirtRange};
-use super::descriptor::{Entry, Leaf};
+use super::descriptor::{Entry, Groups, Leaf};
 use super::flush::Pending;
 use super::table::{Table, TableReference};
 use super::tree::{Tree, discard};
@@ -86,15 +86,18 @@ pub(super) fn clear<A: HalfAddress>(
 }
 
 /// How many leaves there are below `table`, in which `live` entries are in use.
-fn count_leaves(memory: &impl FrameAccess, table: Table<'_>, live: u16) -> u64 {
+fn count_leaves(memory: &impl FrameAccess, table: Table<'_>, live: u16, groups: Groups) -> u64 {
     if table.level() == Level::Three {
         return u64::from(live);
     }
-    let below = |(index, _)| match table.child(memory, index) {
-        Some((child, entry)) => count_leaves(memory, child, entry.live),
-        None => 1,
-    };
-    table.in_use(live).map(below).sum()
+    let mut leaves = 0;
+    table.in_use(live, groups, |index, _| {
+        leaves += match table.child(memory, index) {
+            Some((child, entry)) => count_leaves(memory, child, entry.live, entry.groups),
+            None => 1,
+        };
+    });
+    leaves
 }
 
 /// Most leaves that wait for one invalidation.
@@ -108,6 +111,7 @@ struct RetiredTable {
     reference: TableReference,
     /// Entries in use.
     live: u16,
+    groups: Groups,
     /// The offset that it begins to translate at.
     start: u64,
 }
@@ -153,7 +157,7 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
         let Some((child, entry)) = table.child(self.mmu.memory(), index) else { return ControlFlow::Continue(()) };
         let whole = span.bytes() == table.level().entry_size();
         if whole {
-            self.found += count_leaves(self.mmu.memory(), child, entry.live);
+            self.found += count_leaves(self.mmu.memory(), child, entry.live, entry.groups);
         }
         let live = if whole { entry.live } else { entry.live - self.clear_table(child, span) };
         if live > 0 && !whole {
@@ -161,7 +165,7 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
             return ControlFlow::Continue(());
         }
         if let Some(reference) = table.unlink(index) {
-            self.retire_table(RetiredTable { reference, live, start: span.start });
+            self.retire_table(RetiredTable { reference, live, groups: entry.groups, start: span.start });
         }
         ControlFlow::Break(())
     }
@@ -202,7 +206,7 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
     /// One reference less; with the last one the table goes, and all below it.
     fn give_up(&mut self, table: RetiredTable) {
         if let Some(owned) = table.reference.release(self.mmu.tables()) {
-            discard(owned, table.live, table.start, self.mmu, &mut self.release);
+            discard(owned, table.live, table.groups, table.start, self.mmu, &mut self.release);
         }
     }
 }

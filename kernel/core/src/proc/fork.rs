@@ -196,7 +196,8 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     if let Some(space) = &belongings.space {
         space.join();
     }
-    let child = new_process(&parent, request, numbers, belongings);
+    let traced = parent.attached.tracing.is_some();
+    let child = new_process(parent, request, numbers, belongings);
     let thread = new_thread(caller, request, &child, numbers.thread);
     child.body().threads.set_first(Arc::clone(&thread));
     if request.flags.contains(ForkFlags::PPWAIT) {
@@ -217,7 +218,7 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     if request.flags.contains(ForkFlags::PPWAIT) {
         caller.gate.wait();
     }
-    if request.flags.contains(ForkFlags::PTRACE) && parent.attached.tracing.is_some() {
+    if request.flags.contains(ForkFlags::PTRACE) && traced {
         let _merged = signal(caller.process(), Some(caller), Info::kernel(Signal::TRAP));
     }
     Ok(Forked { pid: child.pid(), thread, machine })
@@ -225,7 +226,7 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
 
 /// The process, with its copies and shares of what the parent has, known to nobody.
 fn new_process<S: System>(
-    parent: &Parent<'_, S>,
+    parent: Parent<'_, S>,
     request: &ForkRequest,
     numbers: tree::Reserved,
     belongings: Belongings<S>,
@@ -233,16 +234,17 @@ fn new_process<S: System>(
     let flags = request.flags;
     let attached = parent.attached.for_fork(flags.contains(ForkFlags::PTRACE));
     start_profile(&attached);
+    let handlers = parent.handlers_for(request);
     let body = Body {
         threads: Threads::new(),
         belongings: Some(belongings),
         pending: Pending::new(),
-        handlers: parent.handlers_for(request),
+        handlers,
         control: Control::default(),
-        credentials: Arc::clone(&parent.credentials),
-        account: Arc::clone(&parent.account),
-        limits: Arc::clone(&parent.limits),
-        name: request.name.clone().unwrap_or_else(|| parent.name.clone()),
+        credentials: parent.credentials,
+        account: parent.account,
+        limits: parent.limits,
+        name: request.name.clone().unwrap_or(parent.name),
         nice: parent.nice,
         exit_signal: request.exit_signal,
         vfork_parent: flags.contains(ForkFlags::PPWAIT).then(|| Arc::clone(parent.thread)),

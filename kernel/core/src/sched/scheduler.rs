@@ -344,6 +344,13 @@ impl<P, C: Cpu> Scheduler<P, C> {
     }
 
     fn least_loaded(&self, thread: &Thread<P>, preferred: Option<CpuId>) -> CpuId {
+        // No load is less than none.
+        if let Some(cpu) = preferred
+            && self.queued(cpu) == 0
+            && self.allowed(thread).contains(cpu)
+        {
+            return cpu;
+        }
         let load = |cpu: &CpuId| (self.queued(*cpu), Some(*cpu) != preferred);
         self.allowed(thread).iter().min_by_key(load).expect("threads are queued after the first CPU came online")
     }

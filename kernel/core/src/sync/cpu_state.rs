@@ -26,6 +26,7 @@ impl<C: Cpu> Default for NoPreempt<C> {
 }
 
 impl<C: Cpu> Drop for NoPreempt<C> {
+    #[inline]
     fn drop(&mut self) {
         C::preempt_enable();
     }

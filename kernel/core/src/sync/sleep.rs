@@ -2,7 +2,7 @@
 
 use lock_api::{GuardNoSend, RawMutex};
 
-use super::atomic::{AtomicBool, Ordering};
+use super::atomic::{AtomicU32, Ordering};
 
 /// Where the threads stand that wait for a lock.
 pub trait Waiters {
@@ -17,29 +17,46 @@ pub trait Waiters {
 
 /// A mutex without data that puts its waiters to sleep.
 ///
+/// The word says whether somebody may wait, so that who gives back a lock that nobody waits for leaves the queue alone.
+///
 /// It is not fair: who runs may take it before the thread that was just woken for it. Handing it over would make each
 /// contended release a context switch.
 pub struct RawSleepMutex<W> {
-    locked: AtomicBool,
+    state: AtomicU32,
     waiters: W,
 }
+
+/// Nobody holds the lock.
+const OPEN: u32 = 0;
+/// Somebody holds it, and nobody waits.
+const HELD: u32 = 1;
+/// Somebody holds it, and whoever gives it back wakes one who may wait.
+const WANTED: u32 = 2;
 
 impl<W> RawSleepMutex<W> {
     /// An open mutex.
     #[cfg(not(loom))]
     pub const fn new(waiters: W) -> Self {
-        Self { locked: AtomicBool::new(false), waiters }
+        Self { state: AtomicU32::new(OPEN), waiters }
     }
 
     /// An open mutex.
     #[cfg(loom)]
     pub fn new(waiters: W) -> Self {
-        Self { locked: AtomicBool::new(false), waiters }
+        Self { state: AtomicU32::new(OPEN), waiters }
     }
 }
 
-// SAFETY: `lock` returns and `try_lock` says true only after an exchange of `locked` from false to true, which one taker
-// wins; back to false it goes only in `unlock`, whose caller holds the lock. The exchange acquires what the store
+impl<W> RawSleepMutex<W> {
+    /// Takes the lock if it is open, and says that it is wanted if not. Who takes it in this way wakes another when he
+    /// gives it back: he cannot know whether he was the only one who waited.
+    fn want(&self) -> bool {
+        self.state.swap(WANTED, Ordering::Acquire) == OPEN
+    }
+}
+
+// SAFETY: `lock` returns and `try_lock` says true only after an exchange of `state` from `OPEN` to something else, which
+// one taker wins; back to `OPEN` it goes only in `unlock`, whose caller holds the lock. The exchange acquires what that one
 // released. None of this relies on what `W` does.
 unsafe impl<W: Waiters> RawMutex for RawSleepMutex<W> {
     const INIT: Self = panic!("a lock is made with its rank: SleepMutex::new");
@@ -47,21 +64,22 @@ unsafe impl<W: Waiters> RawMutex for RawSleepMutex<W> {
     type GuardMarker = GuardNoSend;
 
     fn lock(&self) {
-        let mut taken = false;
+        let mut taken = self.try_lock();
         while !taken {
             self.waiters.wait_while(|| {
-                taken = taken || self.try_lock();
+                taken = taken || self.want();
                 !taken
             });
         }
     }
 
     fn try_lock(&self) -> bool {
-        self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.state.compare_exchange(OPEN, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     unsafe fn unlock(&self) {
-        self.locked.store(false, Ordering::Release);
-        self.waiters.wake_one();
+        if self.state.swap(OPEN, Ordering::Release) == WANTED {
+            self.waiters.wake_one();
+        }
     }
 }

@@ -7,11 +7,11 @@
 use super::area::{AccessKind, Area, AreaFlags, Backing, Inheritance, Sharing};
 use super::failure::MapFailure;
 use super::map::is_charged;
-use super::range::PageRange;
+use super::range::{PAGE, PageRange};
 use super::space::Space;
 use super::system::MemorySystem;
 use crate::addr::{Asid, PhysFrame, UserAddr};
-use crate::paging::{Access, LeafCounts, OutOfFrames};
+use crate::paging::{Access, LeafCounts, OutOfFrames, Pages, VirtRange};
 
 /// Why there is no child. The parent is as it was, as far as it can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +51,11 @@ impl Space {
         let totals = self.areas.totals();
         let charged = system.commitments().charge_again(totals.charged, system.total_frames());
         charged.map_err(|_| ForkError::OverCommit)?;
-        let tree = self.tree.fork(system, tag).inspect_err(|_| system.commitments().uncharge(totals.charged))?;
+        let tree = match near_stack(system) {
+            Some(pages) => self.tree.fork_dividing(system, tag, pages, &FromSystem(system)),
+            None => self.tree.fork(system, tag),
+        };
+        let tree = tree.inspect_err(|_| system.commitments().uncharge(totals.charged))?;
         let mut child = Self {
             tree,
             areas: self.areas.share(),
@@ -155,6 +159,30 @@ impl Space {
             }
         }
         Ok(())
+    }
+}
+
+/// The pages that both sides are about to write: what the stack pointer is in, and the next one, if that is so near that
+/// the callers' frames are there.
+fn near_stack(system: &impl MemorySystem) -> Option<VirtRange<UserAddr>> {
+    /// What lies so near above the stack pointer belongs to calls that return soon.
+    const NEAR: u64 = 1024;
+    let pointer = system.stack_pointer()?;
+    let start = pointer.page_down();
+    let end = pointer.checked_add(NEAR)?.align_up(PAGE)?;
+    VirtRange::new(start, end.get() - start.get()).ok()
+}
+
+/// The frames of a system, as fork takes them.
+struct FromSystem<'a, X>(&'a X);
+
+impl<X: MemorySystem> Pages for FromSystem<'_, X> {
+    fn take(&self) -> Result<PhysFrame, OutOfFrames> {
+        self.0.unspecified()
+    }
+
+    fn copy(&self, from: PhysFrame, to: PhysFrame) {
+        self.0.copy(from, to);
     }
 }
 

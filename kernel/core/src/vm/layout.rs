@@ -1,14 +1,17 @@
 //! Where the parts of an address space go.
 //!
-//! From the top: the stack, room for it to grow, and below that whatever is mapped without an address, downwards. All
-//! this lies in the topmost GiB of the half, so that a small program has one table of level 2 there, and a second one for
-//! its image. The program break begins behind the image.
+//! From the top: the stack, which has the topmost GiB of the half to itself; below that whatever is mapped without an
+//! address, downwards; and far below the image, with the program break behind it.
+//!
+//! The stack and the image's data are what both sides of a fork write to at once, and the first store copies the table of
+//! that GiB. So these tables are kept apart from what a program maps, which can be much: the copy has a few entries,
+//! whatever the program's size.
 
 use super::range::PAGE;
 use crate::addr::{USER_END, UserAddr};
 
-/// Room for a stack to grow, guard included. A limit beyond that is not refused; the stack then ends at what is mapped.
-const STACK_ROOM: u64 = 160 << 20;
+/// Room for a stack, guard included. A limit beyond that is not refused; the stack then ends at what is mapped.
+const STACK_ROOM: u64 = 1 << 30;
 /// The stack begins up to so many pages below the end of the half (64 MiB).
 const STACK_SPREAD: u64 = 1 << 14;
 /// What is mapped anywhere begins up to so many pages below its highest place (256 MiB).
@@ -39,7 +42,7 @@ impl Layout {
     pub fn random(uniform: &mut dyn FnMut(u64) -> u64) -> Self {
         let mut spread = |pages: u64| uniform(pages) * PAGE;
         let stack_top = USER_END - PAGE - spread(STACK_SPREAD);
-        let mmap_top = USER_END - STACK_SPREAD * PAGE - STACK_ROOM - spread(MAP_SPREAD);
+        let mmap_top = USER_END - STACK_ROOM - spread(MAP_SPREAD);
         let image_base = USER_END / 3 * 2 / PAGE * PAGE + spread(IMAGE_SPREAD);
         let break_gap = spread(BREAK_SPREAD);
         Self {

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use super::commit::{Commitments, OverCommitted};
-use crate::addr::PhysFrame;
+use crate::addr::{PhysFrame, UserAddr};
 use crate::paging::{OutOfFrames, SharingMmu};
 
 /// There is no memory for what the kernel has to keep.
@@ -48,6 +48,12 @@ pub trait MemorySystem: SharingMmu + Sync {
     /// Makes what was written to `frame` visible to instruction fetches. Called before each mapping of a page as
     /// executable; who knows that nothing was written since the last time need not do anything.
     fn make_executable(&self, frame: PhysFrame);
+
+    /// Where the current program's stack ends, as far as that is known without looking: both sides of a fork store there
+    /// first. It is a hint, and may be any number.
+    fn stack_pointer(&self) -> Option<UserAddr> {
+        None
+    }
 
     /// Whether there is memory for more of the kernel's small objects. Whoever makes such objects in numbers that a
     /// program chooses asks first.

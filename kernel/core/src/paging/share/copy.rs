@@ -3,30 +3,40 @@
 use super::counts::{LeafCounts, SharingMmu};
 use crate::paging::address::Index;
 use crate::paging::attr::{SoftwareBits, TableLimits, UserAccess};
-use crate::paging::descriptor::{Entry, Leaf, TableEntry};
+use crate::paging::descriptor::{Descriptor, Entry, Groups, Leaf, TableEntry};
 use crate::paging::table::{OutOfFrames, OwnedTable, Table};
 
-/// A copy of `old`, in which `live` entries are in use. What hangs below is in both afterwards, counted and read-only.
+/// A copy of `old`, in which `live` entries are in use, all of them in `groups`. What hangs below is in both afterwards,
+/// counted and read-only.
 ///
 /// `old` may be shared; the caller holds a reference to it, and no walker stores through it.
-pub(super) fn copy_table(old: Table<'_>, live: u16, mmu: &impl SharingMmu) -> Result<OwnedTable, OutOfFrames> {
+pub(super) fn copy_table(
+    old: Table<'_>,
+    live: u16,
+    groups: Groups,
+    mmu: &impl SharingMmu,
+) -> Result<OwnedTable, OutOfFrames> {
     let copy = OwnedTable::allocate(old.level(), mmu.memory(), mmu.tables())?;
     let new = copy.view(mmu.memory());
-    for (index, descriptor) in old.in_use(live) {
-        match descriptor.decode_ours(old.level()) {
-            Entry::Invalid | Entry::Reserved => {}
-            Entry::Table(_) => share_table(old, new, index, mmu),
-            Entry::Block(leaf) | Entry::Page(leaf) => {
-                mmu.leaves().share(leaf);
-                let marked = descriptor.marked();
-                if marked != descriptor {
-                    old.copy_leaf(index, marked);
-                }
-                new.copy_leaf(index, marked);
+    old.in_use(live, groups, |index, descriptor| copy_entry(old, new, index, descriptor, mmu));
+    Ok(copy)
+}
+
+/// Copies the entry at `index` of `old`, which reads `descriptor`, to the vacant place in `new`.
+#[inline]
+pub(super) fn copy_entry(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, mmu: &impl SharingMmu) {
+    match descriptor.decode_ours(old.level()) {
+        Entry::Invalid | Entry::Reserved => {}
+        Entry::Table(_) => share_table(old, new, index, mmu),
+        Entry::Block(leaf) | Entry::Page(leaf) => {
+            mmu.leaves().share(leaf);
+            let marked = descriptor.marked();
+            if marked != descriptor {
+                old.copy_leaf(index, marked);
             }
+            new.copy_leaf(index, marked);
         }
     }
-    Ok(copy)
 }
 
 fn share_table(old: Table<'_>, new: Table<'_>, index: Index, mmu: &impl SharingMmu) {

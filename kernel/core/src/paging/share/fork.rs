@@ -1,9 +1,11 @@
 //! Fork: share everything.
 
 use super::counts::SharingMmu;
+use super::divide::Pages;
 use super::tree::UserTree;
-use crate::addr::Asid;
+use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
+use crate::paging::address::VirtRange;
 use crate::paging::attr::TableLimits;
 use crate::paging::descriptor::TableEntry;
 use crate::paging::table::OutOfFrames;
@@ -21,10 +23,44 @@ impl UserTree {
     ///
     /// [`OutOfFrames`] if there is no frame for the root, which is all that can go wrong; nothing was changed then.
     pub fn fork(&mut self, mmu: &impl SharingMmu, tag: Asid) -> Result<Self, OutOfFrames> {
+        self.share_all::<NoPages>(mmu, tag, None)
+    }
+
+    /// The same, but the pages of `pages`, two at most, are divided at once, as far as that can be: the child has copies,
+    /// in frames from `supply`. Any of them may be unmapped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fork`](Self::fork).
+    pub fn fork_dividing(
+        &mut self,
+        mmu: &impl SharingMmu,
+        tag: Asid,
+        pages: VirtRange<UserAddr>,
+        supply: &impl Pages,
+    ) -> Result<Self, OutOfFrames> {
+        self.share_all(mmu, tag, Some((pages, supply)))
+    }
+
+    fn share_all<P: Pages>(
+        &mut self,
+        mmu: &impl SharingMmu,
+        tag: Asid,
+        wanted: Option<(VirtRange<UserAddr>, &P)>,
+    ) -> Result<Self, OutOfFrames> {
         let mut child = Tree::new(mmu, tag)?;
         let (mine, its) = (self.tree.root_table(mmu.memory()), child.root_table(mmu.memory()));
+        let mut wanted = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
+        let mut divided = None;
         let mut writable = false;
         for index in self.tree.used.iter() {
+            if let Some((path, supply)) = wanted.take_if(|(path, _)| path.root == index)
+                && let Ok(pages) = path.divide(its, mmu, supply)
+            {
+                divided = Some((pages, supply));
+                writable = true;
+                continue;
+            }
             if let Some((reference, entry)) = mine.share(index, mmu.tables()) {
                 let limits = entry.limits | TableLimits::READ_ONLY;
                 writable |= entry.limits != limits;
@@ -38,6 +74,23 @@ impl UserTree {
             // Not page by page: each of these descriptors stands for 1 GiB.
             mmu.tlb().flush_asid(self.tree.tag);
         }
+        if let Some((pages, supply)) = divided {
+            pages.finish(supply);
+            mmu.tlb().publish();
+        }
         Ok(Self { tree: child })
+    }
+}
+
+/// No pages: for a fork that divides none.
+enum NoPages {}
+
+impl Pages for NoPages {
+    fn take(&self) -> Result<PhysFrame, OutOfFrames> {
+        match *self {}
+    }
+
+    fn copy(&self, _from: PhysFrame, _to: PhysFrame) {
+        match *self {}
     }
 }

@@ -12,7 +12,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
-use super::{LeafCounts, SharingMmu, UserTree, Write};
+use super::{LeafCounts, Pages, SharingMmu, UserTree, Write};
 use crate::addr::{Asid, PhysFrame, UserAddr, VirtAddr};
 use crate::frame::count::{Dropped, ReferenceCount};
 use crate::hal::{FrameAccess, Tlb};
@@ -288,4 +288,36 @@ fn loom_one_owner_forks_while_the_other_writes() {
             assert_ne!(PhysFrame::containing(mapping.phys), own);
         }
     });
+}
+
+#[test]
+fn loom_one_owner_forks_and_divides_while_the_other_writes_a_neighbour() {
+    let fork = |machine: &Machine, mut tree: UserTree| {
+        // From here on the path to the first page is its own, and below it the other's table is shared.
+        store(machine, &mut tree, PAGES[0]);
+        let page = VirtRange::page(PAGES[0]).unwrap();
+        let child = tree.fork_dividing(machine, Asid(3), page, &Fresh(machine)).unwrap();
+        std::vec![tree, child]
+    };
+    model(2, &PAGES, fork, store_second, |machine, trees| {
+        let frames = [0, 1].map(|owner| expect_own_page(machine, &trees[owner], PAGES[0]));
+        assert_ne!(frames[0], frames[1]);
+        let own = expect_own_page(machine, &trees[2], PAGES[1]);
+        for tree in &trees[..2] {
+            let mapping = tree.tables().walk(machine, PAGES[1]).mapping().unwrap();
+            assert!(!mapping.rights.intersects(Rights::WRITE));
+            assert_ne!(PhysFrame::containing(mapping.phys), own);
+        }
+    });
+}
+
+/// Pages without contents.
+struct Fresh<'a>(&'a Machine);
+
+impl Pages for Fresh<'_> {
+    fn take(&self) -> Result<PhysFrame, OutOfFrames> {
+        Ok(self.0.new_leaf())
+    }
+
+    fn copy(&self, _from: PhysFrame, _to: PhysFrame) {}
 }

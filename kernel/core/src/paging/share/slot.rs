@@ -14,7 +14,7 @@ use crate::addr::{Asid, PAGE_SIZE, PhysFrame, UserAddr};
 use crate::hal::{FrameAccess, Tlb};
 use crate::paging::address::{HalfAddress, Index, Level, VirtRange};
 use crate::paging::attr::{Access, Attributes, TableLimits, UserAccess};
-use crate::paging::descriptor::Leaf;
+use crate::paging::descriptor::{Groups, Leaf};
 use crate::paging::table::{OutOfFrames, OwnedTable, Table};
 use crate::paging::tree::Used;
 use crate::paging::unmap::MappedLeaf;
@@ -67,15 +67,11 @@ impl<'t> Trail<'t> {
         trail
     }
 
-    /// Counts `more` entries of the last table in.
-    fn add_live(&self, used: &mut Used, memory: &impl FrameAccess, more: u16) {
+    /// Counts `more` entries of the last table in, all of them in `groups`.
+    fn add_live(&self, used: &mut Used, more: u16, groups: Groups) {
         match self.parent {
             None => used.set(self.index, true),
-            Some((table, index)) => {
-                if let Some((_, entry)) = table.child(memory, index) {
-                    table.set_live(index, entry.live + more);
-                }
-            }
+            Some((table, index)) => table.add_live(index, more, groups),
         }
     }
 }
@@ -115,7 +111,7 @@ impl UserTree {
             return 0;
         }
         let attributes = attributes.with_access(Access::User(attributes.access));
-        let mut filled = 0;
+        let (mut filled, mut groups) = (0, Groups::default());
         for (index, page) in Level::Three.pieces(span) {
             if trail.table.descriptor(index).is_valid() {
                 continue;
@@ -123,9 +119,10 @@ impl UserTree {
             let Some(frame) = supply(UserAddr::from_offset(page.start)) else { continue };
             trail.table.set_leaf(index, Leaf { output: frame.start(), attributes });
             filled += 1;
+            groups = groups.with(Groups::of(index));
         }
         if filled > 0 {
-            trail.add_live(&mut self.tree.used, mmu.memory(), filled);
+            trail.add_live(&mut self.tree.used, filled, groups);
             mmu.tlb().publish();
         }
         u64::from(filled)
@@ -155,9 +152,12 @@ impl<X: SharingMmu> Slot<'_, X> {
         let leaf = Leaf { output: frame.start(), attributes: attributes.with_access(Access::User(attributes.access)) };
         match trail.table.level().below() {
             None => trail.table.set_leaf(trail.index, leaf),
-            Some(below) => trail.table.link(trail.index, grow(mmu, below, offset, leaf)?, 1),
+            Some(below) => {
+                let groups = Groups::of(below.index(offset));
+                trail.table.link(trail.index, grow(mmu, below, offset, leaf)?, 1, groups);
+            }
         }
-        trail.add_live(used, mmu.memory(), 1);
+        trail.add_live(used, 1, Groups::of(trail.index));
         // An invalid entry is in no TLB: a new one needs no invalidation, it only needs to be seen.
         mmu.tlb().publish();
         Ok(())
@@ -213,7 +213,7 @@ fn grow(mmu: &impl SharingMmu, level: Level, offset: u64, leaf: Leaf) -> Result<
     };
     match grow(mmu, below, offset, leaf) {
         Ok(child) => {
-            table.view(mmu.memory()).link(index, child, 1);
+            table.view(mmu.memory()).link(index, child, 1, Groups::of(below.index(offset)));
             Ok(table)
         }
         Err(OutOfFrames) => {

@@ -12,7 +12,7 @@ use crate::addr::{Asid, PAGE_SIZE, UserAddr};
 use crate::hal::Tlb;
 use crate::paging::address::{HalfAddress, Index, Level, Span};
 use crate::paging::attr::TableLimits;
-use crate::paging::descriptor::TableEntry;
+use crate::paging::descriptor::{Groups, TableEntry};
 use crate::paging::table::{OutOfFrames, Table, TableCounts, TableReference};
 use crate::paging::tree::discard;
 use crate::paging::unmap::MappedLeaf;
@@ -83,8 +83,9 @@ struct Path<'m, X> {
 #[derive(Debug)]
 struct Replaced {
     reference: TableReference,
-    /// Entries in use.
+    /// Entries in use, and where.
     live: u16,
+    groups: Groups,
     /// The level of the descriptor that named it.
     level: Level,
 }
@@ -116,9 +117,14 @@ impl<'m, X: SharingMmu> Path<'m, X> {
         if self.mmu.tables().is_last(entry.frame) {
             table.set_limits(index, limits);
         } else {
-            let copy = copy_table(child, entry.live, self.mmu)?;
+            let copy = copy_table(child, entry.live, entry.groups, self.mmu)?;
             let old = table.replace(index, copy, limits);
-            let old = old.map(|reference| Replaced { reference, live: entry.live, level: table.level() });
+            let old = old.map(|reference| Replaced {
+                reference,
+                live: entry.live,
+                groups: entry.groups,
+                level: table.level(),
+            });
             // There are two levels of table descriptors, so that both fit.
             self.replaced.extend(old);
         }
@@ -137,7 +143,7 @@ impl<'m, X: SharingMmu> Path<'m, X> {
                 // The other owners have let go meanwhile.
                 let start = self.offset & !(old.level.entry_size() - 1);
                 let release = &mut |mapped: MappedLeaf<UserAddr>| self.mmu.leaves().release(mapped.leaf);
-                discard(owned, old.live, start, self.mmu, release);
+                discard(owned, old.live, old.groups, start, self.mmu, release);
             }
         }
         outcome?;

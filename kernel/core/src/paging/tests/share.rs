@@ -5,6 +5,7 @@ mod interleaved;
 mod model;
 mod verbs;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::range;
@@ -12,7 +13,9 @@ use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::paging::address::Level;
 use crate::paging::fake::Lab;
 use crate::paging::sim::Owner;
-use crate::paging::{Attributes, Descriptor, Entry, Leaf, SoftwareBits, TableLimits, UserAccess, UserTree, Write};
+use crate::paging::{
+    Attributes, Descriptor, Entry, Leaf, OutOfFrames, Pages, SoftwareBits, TableLimits, UserAccess, UserTree, Write,
+};
 
 const PAGE: u64 = 4096;
 const RW: Attributes<UserAccess> = Attributes::normal(UserAccess::ReadWrite);
@@ -29,6 +32,24 @@ fn fork(lab: &Lab, parent: &mut UserTree, asid: u16) -> UserTree {
     let mut child = parent.fork(lab, Asid(asid)).expect("there is a frame for the root");
     lab.load_ttbr(Owner::User(asid), child.activate());
     child
+}
+
+/// Pages for a fork that divides some, as many as `left` says.
+struct Supply<'a, F> {
+    lab: &'a Lab,
+    left: Cell<usize>,
+    copied: F,
+}
+
+impl<F: Fn(PhysFrame, PhysFrame)> Pages for Supply<'_, F> {
+    fn take(&self) -> Result<PhysFrame, OutOfFrames> {
+        self.left.set(self.left.get().checked_sub(1).ok_or(OutOfFrames)?);
+        Ok(self.lab.leaves.allocate(1))
+    }
+
+    fn copy(&self, from: PhysFrame, to: PhysFrame) {
+        (self.copied)(from, to);
+    }
 }
 
 /// Maps fresh private pages.

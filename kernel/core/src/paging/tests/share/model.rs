@@ -4,13 +4,15 @@
 //! process reads what the model says, the invariants of [`check`](super::check) hold, and the sim has seen no mistake. At
 //! the end everybody exits, and nothing is left.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
-use super::{PAGE, check, end, expect_empty, fork, frame_at, start};
+use super::{PAGE, Supply, check, end, expect_empty, fork, frame_at, start};
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::paging::fake::Lab;
 use crate::paging::sim::Owner;
@@ -29,7 +31,7 @@ const WATCHED: [u64; 10] =
 
 #[derive(Clone, Debug)]
 enum Op {
-    Fork { who: usize },
+    Fork { who: usize, divide: Option<(usize, usize)> },
     Exit { who: usize },
     Store { who: usize, at: usize },
     Touch { who: usize, at: usize, pages: u64, access: usize },
@@ -43,7 +45,7 @@ fn any_op() -> impl Strategy<Value = (Op, Option<usize>)> {
     let who = || 0..FAMILY;
     let at = || 0..WATCHED.len();
     let op = prop_oneof![
-        4 => who().prop_map(|who| Op::Fork { who }),
+        4 => (who(), option::of((at(), 0..3_usize))).prop_map(|(who, divide)| Op::Fork { who, divide }),
         2 => who().prop_map(|who| Op::Exit { who }),
         8 => (who(), at()).prop_map(|(who, at)| Op::Store { who, at }),
         5 => (who(), at(), 1..4_u64, 0..5_usize).prop_map(|(who, at, pages, access)| Op::Touch { who, at, pages, access }),
@@ -103,7 +105,7 @@ impl Bench {
         let who = |number: usize| number % alive;
         self.lab.tables.set_budget(budget);
         match *op {
-            Op::Fork { who: number } => self.fork(who(number)),
+            Op::Fork { who: number, divide } => self.fork(who(number), divide),
             Op::Exit { who: number } => self.exit(who(number)),
             Op::Store { who: number, at } => self.store(who(number), WATCHED[at]),
             Op::Touch { who: number, at, pages, access } => self.touch(who(number), WATCHED[at], pages, access),
@@ -117,7 +119,8 @@ impl Bench {
         self.lab.tables.set_budget(None);
     }
 
-    fn fork(&mut self, who: usize) {
+    /// A fork that divides the pages from `divide` on, for which there are so many frames.
+    fn fork(&mut self, who: usize, divide: Option<(usize, usize)>) {
         if self.processes.len() == FAMILY {
             return;
         }
@@ -128,7 +131,26 @@ impl Bench {
             assert!(matches!(parent.tree.fork(&self.lab, Asid(asid)), Err(OutOfFrames)));
             return;
         }
-        let tree = fork(&self.lab, &mut parent.tree, asid);
+        let tree = match divide {
+            None => fork(&self.lab, &mut parent.tree, asid),
+            Some((at, frames)) => {
+                let (lab, memory, owner) = (&self.lab, RefCell::new(&mut self.memory), Owner::User(parent.asid));
+                let copied = |from: PhysFrame, to: PhysFrame| {
+                    let possible = WATCHED.iter().flat_map(|&at| lab.sim.possible(owner, at));
+                    let mut stores = possible.filter(|(_, rights)| rights.contains(Rights::USER_WRITE));
+                    assert!(stores.all(|(phys, _)| phys != from.start()), "a page is stored to while it is copied");
+                    let mut memory = memory.borrow_mut();
+                    let value = memory[&from];
+                    memory.insert(to, value);
+                };
+                let supply = Supply { lab, left: Cell::new(frames), copied };
+                let near = range(WATCHED[at], 2 * PAGE);
+                let child = parent.tree.fork_dividing(lab, Asid(asid), near, &supply);
+                let mut child = child.expect("there is a frame for the root");
+                lab.load_ttbr(Owner::User(asid), child.activate());
+                child
+            }
+        };
         let pages = parent.pages.clone();
         self.processes.push(Process { asid, tree, pages });
     }

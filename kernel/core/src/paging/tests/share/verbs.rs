@@ -1,8 +1,9 @@
 //! One verb at a time.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use super::{PAGE, RW, check, end, expect_empty, fork, frame_at, map, start, store};
+use super::{PAGE, RW, Supply, check, end, expect_empty, fork, frame_at, map, start, store};
 use crate::addr::{Asid, PhysAddr, PhysFrame, UserAddr};
 use crate::hal::Tlb;
 use crate::paging::fake::Lab;
@@ -67,6 +68,46 @@ fn fork_costs_the_same_whatever_is_mapped() {
         expect_empty(&lab);
     }
     assert_eq!(costs, [(2, 1); 4], "two descriptors of the parent's root, and one new table");
+}
+
+#[test]
+fn what_fork_divides_each_side_stores_to_without_a_fault() {
+    let (lab, mut parent) = family(&[0, PAGE, 2 * PAGE, MIB_2, GIB]);
+    let before = [0, PAGE].map(|at| frame_at(&lab, &parent, at));
+    let copied = RefCell::new(Vec::new());
+    let supply = Supply { lab: &lab, left: Cell::new(9), copied: |from, to| copied.borrow_mut().push((from, to)) };
+    let mut child = parent.fork_dividing(&lab, Asid(CHILD), range(0, 2 * PAGE), &supply).unwrap();
+    lab.load_ttbr(Owner::User(CHILD), child.activate());
+    for (number, at) in [0, PAGE].into_iter().enumerate() {
+        let (mine, its) = (frame_at(&lab, &parent, at), frame_at(&lab, &child, at));
+        assert_eq!(mine, before[number], "the parent keeps its page");
+        assert_eq!(copied.borrow()[number], (mine.unwrap(), its.unwrap()));
+        for tree in [&parent, &child] {
+            assert!(rights(&lab, tree, at).unwrap().contains(Rights::WRITE));
+        }
+    }
+    for at in [2 * PAGE, MIB_2, GIB] {
+        assert_eq!(frame_at(&lab, &parent, at), frame_at(&lab, &child, at), "all else is shared");
+        assert!([&parent, &child].into_iter().all(|tree| !rights(&lab, tree, at).unwrap().intersects(Rights::WRITE)));
+    }
+    check(&lab, &[&parent, &child], &[]);
+    end(&lab, parent);
+    end(&lab, child);
+    expect_empty(&lab);
+}
+
+#[test]
+fn a_page_that_somebody_else_has_or_that_finds_no_frame_is_not_divided() {
+    let (lab, mut parent) = family(&[0, PAGE]);
+    let supply = |left| Supply { lab: &lab, left: Cell::new(left), copied: |_, _| panic!("nothing to copy") };
+    let child = parent.fork_dividing(&lab, Asid(CHILD), range(0, 2 * PAGE), &supply(0)).unwrap();
+    // Now the parent's pages are the child's, too.
+    let second = parent.fork_dividing(&lab, Asid(CHILD + 1), range(0, 2 * PAGE), &supply(9)).unwrap();
+    check(&lab, &[&parent, &child, &second], &[]);
+    for tree in [parent, child, second] {
+        end(&lab, tree);
+    }
+    expect_empty(&lab);
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! What a fork divides at once: a page or two that both sides are about to store to.
+//!
+//! Parent and child return from fork to the same stack, and their first store goes there. If it were shared like all
+//! else, both would take a fault, and between them copy two tables and a page, only to have what they could have had from
+//! the beginning. So fork gives the child tables of its own on the way to these pages, and a copy of each; the parent keeps
+//! its path, open, and its pages. This costs the same whatever is mapped, for these tables hold a stack and little else.
+//!
+//! Only pages that the parent has alone and may write are divided. All else in the two tables is shared by rule 3.
+//! Until the parent's address space has forgotten what it knew, the pages are marked like the others, so that the copies
+//! are of the same moment as all that is shared; then they are copied, and the parent's marks are taken back. A mark that a
+//! TLB has seen meanwhile is a refusal like any other.
+//!
+//! Where there is no memory for it, nothing is divided, and the tables are shared.
+
+use heapless::Vec;
+
+use super::copy::{copy_entry, is_private};
+use super::counts::{LeafCounts, SharingMmu};
+use super::tree::UserTree;
+use crate::addr::{PhysFrame, UserAddr};
+use crate::paging::address::{Index, Level, Span, VirtRange};
+use crate::paging::attr::TableLimits;
+use crate::paging::descriptor::{Descriptor, Leaf, TableEntry};
+use crate::paging::table::{OutOfFrames, OwnedTable, Table};
+
+/// The most pages that are divided.
+pub(super) const MAX_PAGES: usize = 2;
+
+/// Where fork gets the child's pages from.
+pub trait Pages {
+    /// A frame to copy a page into, with one reference.
+    fn take(&self) -> Result<PhysFrame, OutOfFrames>;
+
+    /// Copies a page.
+    fn copy(&self, from: PhysFrame, to: PhysFrame);
+}
+
+/// The parent's path to the pages: tables of its own, from below the root's entry `root`.
+pub(super) struct Path<'m> {
+    pub(super) root: Index,
+    upper: Table<'m>,
+    upper_entry: TableEntry,
+    middle: Index,
+    lower: Table<'m>,
+    lower_entry: TableEntry,
+    /// The pages, in the table of level 3.
+    pages: Span,
+}
+
+/// The pages that are divided, as the parent had them, and what becomes of each.
+pub(super) struct Divided<'m> {
+    lower: Table<'m>,
+    pages: Vec<(Index, Descriptor, PhysFrame, PhysFrame), MAX_PAGES>,
+}
+
+impl UserTree {
+    /// The path to those of `pages` that one table of level 3 translates, if it is the tree's own.
+    pub(super) fn path<'m>(&'m self, mmu: &'m impl SharingMmu, pages: VirtRange<UserAddr>) -> Option<Path<'m>> {
+        let span = pages.span();
+        let own = |entry: TableEntry| !entry.limits.contains(TableLimits::READ_ONLY);
+        let (root, middle) = (Level::One.index(span.start), Level::Two.index(span.start));
+        let (upper, upper_entry) = self.tree.root_table(mmu.memory()).child(mmu.memory(), root)?;
+        let (lower, lower_entry) = upper.child(mmu.memory(), middle).filter(|_| own(upper_entry))?;
+        let pages = Level::Two.pieces(span).next().map(|(_, piece)| piece)?;
+        own(lower_entry).then_some(Path { root, upper, upper_entry, middle, lower, lower_entry, pages })
+    }
+}
+
+impl<'m> Path<'m> {
+    /// Makes the child's path, and hangs it into `its_root`. What is divided has yet to be [finished](Divided::finish).
+    pub(super) fn divide(
+        &self,
+        its_root: Table<'_>,
+        mmu: &impl SharingMmu,
+        supply: &impl Pages,
+    ) -> Result<Divided<'m>, OutOfFrames> {
+        let lower = OwnedTable::allocate(Level::Three, mmu.memory(), mmu.tables())?;
+        let upper = match OwnedTable::allocate(Level::Two, mmu.memory(), mmu.tables()) {
+            Ok(upper) => upper,
+            Err(OutOfFrames) => {
+                lower.free(mmu.tables());
+                return Err(OutOfFrames);
+            }
+        };
+        let mut pages = Vec::new();
+        let (first, last) = (Level::Three.index(self.pages.start), Level::Three.index(self.pages.end - 1));
+        let (old, new) = (self.lower, lower.view(mmu.memory()));
+        old.in_use(self.lower_entry.live, self.lower_entry.groups, |index, descriptor| {
+            let wanted = first <= index && index <= last && !pages.is_full();
+            let divided = if wanted { take_alone(descriptor, mmu, supply) } else { None };
+            match divided {
+                Some((leaf, frame)) => {
+                    old.copy_leaf(index, descriptor.marked());
+                    new.set_leaf(index, Leaf { output: frame.start(), ..leaf });
+                    // It is not full.
+                    let _ = pages.push((index, descriptor, PhysFrame::containing(leaf.output), frame));
+                }
+                None => copy_entry(old, new, index, descriptor, mmu),
+            }
+        });
+        let (old, new) = (self.upper, upper.view(mmu.memory()));
+        let mut lower = Some(lower);
+        old.in_use(self.upper_entry.live, self.upper_entry.groups, |index, descriptor| {
+            match (index == self.middle).then(|| lower.take()).flatten() {
+                Some(lower) => new.link(index, lower, self.lower_entry.live, self.lower_entry.groups),
+                None => copy_entry(old, new, index, descriptor, mmu),
+            }
+        });
+        its_root.link(self.root, upper, self.upper_entry.live, self.upper_entry.groups);
+        Ok(Divided { lower: self.lower, pages })
+    }
+}
+
+impl Divided<'_> {
+    /// Copies the pages and gives the parent its own back, when its address space has forgotten what it knew of them.
+    pub(super) fn finish(self, supply: &impl Pages) {
+        for (index, descriptor, from, to) in self.pages {
+            supply.copy(from, to);
+            self.lower.copy_leaf(index, descriptor);
+        }
+    }
+}
+
+/// A frame for a copy of what the leaf maps, if it is a page that may be written and that nobody else has.
+fn take_alone(descriptor: Descriptor, mmu: &impl SharingMmu, supply: &impl Pages) -> Option<(Leaf, PhysFrame)> {
+    let leaf = descriptor.decode_ours(Level::Three).leaf()?;
+    let alone = descriptor.marked() != descriptor && is_private(leaf) && mmu.leaves().is_last(leaf);
+    let frame = alone.then(|| supply.take().ok()).flatten()?;
+    Some((leaf, frame))
+}
