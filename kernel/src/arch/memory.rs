@@ -37,7 +37,6 @@ page_copy:                              // x0 = to, x1 = from
     ldp     x12, x13, [x1, #80]
     ldp     x14, x15, [x1, #96]
     ldp     x16, x17, [x1, #112]
-    add     x1, x1, #128
     stp     x2, x3, [x0]
     stp     x4, x5, [x0, #16]
     stp     x6, x7, [x0, #32]
@@ -46,7 +45,24 @@ page_copy:                              // x0 = to, x1 = from
     stp     x12, x13, [x0, #80]
     stp     x14, x15, [x0, #96]
     stp     x16, x17, [x0, #112]
-    add     x0, x0, #128
+    ldp     x2, x3, [x1, #128]
+    ldp     x4, x5, [x1, #144]
+    ldp     x6, x7, [x1, #160]
+    ldp     x8, x9, [x1, #176]
+    ldp     x10, x11, [x1, #192]
+    ldp     x12, x13, [x1, #208]
+    ldp     x14, x15, [x1, #224]
+    ldp     x16, x17, [x1, #240]
+    add     x1, x1, #256
+    stp     x2, x3, [x0, #128]
+    stp     x4, x5, [x0, #144]
+    stp     x6, x7, [x0, #160]
+    stp     x8, x9, [x0, #176]
+    stp     x10, x11, [x0, #192]
+    stp     x12, x13, [x0, #208]
+    stp     x14, x15, [x0, #224]
+    stp     x16, x17, [x0, #240]
+    add     x0, x0, #256
     tst     x1, #0xfff
     b.ne    1b
     ret
@@ -161,16 +177,12 @@ memset:
     mrs     x9, sctlr_el1
     tbz     x9, #0, 2f
     add     x2, x2, #64
-7:  dc      zva, x3
-    add     x3, x3, #64
+7:  .rept   8
     dc      zva, x3
     add     x3, x3, #64
-    dc      zva, x3
-    add     x3, x3, #64
-    dc      zva, x3
-    add     x3, x3, #64
-    sub     x2, x2, #256
-    cmp     x2, #256
+    .endr
+    sub     x2, x2, #512
+    cmp     x2, #512
     b.hs    7b
     subs    x2, x2, #64                 // nothing may be left: what stands before the end is zero by now
     b.ls    8f

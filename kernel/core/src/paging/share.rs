@@ -6,6 +6,9 @@
 //! change needs: a table of 1 GiB, a table of 2 MiB, a page. Whoever exits or executes another program gives up his
 //! references at the root, and what nobody copied meanwhile was never looked at.
 //!
+//! One page, or two, is better divided than shared: that of the stack, to which both sides return and store at once.
+//! Fork can give the child a copy of it, with tables of its own on the way there. (Module `divide`.)
+//!
 //! A [`UserTree`] is a tree that can do so. Its verbs:
 //!
 //! * [`fork`](UserTree::fork): share everything; [`fork_dividing`](UserTree::fork_dividing): all but a page or two
@@ -71,7 +74,9 @@
 //! never somebody else's as well.
 //!
 //! *Forking is the same thing at the root.* It takes references by rule 1 while other owners of these tables copy them
-//! or let go of them; it marks descriptors in a root, which is ours.
+//! or let go of them; it marks descriptors in a root, which is ours. Where it divides a page it copies two tables by rule 3
+//! that are ours, too, and so have no barrier above; the invalidation that every fork makes comes between their marks and
+//! the moment that the child can run, and the parent's own page is copied only after it, while it still has its mark.
 //!
 //! # What a walker of any CPU may see
 //!
@@ -102,7 +107,7 @@
 //!
 //! # When there is no memory
 //!
-//! Fork allocates the child's root before it changes anything. Unsharing allocates as it goes down: if a table is
+//! Fork allocates the child's root before it changes anything; where there is no memory to divide a page, it is shared. Unsharing allocates as it goes down: if a table is
 //! missing, what was copied above stays hung in behind the barrier, which is not lifted. That state is as good as the
 //! one before, a program cannot tell them apart, and the next attempt begins where this one ended.
 

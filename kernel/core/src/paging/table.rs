@@ -245,7 +245,17 @@ impl<'m> Table<'m> {
             }
             for run in entries.as_chunks::<RUN>().0 {
                 if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID != 0 {
-                    left = left.wrapping_sub(visit_valid(run.each_ref().map(load), first, &mut each));
+                    let mut place = first;
+                    for descriptor in run.each_ref().map(load) {
+                        // The index is one: the table has as many entries as the groups.
+                        if descriptor.is_valid()
+                            && let Some(index) = Index::new(place)
+                        {
+                            each(index, descriptor);
+                            left = left.wrapping_sub(1);
+                        }
+                        place = place.wrapping_add(1);
+                    }
                     if left == 0 {
                         return;
                     }
@@ -356,25 +366,4 @@ impl<'m> Table<'m> {
     fn store(self, index: Index, descriptor: Descriptor) {
         self.entries[index.get()].store(descriptor.raw(), Ordering::Release);
     }
-}
-
-/// Calls `each` for the valid ones of the descriptors that stand from `first` on, and says how many that were.
-#[inline]
-fn visit_valid<const N: usize>(
-    descriptors: [Descriptor; N],
-    first: usize,
-    each: &mut impl FnMut(Index, Descriptor),
-) -> u16 {
-    let (mut found, mut place) = (0_u16, first);
-    for descriptor in descriptors {
-        // The index is one: the table has as many entries as the groups.
-        if descriptor.is_valid()
-            && let Some(index) = Index::new(place)
-        {
-            each(index, descriptor);
-            found = found.wrapping_add(1);
-        }
-        place = place.wrapping_add(1);
-    }
-    found
 }

@@ -115,17 +115,17 @@ fn resolve<X: MemorySystem>(
     let mut slot = tree.slot(system, at)?;
     if slot.leaf().is_some() {
         match access {
-            AccessKind::Write => store(slot, system, area)?,
+            AccessKind::Write => store(&mut slot, system, area)?,
             AccessKind::Read | AccessKind::Execute => slot.refresh(),
         }
         return Ok(0);
     }
     match (&area.backing, access) {
-        (Backing::Anonymous, AccessKind::Write) => bring(slot, system, system.zeroed()?, area.attributes())?,
+        (Backing::Anonymous, AccessKind::Write) => bring(&mut slot, system, system.zeroed()?, area.attributes())?,
         (Backing::Anonymous, AccessKind::Read | AccessKind::Execute) => {
             // What is locked is not to fault once more when it is written.
             if area.flags.contains(AreaFlags::LOCKED) && area.allows(AccessKind::Write) {
-                bring(slot, system, system.zeroed()?, area.attributes())?;
+                bring(&mut slot, system, system.zeroed()?, area.attributes())?;
             } else {
                 slot.fill(system.zero_page(), for_reading(area))?;
             }
@@ -135,9 +135,9 @@ fn resolve<X: MemorySystem>(
             if area.sharing == Sharing::Private && access == AccessKind::Write {
                 let copy = copy_of(system, page);
                 system.release(page);
-                bring(slot, system, copy?, area.attributes())?;
+                bring(&mut slot, system, copy?, area.attributes())?;
             } else {
-                bring(slot, system, page, for_reading(area))?;
+                bring(&mut slot, system, page, for_reading(area))?;
                 return Ok(1 + bring_around(tree, system, area, &**pager, at));
             }
         }
@@ -146,7 +146,7 @@ fn resolve<X: MemorySystem>(
 }
 
 /// Gives a program that may write the page at `slot` the right to do so, to a copy if others have the page, too.
-fn store<X: MemorySystem>(mut slot: Slot<'_, X>, system: &X, area: &Area) -> Result<(), OutOfFrames> {
+fn store<X: MemorySystem>(slot: &mut Slot<'_, X>, system: &X, area: &Area) -> Result<(), OutOfFrames> {
     let attributes = area.attributes();
     let Write::Copy(old) = slot.write(attributes.access) else { return Ok(()) };
     let old = PhysFrame::containing(old.leaf.output);
@@ -160,7 +160,7 @@ fn store<X: MemorySystem>(mut slot: Slot<'_, X>, system: &X, area: &Area) -> Res
 
 /// Maps the vacant page at `slot` to `frame`, of which it takes over the caller's reference, whatever happens.
 fn bring<X: MemorySystem>(
-    slot: Slot<'_, X>,
+    slot: &mut Slot<'_, X>,
     system: &X,
     frame: PhysFrame,
     attributes: Attributes<UserAccess>,

@@ -143,7 +143,7 @@ impl Space {
             system.copy(frame, copy);
             let attributes = mapping.attributes.with_access(access);
             let replaced = match child.tree.slot(system, page) {
-                Ok(slot) => slot.replace(copy, attributes),
+                Ok(mut slot) => slot.replace(copy, attributes),
                 Err(_) => None,
             };
             match replaced {

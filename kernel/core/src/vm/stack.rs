@@ -11,6 +11,7 @@ use crate::addr::UserAddr;
 impl Space {
     /// Lets the stack above `at`, if there is one, grow down to it. The stack stays within its limit, and a guard of
     /// [`STACK_GUARD`] bytes away from what is mapped below, unless that is another stack or cannot be accessed.
+    #[cold]
     pub(super) fn grow_stack(&mut self, system: &impl MemorySystem, at: UserAddr) {
         let _ = self.try_to_grow(system, at);
     }

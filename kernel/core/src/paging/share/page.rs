@@ -64,7 +64,7 @@ impl UserTree {
         attributes: Attributes<UserAccess>,
     ) -> Result<MappedLeaf<UserAddr>, ReplaceError> {
         check_output(output, PAGE_SIZE as u64).map_err(|_: MapError<UserAddr>| ReplaceError::BadOutput { output })?;
-        let slot = self.slot(mmu, at).map_err(|error| match error {
+        let mut slot = self.slot(mmu, at).map_err(|error| match error {
             SlotError::OutOfFrames => ReplaceError::OutOfFrames,
             SlotError::OutOfHalf => ReplaceError::NotMapped { at },
         })?;

@@ -58,7 +58,7 @@ impl UserTree {
             for mapped in &batch {
                 let Access::User(access) = mapped.leaf.attributes.access else { continue };
                 let target = UserAddr::new(to.get() + (mapped.start.get() - from.start().get()));
-                let slot = match self.slot(mmu, target) {
+                let mut slot = match self.slot(mmu, target) {
                     Ok(slot) => slot,
                     Err(SlotError::OutOfFrames) => return Err(OutOfFrames),
                     // Not so, as the caller promised.

@@ -54,6 +54,7 @@ struct Trail<'t> {
 
 impl<'t> Trail<'t> {
     /// Walks to `offset`.
+    #[inline]
     fn follow(root: Table<'t>, memory: &'t impl FrameAccess, offset: u64) -> Self {
         let mut trail = Self { table: root, index: root.level().index(offset), parent: None, restricted: false };
         while let Some((child, entry)) = trail.table.child(memory, trail.index) {
@@ -68,6 +69,7 @@ impl<'t> Trail<'t> {
     }
 
     /// Counts `more` entries of the last table in, all of them in `groups`.
+    #[inline]
     fn add_live(&self, used: &mut Used, more: u16, groups: Groups) {
         match self.parent {
             None => used.set(self.index, true),
@@ -82,6 +84,8 @@ impl UserTree {
     /// # Errors
     ///
     /// [`SlotError::OutOfFrames`] if a table is shared and cannot be copied.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a slot that is returned is copied twice; a fault has one")]
     pub fn slot<'t, X: SharingMmu>(&'t mut self, mmu: &'t X, at: UserAddr) -> Result<Slot<'t, X>, SlotError> {
         let offset = at.page_down().offset().ok_or(SlotError::OutOfHalf)?;
         let tag = self.tree.tag;
@@ -132,6 +136,7 @@ impl UserTree {
 impl<X: SharingMmu> Slot<'_, X> {
     /// What is mapped there.
     #[must_use]
+    #[inline]
     pub fn leaf(&self) -> Option<Leaf> {
         self.trail.table.entry(self.trail.index).leaf()
     }
@@ -147,8 +152,9 @@ impl<X: SharingMmu> Slot<'_, X> {
     /// # Errors
     ///
     /// [`OutOfFrames`] if a table is missing and cannot be had. The reference stays with the caller.
-    pub fn fill(self, frame: PhysFrame, attributes: Attributes<UserAccess>) -> Result<(), OutOfFrames> {
-        let Self { mmu, used, offset, trail, .. } = self;
+    #[inline]
+    pub fn fill(&mut self, frame: PhysFrame, attributes: Attributes<UserAccess>) -> Result<(), OutOfFrames> {
+        let Self { mmu, offset, trail, .. } = *self;
         let leaf = Leaf { output: frame.start(), attributes: attributes.with_access(Access::User(attributes.access)) };
         match trail.table.level().below() {
             None => trail.table.set_leaf(trail.index, leaf),
@@ -157,7 +163,7 @@ impl<X: SharingMmu> Slot<'_, X> {
                 trail.table.link(trail.index, grow(mmu, below, offset, leaf)?, 1, groups);
             }
         }
-        trail.add_live(used, 1, Groups::of(trail.index));
+        trail.add_live(self.used, 1, Groups::of(trail.index));
         // An invalid entry is in no TLB: a new one needs no invalidation, it only needs to be seen.
         mmu.tlb().publish();
         Ok(())
@@ -189,7 +195,7 @@ impl<X: SharingMmu> Slot<'_, X> {
     ///
     /// In between, the address translates to nothing (break-before-make, Arm ARM D8.16.1): another thread's fault waits
     /// for the lock that the caller holds.
-    pub fn replace(self, frame: PhysFrame, attributes: Attributes<UserAccess>) -> Option<MappedLeaf<UserAddr>> {
+    pub fn replace(&mut self, frame: PhysFrame, attributes: Attributes<UserAccess>) -> Option<MappedLeaf<UserAddr>> {
         let leaf = self.leaf()?;
         let Trail { table, index, .. } = self.trail;
         table.clear_leaf(index);
@@ -203,6 +209,7 @@ impl<X: SharingMmu> Slot<'_, X> {
 }
 
 /// A table of `level`, and those below it, that map the page at `offset` by `leaf` and nothing else.
+#[cold]
 fn grow(mmu: &impl SharingMmu, level: Level, offset: u64, leaf: Leaf) -> Result<OwnedTable, OutOfFrames> {
     debug_assert!(offset.is_multiple_of(PAGE_SIZE as u64));
     let table = OwnedTable::allocate(level, mmu.memory(), mmu.tables())?;

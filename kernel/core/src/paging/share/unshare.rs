@@ -51,6 +51,7 @@ impl UserTree {
 
 /// Makes the tables on the way from `root` to `offset` ours, but for those that lie in `span` whole. Leaves refusals in
 /// TLBs.
+#[inline(never)]
 pub(super) fn open_path(
     root: Table<'_>,
     tag: Asid,
