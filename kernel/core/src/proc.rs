@@ -81,8 +81,8 @@ pub use group::{
 pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
 pub use process::{FileContext, Files, Process, ProcessFlags};
 pub use signal::{
-    FaultPosted, Next, SignalError, Target, before_user, child_return, interrupted, kill, kill_thread, post_fault, queue,
-    queue_thread, signal, signal_group, take_signal, thread as find_thread,
+    FaultPosted, Next, SignalError, Target, before_user, child_return, interrupted, kill, kill_thread, post_fault,
+    queue, queue_thread, signal, signal_group, take_signal, thread as find_thread,
 };
 pub use space::{AddressSpace, SpaceGuard};
 pub use system::{OutOfMemory, Start, System};

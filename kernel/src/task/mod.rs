@@ -32,7 +32,7 @@ use core::time::Duration;
 
 use kcore::addr::CpuSet;
 use kcore::proc;
-use kcore::sched::{EmptyAffinity, Leaving, Priority, Slice, SleepMutex, Switch, WaitQueue};
+use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, WaitQueue};
 
 pub(crate) use futexes::FUTEXES;
 pub(crate) use program::{exit_process, exit_thread, space_limits};

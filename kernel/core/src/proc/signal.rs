@@ -379,9 +379,8 @@ pub fn post_fault<S: System>(thread: &Arc<Thread<S>>, info: Info) -> FaultPosted
         return FaultPosted::Handled;
     }
     let blocked = thread.mask();
-    let handled = body.handlers.look(|actions| {
-        actions.caught().contains(signal) && !actions.would_lose_fault(signal, blocked)
-    });
+    let handled =
+        body.handlers.look(|actions| actions.caught().contains(signal) && !actions.would_lose_fault(signal, blocked));
     if !handled {
         let core = matches!(signal.default_action(), crate::signal::DefaultAction::Core);
         begin_exit(thread.process(), &mut body, ExitStatus::Killed { signal, core });
