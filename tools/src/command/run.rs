@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     initrd: Option<PathBuf>,
     /// The kernel's command line
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     cmdline: Option<String>,
     /// Have the kernel trace on the second serial line (trace=uart1), decode that and print it
     #[arg(long)]

@@ -13,7 +13,7 @@ use crate::helper::{AS_GIVEN, SCRIPT_STATUS, become_helper};
 super::tests!("exec":
     arguments_and_environment_arrive, a_thousand_arguments, too_many_arguments, no_arguments_at_all, files_that_are_no_programs,
     broken_programs, a_script, a_script_of_a_script, scripts_without_interpreter, f16_pid_and_parent_stay,
-    descriptors_close_on_exec, f53_places_are_random, a_failed_exec_changes_nothing, by_a_thread_that_is_not_the_main_one,
+    descriptors_close_on_exec, places_are_random, a_failed_exec_changes_nothing, by_a_thread_that_is_not_the_main_one,
     with_siblings_that_sleep, hundred_in_a_row);
 
 /// How a program ended that a child became.
@@ -139,7 +139,7 @@ fn descriptors_close_on_exec() -> Checked {
     Ok(())
 }
 
-fn f53_places_are_random() -> Checked {
+fn places_are_random() -> Checked {
     let first = run(|| become_helper(&[c"places"], &[]))?;
     for _ in 0..8 {
         if run(|| become_helper(&[c"places"], &[]))? != first {

@@ -236,6 +236,18 @@ fn f34_the_machine_layer_is_told_where_the_child_begins() {
 }
 
 #[test]
+fn f35_a_vfork_is_no_fork_and_its_pages_are_counted_too() {
+    let (world, _, init) = World::new();
+    *world.on_start.lock().unwrap() = Some(Box::new(|machine| {
+        let child = Fake::thread_of(machine.payload()).unwrap();
+        crate::proc::exit_process(child, crate::proc::ExitStatus::Exited(0));
+    }));
+    world.act(&init, || vfork(&init).unwrap());
+    let statistics = &world.processes.statistics;
+    assert_eq!((statistics.vfork.read(), statistics.fork.read()), ((1, 16), (1, 0)));
+}
+
+#[test]
 fn f39_the_child_is_complete_before_it_is_started() {
     let (world, _, init) = World::new();
     world.clock_ns.store(77_000, SeqCst);
@@ -392,6 +404,22 @@ fn a_sibling_is_the_parents_child_in_the_callers_group() {
 }
 
 #[test]
+fn f45_a_traced_parent_is_told_of_its_fork_and_never_of_its_vfork() {
+    let (world, _, init) = World::new();
+    let parent = child_of(world, &init);
+    parent.process().attach(|attached| attached.tracing = Some(Tracing { forks: true }));
+    *world.on_start.lock().unwrap() = Some(Box::new(|machine| {
+        let child = Fake::thread_of(machine.payload()).unwrap();
+        crate::proc::exit_process(child, crate::proc::ExitStatus::Exited(0));
+    }));
+    world.act(&parent, || vfork(&parent).unwrap());
+    assert!(!parent.pending().contains(Signal::TRAP));
+    let child = world.act(&parent, || fork(&parent).unwrap());
+    assert!(parent.pending().contains(Signal::TRAP));
+    assert_eq!(reap(world, &parent, child), ChildEvent::Exited(0), "the number is the child's");
+}
+
+#[test]
 fn f53_threads_and_processes_have_numbers_that_cannot_be_mixed_up() {
     let (world, _, init) = World::new();
     let thread = sibling_of(world, &init);
@@ -472,4 +500,18 @@ fn no_frame_asid_or_stack_is_lost_by_a_family_that_comes_and_goes() {
 fn tid_pointers_of_a_plain_fork_are_nowhere() {
     let request = ThreadRequest { child: TidPointers::default(), ..thread_request() };
     assert_eq!((request.child.announce, request.child.clear), (None, None));
+}
+
+#[test]
+fn f62_a_fork_takes_one_frame_whatever_is_resident() {
+    let (world, _, init) = World::new();
+    let frames = || (world.machine.lab.tables.used().len(), world.machine.pages());
+    for page in 0..16 {
+        poke(world, &init, UserAddr::new(DATA.get() + page * 4096), 1);
+        let before = frames();
+        let child = child_of(world, &init);
+        assert_eq!(frames(), (before.0 + 1, before.1), "a root, and no page");
+        exits(world, &child, 0);
+        reap(world, &init, pid(&child));
+    }
 }

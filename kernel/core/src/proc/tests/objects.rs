@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::support::*;
 use crate::addr::UserAddr;
+use crate::fs::DescriptorFlags;
 use crate::proc::attach::{KernelTrace, Profile, Promises, TraceSink, Tracing, Unveiled};
 use crate::proc::body::Stop;
 use crate::proc::fake::{Fake, World};
@@ -115,6 +116,18 @@ fn f16_a_child_knows_its_parents_number() {
     let child = child_of(world, &init);
     assert_eq!(child.process().parent_pid(), Pid::INIT);
     assert_eq!(child_of(world, &child).process().parent_pid(), pid(&child));
+}
+
+#[test]
+fn f16_a_child_refers_to_the_program_that_its_parent_runs() {
+    let (world, _, init) = World::new();
+    let fd = opens(world, &init, DescriptorFlags::empty());
+    let program = file(&init, fd).unwrap();
+    init.process().body().belongings.as_mut().unwrap().program = Some(Arc::clone(&program));
+    let child = child_of(world, &init);
+    let body = child.process().body();
+    let inherited = body.belongings.as_ref().and_then(|belongings| belongings.program.as_ref());
+    assert!(Arc::ptr_eq(inherited.unwrap(), &program));
 }
 
 #[test]
