@@ -89,9 +89,11 @@ impl FpState {
     /// `place` is aligned, good for writes and nobody else's, for as long as the reference lives.
     pub(crate) unsafe fn begin<'a>(place: *mut Self) -> &'a mut Self {
         // SAFETY: the caller's contract; the fields are within `place`.
-        unsafe { (&raw mut (*place).on).write(AtomicU32::new(NOWHERE)) };
+        let (on, kept) = (unsafe { &raw mut (*place).on }, unsafe { &raw mut (*place).kept });
         // SAFETY: as above.
-        unsafe { (&raw mut (*place).kept).write(AtomicU32::new(0)) };
+        unsafe { on.write(AtomicU32::new(NOWHERE)) };
+        // SAFETY: as above.
+        unsafe { kept.write(AtomicU32::new(0)) };
         // SAFETY: as above; what was not written may have any contents.
         unsafe { &mut *place }
     }

@@ -275,16 +275,20 @@ fn copy_of_current(
         let parent = unsafe { parent.as_ref() };
         let child = user::area_of(top).as_ptr();
         // Part by part, in its place: most of the area is not to be written at all.
-        // SAFETY: the area lies on the new stack, which nobody else uses yet.
-        unsafe { (&raw mut (*child).frame).copy_from_nonoverlapping(&raw const parent.frame, 1) };
+        // SAFETY: the area lies on the new stack.
+        let frame = unsafe { &raw mut (*child).frame };
+        // SAFETY: nobody else uses that stack yet.
+        unsafe { frame.copy_from_nonoverlapping(&raw const parent.frame, 1) };
         // SAFETY: just written, and still ours alone.
-        let frame = unsafe { &mut (*child).frame };
+        let frame = unsafe { &mut *frame };
         frame.x[0] = 0;
         if let Some(stack_pointer) = stack_pointer {
             frame.sp = stack_pointer.get();
         }
         // SAFETY: as for the frame.
-        let fp = unsafe { FpState::begin(&raw mut (*child).fp) };
+        let fp = unsafe { &raw mut (*child).fp };
+        // SAFETY: as for the frame.
+        let fp = unsafe { FpState::begin(fp) };
         fp::clone_into(&parent.fp, fp);
     });
     let context = Context::for_program(top, first_steps_of_program, 0, tls);

@@ -144,8 +144,9 @@ pub enum Detail {
         /// The descriptor.
         fd: i32,
     },
-    /// What a program made up for `rt_sigqueueinfo`: the bytes from 16 on, as they came.
-    Raw([u8; Info::RAW_BYTES]),
+    /// What a program made up for `rt_sigqueueinfo`: the bytes from 16 on, as they came. In words, so that the others, which
+    /// lie in the same place, are copied as words.
+    Raw([u64; Info::RAW_BYTES / 8]),
 }
 
 /// The structure that a program handed in has something where nothing belongs.
@@ -286,7 +287,8 @@ impl Info {
             return Err(BadInfo);
         }
         let word = |at| i32::from_le_bytes(get(bytes, at));
-        Ok(Self { signal, code: word(8), errno: word(4), detail: Detail::Raw(get(bytes, 16)) })
+        let raw = |index| u64::from_le_bytes(get(bytes, 16 + 8 * index));
+        Ok(Self { signal, code: word(8), errno: word(4), detail: Detail::Raw(core::array::from_fn(raw)) })
     }
 
     /// As the program's `siginfo_t`.
@@ -324,7 +326,11 @@ impl Info {
                 put(&mut bytes, 16, band.to_le_bytes());
                 put(&mut bytes, 24, fd.to_le_bytes());
             }
-            Detail::Raw(raw) => put(&mut bytes, 16, raw),
+            Detail::Raw(raw) => {
+                for (index, word) in raw.into_iter().enumerate() {
+                    put(&mut bytes, 16 + 8 * index, word.to_le_bytes());
+                }
+            }
         }
         bytes
     }
