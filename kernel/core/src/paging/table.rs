@@ -233,37 +233,51 @@ impl<'m> Table<'m> {
     #[expect(clippy::excessive_nesting, reason = "apart, the loops cost a tenth more at every copy of a table")]
     #[inline]
     pub(super) fn in_use(self, live: u16, groups: Groups, mut each: impl FnMut(Index, Descriptor)) {
+        let (mut left, mut group) = (live, 0_usize);
+        for entries in self.entries.as_chunks::<{ Groups::ENTRIES }>().0 {
+            if groups.has(group) {
+                let first = group.wrapping_mul(Groups::ENTRIES);
+                left = Self::in_use_of(entries, first, left, &mut each);
+                if left == 0 {
+                    return;
+                }
+            }
+            group = group.wrapping_add(1);
+        }
+    }
+
+    /// The same for one group, which begins with the entry `first`. Returns how many entries are left to be found.
+    #[inline]
+    fn in_use_of(
+        group: &[AtomicU64; Groups::ENTRIES],
+        mut first: usize,
+        mut left: u16,
+        each: &mut impl FnMut(Index, Descriptor),
+    ) -> u16 {
         /// So many entries are looked at by one question.
         const RUN: usize = if Groups::ENTRIES < 4 { 1 } else { 4 };
         let load = |entry: &AtomicU64| Descriptor::from_raw(entry.load(Ordering::Relaxed));
-        let (mut left, mut group) = (live, 0_usize);
-        for entries in self.entries.as_chunks::<{ Groups::ENTRIES }>().0 {
-            let mut first = group.wrapping_mul(Groups::ENTRIES);
-            let wanted = groups.has(group);
-            group = group.wrapping_add(1);
-            if !wanted {
+        for run in group.as_chunks::<RUN>().0 {
+            let mut place = first;
+            first = first.wrapping_add(RUN);
+            if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID == 0 {
                 continue;
             }
-            for run in entries.as_chunks::<RUN>().0 {
-                if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID != 0 {
-                    let mut place = first;
-                    for descriptor in run.each_ref().map(load) {
-                        // The index is one: the table has as many entries as the groups.
-                        if descriptor.is_valid()
-                            && let Some(index) = Index::new(place)
-                        {
-                            each(index, descriptor);
-                            left = left.wrapping_sub(1);
-                        }
-                        place = place.wrapping_add(1);
-                    }
-                    if left == 0 {
-                        return;
-                    }
+            for descriptor in run.each_ref().map(load) {
+                // The index is one: the table has as many entries as the groups.
+                if descriptor.is_valid()
+                    && let Some(index) = Index::new(place)
+                {
+                    each(index, descriptor);
+                    left = left.wrapping_sub(1);
                 }
-                first = first.wrapping_add(RUN);
+                place = place.wrapping_add(1);
+            }
+            if left == 0 {
+                break;
             }
         }
+        left
     }
 
     /// Writes a leaf where there is nothing, or where there is a leaf that differs only in what may be changed in
