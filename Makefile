@@ -20,8 +20,8 @@ KERNEL_TARGET := aarch64-unknown-none-softfloat
 USER_TARGET := aarch64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 USER_BIN := $(TARGET_DIR)/$(USER_TARGET)/user
-# The kernel image may have 512 KiB.
-MAX_SIZE := 1048576
+# What the kernel image may have at most. The goal is 512 KiB; the text at the second level of optimisation is over it.
+MAX_SIZE := 671744
 # Seconds after which a board that tests itself is taken for hung.
 KTEST_TIMEOUT := 120
 HOST_CRATES := -p abi -p kcore -p drivers -p tools
@@ -73,9 +73,12 @@ check: setup ## format, lints, documentation, layers
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(USER_CRATES:%=--package %) --target $(USER_TARGET)
 	$(TINE) layers
 
-miri: setup ## kcore and drivers under Miri (MIRI_TOOLCHAIN=)
+# Safe code only, and hours of it under Miri: MIRI_SKIP= runs it all.
+MIRI_SKIP := elf:: fs:: proc:: vm::
+
+miri: setup ## kcore and drivers under Miri; MIRI_SKIP= takes in the slow modules of safe code (MIRI_TOOLCHAIN=)
 	@cargo +$(MIRI_TOOLCHAIN) miri --version >/dev/null 2>&1 || rustup toolchain install $(MIRI_TOOLCHAIN) --profile minimal --component miri --component rust-src
-	MIRIFLAGS="-Zmiri-strict-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore -p drivers --lib
+	MIRIFLAGS="-Zmiri-strict-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore -p drivers --lib -- $(MIRI_SKIP:%=--skip %)
 	@# The red-black tree of intrusive-collections keeps pointers in integers, so its users run with permissive provenance.
 	MIRIFLAGS="-Zmiri-permissive-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore --lib -- --include-ignored time::queue
 

@@ -76,6 +76,7 @@ impl Frame {
     }
 
     /// The interrupted program's condition flags, as `NZCV` holds them.
+    #[cfg(feature = "ktest")]
     pub(crate) const fn flags(&self) -> u64 {
         self.spsr & NZCV
     }

@@ -230,7 +230,6 @@ impl<'m> Table<'m> {
 
     /// Calls `each` for the entries in use, in order, of which there are `live`, all of them in `groups`: the search ends
     /// with the last one.
-    #[expect(clippy::excessive_nesting, reason = "apart, the loops cost a tenth more at every copy of a table")]
     #[inline]
     pub(super) fn in_use(self, live: u16, groups: Groups, mut each: impl FnMut(Index, Descriptor)) {
         let (mut left, mut group) = (live, 0_usize);
