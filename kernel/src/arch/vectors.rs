@@ -10,7 +10,7 @@
 //! alone, and calls the layer above with interrupts on. With the way back that makes 57 instructions around the call.
 //!
 //! **The way back to a program** is one for all: with interrupts masked it looks at one word of the thread's
-//! [`Header`](super::cpu::Header), which says whether there is anything to do before, and if so calls and looks again.
+//! [`Header`], which says whether there is anything to do before, and if so calls and looks again.
 //! An interrupt that comes after that look is taken as soon as the program runs, and goes the same way.
 //!
 //! The Rust side of each call is [`super::exception`].

@@ -9,9 +9,9 @@ mod idle;
 mod monitor;
 mod panic;
 mod power;
-mod programs;
 mod trace;
 mod tree;
+mod userland;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ const SUBJECTS: [&[Case]; 9] = [
     panic::CASES,
     power::CASES,
     idle::CASES,
-    programs::CASES,
+    userland::CASES,
 ];
 
 fn main() -> ExitCode {

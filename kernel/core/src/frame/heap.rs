@@ -4,7 +4,7 @@
 //! times 1344 and twice 2016, where powers of two would waste a quarter of each frame. From 64 bytes on all but one are
 //! multiples of 64, the largest alignment that is served here.
 //!
-//! Where a size belongs is looked up; the rest is [`Slots`]: a pop or a push under a lock of this CPU's own.
+//! Where a size belongs is looked up; the rest is `Slots`: a pop or a push under a lock of this CPU's own.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
