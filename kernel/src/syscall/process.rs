@@ -311,7 +311,10 @@ pub(super) fn getrusage(caller: &mut Caller<'_>, who: i32, to: UserAddr) -> Answ
     task::settle_time();
     // RUSAGE_SELF is 0.
     let usage: Usage = match who {
-        0 => caller.process().usage(),
+        0 => {
+            caller.process().note_resident();
+            caller.process().usage()
+        }
         linux::RUSAGE_CHILDREN => caller.process().usage_of_children(),
         who if who == linux::RUSAGE_THREAD.cast_signed() => caller.thread.usage(),
         _ => return Err(Errno::EINVAL),

@@ -231,7 +231,7 @@ impl<S: System> Body<S> {
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
     }
 
-    /// So much of its memory was resident when it was given up.
+    /// So much of its memory was resident at a time.
     pub(super) fn note_resident(&mut self, kib: u64) {
         self.ended_usage.max_resident_kib = self.ended_usage.max_resident_kib.max(kib);
     }

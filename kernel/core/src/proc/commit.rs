@@ -45,6 +45,7 @@ pub fn exec_commit<S: System>(thread: &Arc<Thread<S>>, image: NewImage<S>) -> Re
     be_alone(thread)?;
     let process = thread.process();
     let NewImage { space, program, name, credentials, set_id } = image;
+    process.note_resident();
     space.join();
     let (old, old_program) = replace_program(process, &space, program);
     S::adopt_space(&space);

@@ -136,17 +136,13 @@ pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
 }
 
 fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
+    process.note_resident();
     let belongings = process.body().belongings.take();
     if let Some(Belongings { space, files, context, program }) = belongings {
         // The last references close files and tear tables down: no lock is held.
         drop(files);
         drop(context);
         drop(program);
-        if let Some(space) = &space {
-            let resident = space.lock().statistics().resident;
-            let kib = resident.saturating_mul(4);
-            process.body().note_resident(kib);
-        }
         drop(space);
     }
 }

@@ -24,6 +24,7 @@ use super::news::News;
 use super::space::AddressSpace;
 use super::system::System;
 use super::usage::Usage;
+use crate::addr::PAGE_SIZE;
 use crate::fs::{Context, FileTable, OpenFile};
 use crate::sched::{Switch, ThreadName, WaitQueue};
 use crate::signal::{Action, Signal, SignalSet, Unchangeable};
@@ -287,7 +288,16 @@ impl<S: System> Process<S> {
         self.body().threads.iter().for_each(&mut visit);
     }
 
-    /// What its threads have used.
+    /// Adds to what it has used how much of its memory was resident at most; sleeps until nobody changes that memory. What
+    /// was noted stays when the memory is given up.
+    pub fn note_resident(&self) {
+        if let Some(space) = self.space() {
+            let pages = space.lock().statistics().most_resident;
+            self.body().note_resident(pages.saturating_mul(PAGE_SIZE as u64 / 1024));
+        }
+    }
+
+    /// What its threads have used; of resident memory, what was [noted](Self::note_resident).
     pub fn usage(&self) -> Usage {
         self.body().usage()
     }

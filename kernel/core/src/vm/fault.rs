@@ -74,7 +74,7 @@ impl Space {
         }
         match resolve(&mut self.tree, system, area, at, access) {
             Ok(added) => {
-                self.resident += added;
+                self.resident.add(added);
                 Fault::Resolved
             }
             Err(fault) => fault,

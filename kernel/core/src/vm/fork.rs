@@ -61,7 +61,7 @@ impl Space {
             areas: self.areas.share(),
             layout: self.layout,
             heap: self.heap,
-            resident: self.resident,
+            resident: self.resident.for_fork(),
             limits: self.limits,
             write_execute: self.write_execute,
             lock_future: false,

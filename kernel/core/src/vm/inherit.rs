@@ -72,7 +72,7 @@ impl Space {
             }
         }
         let list = self.areas.for_update(range)?;
-        self.resident -= self.tree.unmap(system, range.tables())?;
+        self.resident.remove(self.tree.unmap(system, range.tables())?);
         let before = list.totals().charged;
         list.update(range, |area| {
             area.sharing = Sharing::Shared;

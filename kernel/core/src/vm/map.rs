@@ -160,7 +160,7 @@ impl Space {
     ) -> Result<(), MapFailure> {
         let list = self.areas.for_replacement(range)?;
         if occupied {
-            self.resident -= self.tree.unmap(system, range.tables())?;
+            self.resident.remove(self.tree.unmap(system, range.tables())?);
             list.remove(range);
         }
         list.insert(area);

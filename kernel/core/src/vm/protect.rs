@@ -66,7 +66,7 @@ impl Space {
     ) -> Result<(), MapFailure> {
         let list = self.areas.for_update(range)?;
         let access = protection.access();
-        if self.resident > 0 {
+        if self.resident.now() > 0 {
             let executable = protection.contains(Protection::EXECUTE);
             self.tree.protect_each(system, range.tables(), |mapped| {
                 if executable && !is_executable(mapped.leaf.attributes.access) {

@@ -6,7 +6,7 @@ use super::failure::MapFailure;
 use super::layout::Layout;
 use super::limits::Limits;
 use super::range::{PAGE, PageRange};
-use super::statistics::SpaceStatistics;
+use super::statistics::{Resident, SpaceStatistics};
 use super::system::{MemorySystem, OutOfMemory};
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::paging::{OutOfFrames, UserTree};
@@ -23,7 +23,7 @@ pub struct Space {
     pub(super) layout: Layout,
     pub(super) heap: Heap,
     /// Pages that the tables map.
-    pub(super) resident: u64,
+    pub(super) resident: Resident,
     pub(super) limits: Limits,
     /// Whether memory may be writable and executable at once.
     pub(super) write_execute: bool,
@@ -52,7 +52,7 @@ impl Space {
             areas: Areas::new(),
             layout,
             heap: Heap { start: layout.break_start, end: layout.break_start },
-            resident: 0,
+            resident: Resident::default(),
             limits: Limits::default(),
             write_execute: false,
             lock_future: false,
@@ -111,7 +111,8 @@ impl Space {
     #[must_use]
     pub fn statistics(&self) -> SpaceStatistics {
         let Totals { pages, data, stack, locked, .. } = self.areas.totals();
-        SpaceStatistics { resident: self.resident, total: pages, data, stack, locked }
+        let (resident, most_resident) = (self.resident.now(), self.resident.most());
+        SpaceStatistics { resident, most_resident, total: pages, data, stack, locked }
     }
 
     /// Its areas, in the order of their addresses.
@@ -162,8 +163,8 @@ impl Space {
 
     /// Takes the pages of `range` out of the tables. The areas stay.
     pub(super) fn forget_pages(&mut self, system: &impl MemorySystem, range: PageRange) -> Result<(), OutOfFrames> {
-        if self.resident > 0 {
-            self.resident -= self.tree.unmap(system, range.tables())?;
+        if self.resident.now() > 0 {
+            self.resident.remove(self.tree.unmap(system, range.tables())?);
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ impl Space {
             return Ok(());
         }
         let list = self.areas.for_removal(range)?;
-        self.resident -= self.tree.unmap(system, range.tables())?;
+        self.resident.remove(self.tree.unmap(system, range.tables())?);
         let before = list.totals().charged;
         list.remove(range);
         system.commitments().uncharge(before - list.totals().charged);

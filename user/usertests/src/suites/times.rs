@@ -95,6 +95,7 @@ fn processor_time_grows_with_work() -> Checked {
     let used =
         microseconds(after.user) + microseconds(after.system) - microseconds(before.user) - microseconds(before.system);
     ensure((20_000..2_000_000).contains(&used), &format!("{used} us for 100 ms of work"))?;
+    ensure(after.max_resident > 0, "no memory used")?;
     ensure(after.faults[0] > 0, "no faults")
 }
 

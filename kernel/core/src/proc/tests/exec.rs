@@ -29,10 +29,12 @@ fn exec_gives_the_process_a_new_memory_and_loses_none_of_the_old() {
     let pages = world.machine.pages().len();
     let child = child_of(world, &init);
     poke(world, &child, DATA, 1);
+    assert_eq!(child.process().usage().max_resident_kib, 0, "nobody asked");
     let old = Arc::downgrade(&child.space().unwrap());
     world.take_events();
     executes(world, &child);
     assert!(old.upgrade().is_none());
+    assert_eq!(child.process().usage().max_resident_kib, 4, "the most of both programs");
     assert_eq!(world.machine.pages().len(), pages);
     let space = child.space().unwrap();
     assert_eq!(world.take_events(), [Event::SpaceAdopted(space.id())]);

@@ -22,6 +22,22 @@ fn reading_costs_no_page_and_writing_one() {
 }
 
 #[test]
+fn the_most_that_was_resident_is_remembered_until_a_fork() {
+    let machine = Machine::plain();
+    let mut space = start(machine, 1);
+    map(machine, &mut space, AT, 4, Protection::READ_WRITE);
+    (0..3).for_each(|page| store(machine, &mut space, AT + page * PAGE, 1));
+    assert_eq!(space.unmap(machine, UserAddr::new(AT), 2 * PAGE), Ok(()));
+    store(machine, &mut space, AT + 3 * PAGE, 1);
+    let sizes = |space: &Space| (space.statistics().resident, space.statistics().most_resident);
+    assert_eq!(sizes(&space), (2, 3));
+    let child = space.fork(machine, Asid(2)).unwrap();
+    assert_eq!(sizes(&child), (2, 2), "the child has its own past");
+    assert_eq!(sizes(&space), (2, 3));
+    finish(machine, [space, child]);
+}
+
+#[test]
 fn each_outcome_has_its_cause() {
     let machine = Machine::plain();
     let mut space = start(machine, 1);
