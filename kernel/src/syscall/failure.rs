@@ -87,6 +87,7 @@ impl From<ForkError> for Errno {
             ForkError::OutOfMemory => Self::ENOMEM,
             ForkError::Invalid => Self::EINVAL,
             ForkError::NotPromised => Self::EPERM,
+            ForkError::Interrupted => Self::EINTR,
         }
     }
 }

@@ -64,6 +64,8 @@ struct Caller<'a> {
 enum Again {
     /// It is made again, if the handler's action says so (`SA_RESTART`).
     IfWanted,
+    /// It is made again: the program never learns of it.
+    Always,
     /// It says that it was interrupted: calls with a time-out (signal(7)).
     Never,
 }
@@ -96,7 +98,11 @@ extern "C" fn tine_syscall(frame: &mut Frame) {
 fn handle_caught(caller: &mut Caller<'_>, first: u64) {
     let Caller { thread, caught, again, frame } = caller;
     let Some((info, action)) = caught.take() else { return };
-    let restarts = *again == Again::IfWanted && action.flags.contains(ActionFlags::RESTART);
+    let restarts = match again {
+        Again::IfWanted => action.flags.contains(ActionFlags::RESTART),
+        Again::Always => true,
+        Again::Never => false,
+    };
     if restarts && frame.x[0] == Errno::EINTR.to_register() {
         frame.x[0] = first;
         frame.elr -= SVC_BYTES;
@@ -167,6 +173,12 @@ impl Caller<'_> {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Does something that no signal may be pending for; what is pending is acted upon first.
+    fn undisturbed<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T, Errno>) -> Result<T, Errno> {
+        self.again = Again::Always;
+        self.restarting(work)
     }
 
     /// Does what a signal wants of the thread that its program does not see: stops it for as long as it is to be stopped.

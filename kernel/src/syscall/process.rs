@@ -24,16 +24,16 @@ use crate::dev::clock;
 use crate::task::{self, Kernel, UserProcess};
 
 pub(super) fn fork(caller: &mut Caller<'_>) -> Answer {
-    Ok(proc::fork(caller.thread)?.0.into())
+    caller.undisturbed(|caller| Ok(proc::fork(caller.thread)?.0.into()))
 }
 
 pub(super) fn vfork(caller: &mut Caller<'_>) -> Answer {
-    Ok(proc::vfork(caller.thread)?.0.into())
+    caller.undisturbed(|caller| Ok(proc::vfork(caller.thread)?.0.into()))
 }
 
 pub(super) fn tfork(caller: &mut Caller<'_>, parameters: UserAddr, bytes: u64) -> Answer {
     let parameters = TforkParameters::read(&CurrentUser, parameters, bytes)?;
-    Ok(proc::tfork(caller.thread, &parameters)?.0.into())
+    caller.undisturbed(|caller| Ok(proc::tfork(caller.thread, &parameters)?.0.into()))
 }
 
 /// The low byte of the flags is the signal that tells the parent of the end.
@@ -57,7 +57,7 @@ pub(super) fn clone(
         parent_tid: parent_tid.0.unwrap_or_default(),
         child_tid: child_tid.0.unwrap_or_default(),
     };
-    Ok(proc::clone(caller.thread, &arguments)?.number().into())
+    caller.undisturbed(|caller| Ok(proc::clone(caller.thread, &arguments)?.number().into()))
 }
 
 /// `struct clone_args`.
@@ -117,7 +117,7 @@ pub(super) fn clone3(caller: &mut Caller<'_>, from: UserAddr, bytes: u64) -> Ans
         parent_tid: UserAddr::new(given.parent_tid),
         child_tid: UserAddr::new(given.child_tid),
     };
-    Ok(proc::clone(caller.thread, &arguments)?.number().into())
+    caller.undisturbed(|caller| Ok(proc::clone(caller.thread, &arguments)?.number().into()))
 }
 
 pub(super) fn exit(caller: &mut Caller<'_>, code: u32) -> Answer {

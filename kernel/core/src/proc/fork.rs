@@ -171,6 +171,9 @@ pub enum ForkError {
     Invalid,
     /// The caller has promised not to.
     NotPromised,
+    /// The caller has to act upon a signal first, and asks again after that: a child made before would not be among those
+    /// that the signal was sent to.
+    Interrupted,
 }
 
 /// Makes a process with one thread: the caller's copy, but for what the request says.
@@ -184,7 +187,7 @@ pub enum ForkError {
 /// When the kernel asks for what does not exist.
 pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Result<Forked<S>, ForkError> {
     request.flags.check();
-    let parent = Parent::of(caller);
+    let parent = Parent::of(caller)?;
     let claims = reserve::claim(&parent)?;
     let reserved = reserve::reserve(&parent, request)?;
     claims.keep();

@@ -34,11 +34,16 @@ pub(super) struct Parent<'a, S: System> {
 }
 
 impl<'a, S: System> Parent<'a, S> {
-    pub(super) fn of(thread: &'a Arc<Thread<S>>) -> Self {
-        thread.forget_missed();
+    /// What is sent to the group is either seen here or noted for the child, for it arrives with the process locked, and
+    /// only then is noted.
+    pub(super) fn of(thread: &'a Arc<Thread<S>>) -> Result<Self, ForkError> {
         let body = thread.process().body();
+        if thread.attention() {
+            return Err(ForkError::Interrupted);
+        }
+        thread.forget_missed();
         let belongings = body.belongings.as_ref();
-        Self {
+        Ok(Self {
             thread,
             credentials: Arc::clone(&body.credentials),
             account: Arc::clone(&body.account),
@@ -51,7 +56,7 @@ impl<'a, S: System> Parent<'a, S> {
             files: belongings.map(|belongings| Arc::clone(&belongings.files)),
             context: belongings.map(|belongings| Arc::clone(&belongings.context)),
             program: belongings.and_then(|belongings| belongings.program.clone()),
-        }
+        })
     }
 
     /// What the child does about signals.

@@ -32,14 +32,15 @@ pub(in crate::proc) fn post_to_group<S: System>(tree: &mut ProcessTree<S>, group
         at = tree.next(slot, Chain::Group);
         if tree.life(slot) == Life::Alive {
             let process = Arc::clone(tree.process(slot));
-            note_missed(&process, info.signal);
             // A group's signal is a classic one, so there is always room.
             let _merged = post(tree, &process, None, info);
+            note_missed(&process, info.signal);
         }
     }
 }
 
-/// A child that a member is about to fork is meant, too, though it is not there yet.
+/// A child that a member is about to fork is meant, too, though it is not there yet. The member itself has got the signal
+/// before: a fork that begins in between finds it there.
 pub(super) fn note_missed<S: System>(process: &Process<S>, signal: Signal) {
     process.body().threads.iter().for_each(|thread| thread.note_missed(signal));
 }

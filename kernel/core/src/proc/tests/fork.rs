@@ -11,11 +11,11 @@ use crate::hal::{UserFault, UserMemory};
 use crate::proc::attach::{Promises, Tracing};
 use crate::proc::fake::{DATA, Event, Fake, World};
 use crate::proc::{
-    CloneFlags, Cloned, ForkError, ForkFlags, ForkRequest, Pid, ProcessFlags, Start, System, TforkError,
-    TforkParameters, ThreadRequest, TidPointers, child_return, clone, find, fork, fork1, kernel_thread, tfork,
-    thread_fork, vfork,
+    CloneFlags, Cloned, ForkError, ForkFlags, ForkRequest, Next, Pid, ProcessFlags, Start, System, Target, TforkError,
+    TforkParameters, ThreadRequest, TidPointers, before_user, child_return, clone, find, fork, fork1, kernel_thread,
+    kill, tfork, thread_fork, vfork,
 };
-use crate::signal::{ChildEvent, Signal};
+use crate::signal::{Action, ChildEvent, Handler, MaskChange, Signal, SignalSet};
 
 #[test]
 fn f1_what_was_forked_is_counted_by_kind_with_its_pages() {
@@ -42,9 +42,32 @@ fn f2_fork_is_fork1_with_fork_and_a_traced_one_takes_the_tracing_along() {
     let traced = world.act(&init, || find::<Fake>(traced).unwrap());
     assert_eq!(traced.attached().tracing, Some(Tracing { forks: true }));
     assert!(init.pending().contains(Signal::TRAP), "f45: the parent posts itself SIGTRAP");
-    init.process().attach(|attached| attached.tracing = Some(Tracing { forks: false }));
-    let silent = world.act(&init, || fork(&init).unwrap());
-    assert_eq!(world.act(&init, || find::<Fake>(silent).unwrap()).attached().tracing, None);
+    plain.process().attach(|attached| attached.tracing = Some(Tracing { forks: false }));
+    let silent = world.act(&plain, || fork(&plain).unwrap());
+    assert_eq!(world.act(&plain, || find::<Fake>(silent).unwrap()).attached().tracing, None);
+}
+
+#[test]
+fn a_parent_acts_upon_its_signals_before_it_forks() {
+    let (world, _, init) = World::new();
+    let parent = child_of(world, &init);
+    let processes = world.processes.counts.processes();
+    let handler = Action { handler: Handler::At(DATA), ..Action::DEFAULT };
+    parent.process().set_action(Signal::USR1, handler).unwrap();
+    let send = |signal| world.act(&init, || kill(&init, Target::Process(pid(&parent)), Some(signal)).unwrap());
+    send(Signal::USR1);
+    assert_eq!(world.act(&parent, || fork(&parent)), Err(ForkError::Interrupted));
+    assert_eq!(world.processes.counts.processes(), processes, "nothing was made");
+    assert!(
+        matches!(world.act(&parent, || before_user(&parent)), Next::Handle(info, _) if info.signal == Signal::USR1)
+    );
+    let child = child_of(world, &parent);
+    assert!(child.pending().is_empty());
+    parent.change_mask(MaskChange::Block, SignalSet::of(&[Signal::USR2]));
+    send(Signal::USR2);
+    assert!(child_of(world, &parent).pending().is_empty(), "f8: one that is blocked stays the parent's");
+    send(Signal::TERM);
+    assert_eq!(world.act(&parent, || fork(&parent)), Err(ForkError::Interrupted));
 }
 
 #[test]
@@ -87,7 +110,7 @@ fn f44_no_signal_ends_the_wait_in_vfork_and_the_killed_parents_child_lives_on() 
     let call = world.run(&parent, |parent| vfork(parent).map(drop));
     let child = vfork_child(world, &parent);
     world.act(&init, || {
-        crate::proc::kill(&init, crate::proc::Target::Process(pid(&parent)), Some(Signal::KILL)).unwrap();
+        kill(&init, Target::Process(pid(&parent)), Some(Signal::KILL)).unwrap();
     });
     for _ in 0..100 {
         std::thread::yield_now();
@@ -96,8 +119,8 @@ fn f44_no_signal_ends_the_wait_in_vfork_and_the_killed_parents_child_lives_on() 
     assert!(!child.attention(), "the child was not killed");
     exits(world, &child, 3);
     call.join().unwrap().unwrap();
-    let next = world.act(&parent, || crate::proc::before_user(&parent));
-    assert!(matches!(next, crate::proc::Next::Exit(_)), "now it dies");
+    let next = world.act(&parent, || before_user(&parent));
+    assert!(matches!(next, Next::Exit(_)), "now it dies");
 }
 
 #[test]
