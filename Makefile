@@ -20,6 +20,8 @@ KERNEL_TARGET := aarch64-unknown-none-softfloat
 USER_TARGET := aarch64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 USER_BIN := $(TARGET_DIR)/$(USER_TARGET)/user
+# Minutes of random calls.
+SOAK := 180s 1
 # What the kernel image may have at most. The goal is 512 KiB; the text at the second level of optimisation is over it.
 MAX_SIZE := 671744
 # Seconds after which a board that tests itself is taken for hung.
@@ -61,6 +63,8 @@ test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-ser
 	@$(TINE) summary build/test/*.log
 
 ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
+
+soak: $(BOARDS:%=soak-%) ## random calls from many processes on both boards (SOAK="COUNT|SECONDSs [SEED]")
 
 check: setup ## format, lints, documentation, layers
 	cargo fmt --all --check
@@ -138,6 +142,11 @@ build/%.dtb: FORCE | setup
 ktest-%: build/ktest.img build/%.dtb
 	@$(TINE) run --board $* --kernel build/ktest.img --elf build/ktest.elf --timeout $(KTEST_TIMEOUT) </dev/null
 
+soak-%: build
+	@mkdir -p build/soak
+	$(TINE) run --board $* --initrd build/initramfs.cpio --cmdline "quiet -- /bin/grind $(SOAK)" </dev/null | tee build/soak/$*.log
+	@grep -q '^grind: ok' build/soak/$*.log
+
 host: setup
 	cargo test --no-fail-fast $(HOST_CRATES)
 
@@ -152,4 +161,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console bench test ktest check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE
+.PHONY: build run trace gdb console bench test ktest soak check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE

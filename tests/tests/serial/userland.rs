@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = cases![
     Emulator a_thousand_processes_live_at_once,
     Emulator root_ends_a_fork_bomb,
     Emulator memory_that_runs_out_ends_the_right_process,
+    Emulator random_calls_from_many_processes_lose_nothing,
     Emulator the_benchmark_runs_to_its_end,
 ];
 
@@ -148,6 +149,12 @@ fn root_ends_a_fork_bomb(bench: &Bench) -> anyhow::Result<()> {
 
 fn memory_that_runs_out_ends_the_right_process(bench: &Bench) -> anyhow::Result<()> {
     all_pass(bench, "/bin/usertests oom", "usertests")
+}
+
+fn random_calls_from_many_processes_lose_nothing(bench: &Bench) -> anyhow::Result<()> {
+    let lines = run(bench, "quiet -- /bin/grind 1200 1")?;
+    ensure!(lines.iter().any(|line| line == "grind: ok"), "{lines:?}");
+    Ok(())
 }
 
 fn the_benchmark_runs_to_its_end(bench: &Bench) -> anyhow::Result<()> {

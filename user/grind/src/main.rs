@@ -99,6 +99,7 @@ fn rounds(length: Length, seed: u64) -> Checked {
     let mut before = None;
     for number in 0..ROUNDS {
         round(length.round(), seed ^ u64::from(number) << 32)?;
+        println!("grind: round {}", number + 1);
         let now = match Balance::at_rest() {
             Ok(now) => now,
             // This kernel does not count.

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use sys::memory::Mapping;
 use sys::process::{self, Signal, Whose, kill, times, usage};
-use sys::{machine, time};
+use sys::{Errno, machine, time};
 
 use crate::expect::{Checked, child, ended_by, ensure, in_child, known};
 use crate::meeting::Meeting;
 
 super::tests!("time":
     the_monotonic_clock_never_goes_back, it_is_the_same_on_every_cpu, the_counter_and_the_clock_agree, a_sleep_is_long_enough,
-    sleepers_wake_in_order, processor_time_grows_with_work, the_childrens_time_is_added_when_they_are_reaped,
+    sleepers_wake_in_order, processor_time_grows_with_work,
+    the_most_memory_is_remembered_when_it_is_given_up_and_by_the_parent, the_childrens_time_is_added_when_they_are_reaped,
     there_is_a_calendar, a_sleep_uses_no_processor);
 
 fn the_monotonic_clock_never_goes_back() -> Checked {
@@ -97,6 +99,21 @@ fn processor_time_grows_with_work() -> Checked {
     ensure((20_000..2_000_000).contains(&used), &format!("{used} us for 100 ms of work"))?;
     ensure(after.max_resident > 0, "no memory used")?;
     ensure(after.faults[0] > 0, "no faults")
+}
+
+fn the_most_memory_is_remembered_when_it_is_given_up_and_by_the_parent() -> Checked {
+    const BYTES: usize = 8 << 20;
+    const KIB: i64 = 8 << 10;
+    let most = |whose| Ok::<_, Errno>(usage(whose)?.max_resident);
+    ensure(known(most(Whose::Own))? < KIB, "more than there is")?;
+    in_child(|| {
+        let memory = Mapping::private(BYTES)?;
+        memory.write_pages(1);
+        drop(memory);
+        ensure((KIB..2 * KIB).contains(&most(Whose::Own)?), "its own")
+    })?;
+    ensure(most(Whose::Own)? < KIB, "a child's is not its parent's")?;
+    ensure((KIB..2 * KIB).contains(&most(Whose::Children)?), "the children's")
 }
 
 fn the_childrens_time_is_added_when_they_are_reaped() -> Checked {
