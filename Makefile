@@ -144,7 +144,7 @@ ktest-%: build/ktest.img build/%.dtb
 
 soak-%: build
 	@mkdir -p build/soak
-	$(TINE) run --board $* --initrd build/initramfs.cpio --cmdline "quiet -- /bin/grind $(SOAK)" </dev/null | tee build/soak/$*.log
+	$(TINE) run --board $* --initrd build/initramfs.cpio --timeout 900 --cmdline "quiet -- /bin/grind $(SOAK)" </dev/null | tee build/soak/$*.log
 	@grep -q '^grind: ok' build/soak/$*.log
 
 host: setup

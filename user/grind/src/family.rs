@@ -115,7 +115,7 @@ impl Family {
 
     /// A child that sleeps until a signal ends it.
     fn sleeper(&mut self, random: &mut Random) -> Checked {
-        let signal = [Signal::TERM, Signal::KILL, Signal::HUP][random.below(3)];
+        let signal = [Signal::TERM, Signal::KILL, Signal::INT][random.below(3)];
         let stop_first = random.one_in(2);
         let endless = || loop {
             if time::sleep(Duration::from_secs(1000)) == Err(Errno::NOSYS) {
@@ -193,7 +193,8 @@ fn become_leaf(number: u64) -> i32 {
     255
 }
 
-/// Threads that add to a word and wait for each other.
+/// Threads that add to a word and wait for each other. They are joined: a scope waits until their work is done, but a fork
+/// while one of them still holds a lock of the library as it ends would leave the child with that lock held for ever.
 fn threads(random: &mut Random) -> Checked {
     let count = 1 + u32::try_from(random.below(4)).unwrap_or(0);
     let (sum, gate) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -202,11 +203,14 @@ fn threads(random: &mut Random) -> Checked {
             sync::wait_while(&gate, 0, Scope::Private);
             sum.fetch_add(1, Ordering::SeqCst);
         };
-        let made = (0..count).filter(|_| std::thread::Builder::new().spawn_scoped(scope, work).is_ok()).count();
+        let threads = (0..count).filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok());
+        let threads: Vec<_> = threads.collect();
         let timeout = Some(Duration::from_micros(random.next() % 300));
         let answer = sync::wait(&gate, 0, timeout, Scope::Private);
         sync::set(&gate, 1, Scope::Private);
         ensure(!matches!(answer, Err(Errno::AGAIN | Errno::FAULT)), "a wait")?;
+        let (made, joined) = (threads.len(), threads.into_iter().filter_map(|thread| thread.join().ok()).count());
+        ensure(joined == made, "a thread panicked")?;
         Ok::<usize, Wrong>(made)
     })
     .and_then(|made| ensure(usize::try_from(sum.load(Ordering::SeqCst)) == Ok(made), "a thread did nothing"))

@@ -21,7 +21,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use sys::balance::Balance;
-use sys::process::{self, Which, spawn, wait};
+use sys::process::{self, Signal, Which, spawn, wait};
+use sys::signal::{self, Handler};
 use sys::{Errno, Pid};
 
 use crate::random::Random;
@@ -54,6 +55,11 @@ fn main() -> ExitCode {
         eprintln!("usage: grind [COUNT|SECONDSs] [SEED]");
         return ExitCode::from(2);
     };
+    // A group that is orphaned while a member is stopped gets SIGHUP, and here groups come and go.
+    if let Err(errno) = signal::handle(Signal::HUP, Handler::Ignore) {
+        eprintln!("grind: {errno}");
+        return ExitCode::FAILURE;
+    }
     println!("grind: {WORKERS} workers, {ROUNDS} rounds, seed {seed}");
     let outcome = rounds(length, seed);
     match &outcome {

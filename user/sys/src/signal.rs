@@ -32,6 +32,8 @@ unsafe extern "C" {
 pub enum Handler {
     /// The default action: there is no handler.
     Default,
+    /// Nothing happens; children and programs that are executed inherit that.
+    Ignore,
     /// Counts.
     Count,
     /// Counts, and goes on after the instruction that failed.
@@ -59,6 +61,7 @@ extern "C" fn step_over(_signal: i32, _info: *const u8, context: *mut u8) {
 pub fn handle(signal: Signal, handler: Handler) -> Result<(), Errno> {
     let (handler, flags) = match handler {
         Handler::Default => (0, 0),
+        Handler::Ignore => (1, 0),
         Handler::Count => (count as extern "C" fn(i32) as usize, 0),
         Handler::StepOver => (step_over as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
     };
