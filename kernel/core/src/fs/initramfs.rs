@@ -15,6 +15,27 @@
 //! The archive may be anything. What makes no sense is left out and reported ([`Problem`]); what came before a tear
 //! stays. The tree cannot be changed afterwards.
 
+/// The methods of [`Inode`] that are the same for all inodes here: what their attributes say, and that they do not change.
+macro_rules! read_only_by_attributes {
+    () => {
+        fn id(&self) -> $crate::fs::FileId {
+            self.attributes.id()
+        }
+
+        fn protection(&self) -> $crate::fs::Protection {
+            self.attributes.protection
+        }
+
+        fn metadata(&self) -> $crate::fs::Metadata {
+            self.attributes.metadata()
+        }
+
+        fn is_read_only(&self) -> bool {
+            true
+        }
+    };
+}
+
 mod builder;
 mod directory;
 mod file;

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::string::{String, ToString};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::vec::Vec;
 
@@ -21,6 +21,7 @@ use crate::fs::{
 use crate::hal::fake::FakeCpu;
 use crate::hal::{UserFault, UserMemory};
 use crate::proc::{AddressSpace, ExitStatus, OutOfMemory, Pid, Processes, Start, System, Thread, boot, start_init};
+use crate::sched::fake::Seat;
 use crate::sched::{self, Finished, Priority, Switch, Unparked, unpark};
 use crate::vm::fake::Machine;
 use crate::vm::{Layout, MapRequest, Place, Protection as Rights};
@@ -32,8 +33,7 @@ pub(crate) type Process = crate::proc::Process<Fake>;
 
 /// Where a sleeping thread sits, and whose it is.
 pub(crate) struct Payload {
-    runnable: Mutex<bool>,
-    changed: Condvar,
+    seat: Seat,
     thread: Option<Arc<Thread<Fake>>>,
     /// Where it was told to begin.
     pub(crate) start: Option<Start>,
@@ -41,7 +41,7 @@ pub(crate) struct Payload {
 
 impl Payload {
     fn new(thread: Option<Arc<Thread<Fake>>>, start: Option<Start>) -> Self {
-        Self { runnable: Mutex::new(false), changed: Condvar::new(), thread, start }
+        Self { seat: Seat::default(), thread, start }
     }
 }
 
@@ -202,13 +202,7 @@ impl Switch for Fake {
         let me = Self::current();
         match me.park().finish() {
             Finished::Queue => {}
-            Finished::Asleep => {
-                let mut runnable = me.payload().runnable.lock().unwrap();
-                while !*runnable {
-                    runnable = me.payload().changed.wait(runnable).unwrap();
-                }
-                *runnable = false;
-            }
+            Finished::Asleep => me.payload().seat.sleep(),
         }
     }
 
@@ -224,10 +218,7 @@ impl Switch for Fake {
     }
 
     fn make_runnable(thread: Arc<Schedulable>) {
-        let mut runnable = thread.payload().runnable.lock().unwrap();
-        assert!(!*runnable, "a thread is queued twice");
-        *runnable = true;
-        thread.payload().changed.notify_one();
+        thread.payload().seat.wake();
     }
 }
 

@@ -22,6 +22,29 @@ pub(crate) struct Seat {
     changed: Condvar,
 }
 
+impl Seat {
+    /// Sleeps until somebody calls [`wake`](Self::wake).
+    pub(crate) fn sleep(&self) {
+        let mut runnable = self.runnable.lock().unwrap();
+        while !*runnable {
+            runnable = self.changed.wait(runnable).unwrap();
+        }
+        *runnable = false;
+    }
+
+    /// Ends one sleep, the present one or the next.
+    ///
+    /// # Panics
+    ///
+    /// When it was called already: a thread is queued once.
+    pub(crate) fn wake(&self) {
+        let mut runnable = self.runnable.lock().unwrap();
+        assert!(!*runnable, "a thread is queued twice");
+        *runnable = true;
+        self.changed.notify_one();
+    }
+}
+
 /// The fake kernel. Its clock stands at 1,000 ns; a deadline before that has passed, one after it never comes.
 pub(crate) enum HostSwitch {}
 
@@ -47,13 +70,7 @@ impl Switch for HostSwitch {
         let me = Self::current();
         match me.park().finish() {
             Finished::Queue => {}
-            Finished::Asleep => {
-                let mut runnable = me.payload().runnable.lock().unwrap();
-                while !*runnable {
-                    runnable = me.payload().changed.wait(runnable).unwrap();
-                }
-                *runnable = false;
-            }
+            Finished::Asleep => me.payload().sleep(),
         }
     }
 
@@ -69,9 +86,6 @@ impl Switch for HostSwitch {
     }
 
     fn make_runnable(thread: Arc<Thread<Seat>>) {
-        let mut runnable = thread.payload().runnable.lock().unwrap();
-        assert!(!*runnable, "a thread is queued twice");
-        *runnable = true;
-        thread.payload().changed.notify_one();
+        thread.payload().wake();
     }
 }

@@ -7,7 +7,7 @@ use super::Attributes;
 use crate::fs::error::FileError;
 use crate::fs::flags::OpenFlags;
 use crate::fs::inode::{DirectoryEntry, Inode, Visit};
-use crate::fs::metadata::{FileId, FileKind, Metadata, Protection};
+use crate::fs::metadata::FileKind;
 use crate::fs::operations::{Blocking, FileOperations, Seeking};
 use crate::fs::transfer::Sink;
 use crate::sync::Once;
@@ -70,21 +70,7 @@ impl Directory {
 }
 
 impl Inode for Directory {
-    fn id(&self) -> FileId {
-        self.attributes.id()
-    }
-
-    fn protection(&self) -> Protection {
-        self.attributes.protection
-    }
-
-    fn metadata(&self) -> Metadata {
-        self.attributes.metadata()
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
-    }
+    read_only_by_attributes!();
 
     fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
         Ok(self)

@@ -7,7 +7,6 @@ use crate::addr::PhysFrame;
 use crate::fs::error::FileError;
 use crate::fs::flags::OpenFlags;
 use crate::fs::inode::Inode;
-use crate::fs::metadata::{FileId, Metadata, Protection};
 use crate::fs::operations::{Blocking, FileOperations, Mapping, Seeking};
 use crate::fs::pages::Pages;
 use crate::fs::transfer::{Sink, Source};
@@ -26,21 +25,7 @@ impl File {
 }
 
 impl Inode for File {
-    fn id(&self) -> FileId {
-        self.attributes.id()
-    }
-
-    fn protection(&self) -> Protection {
-        self.attributes.protection
-    }
-
-    fn metadata(&self) -> Metadata {
-        self.attributes.metadata()
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
-    }
+    read_only_by_attributes!();
 
     fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
         Ok(self)

@@ -7,7 +7,7 @@ use crate::fs::devices::Devices;
 use crate::fs::error::FileError;
 use crate::fs::flags::OpenFlags;
 use crate::fs::inode::{Inode, Link};
-use crate::fs::metadata::{FileId, FileKind, Metadata, Protection};
+use crate::fs::metadata::FileKind;
 use crate::fs::operations::FileOperations;
 
 /// A symbolic link.
@@ -23,21 +23,7 @@ impl Symlink {
 }
 
 impl Inode for Symlink {
-    fn id(&self) -> FileId {
-        self.attributes.id()
-    }
-
-    fn protection(&self) -> Protection {
-        self.attributes.protection
-    }
-
-    fn metadata(&self) -> Metadata {
-        self.attributes.metadata()
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
-    }
+    read_only_by_attributes!();
 
     fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
         Err(FileError::TooManyLinks)
@@ -61,21 +47,7 @@ impl Node {
 }
 
 impl Inode for Node {
-    fn id(&self) -> FileId {
-        self.attributes.id()
-    }
-
-    fn protection(&self) -> Protection {
-        self.attributes.protection
-    }
-
-    fn metadata(&self) -> Metadata {
-        self.attributes.metadata()
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
-    }
+    read_only_by_attributes!();
 
     fn open(self: Arc<Self>, flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
         match self.attributes.protection.kind {
