@@ -19,6 +19,7 @@
 //! About the sources and their tests:
 //!
 //! * [`mod@bench`]: a benchmark's figures beside Linux's, and the record of them
+//! * [`profile`]: its instructions by function of the kernel
 //! * [`layers`]: who may import whom, and where `unsafe` may stand
 //! * [`summary`]: what all the test runners said, added up
 
@@ -32,6 +33,7 @@ pub mod demux;
 pub mod dtb;
 pub mod function_names;
 pub mod layers;
+pub mod profile;
 pub mod qemu;
 pub mod raw;
 pub mod summary;

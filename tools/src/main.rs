@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{bench, console, dtb, initramfs, layers, raw, run, summary, trace};
+use crate::command::{bench, console, dtb, initramfs, layers, profile, raw, run, summary, trace};
 
 /// Builds, runs and watches the Tine kernel.
 #[derive(Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Trace(trace::Arguments),
     Console(console::Arguments),
     Bench(bench::Arguments),
+    Profile(profile::Arguments),
     Layers(layers::Arguments),
     Summary(summary::Arguments),
 }
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
         Command::Layers(arguments) => layers::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
     };

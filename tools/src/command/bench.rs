@@ -60,7 +60,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => LINUX.to_owned(),
     };
     let linux = Figures::parse(&linux);
-    let tine = measure(&command(arguments, program), &qemu, Duration::from_secs(arguments.timeout))?;
+    let tine = measure(
+        &benchmark(&arguments.kernel, program, &arguments.words),
+        &qemu,
+        Duration::from_secs(arguments.timeout),
+    )?;
     print!("\n{}", table::plain(&tine, &linux));
     if let Some(record) = &arguments.record {
         let old = std::fs::read_to_string(record).unwrap_or_default();
@@ -90,10 +94,10 @@ fn counted(board: Board, kernel: &Path, initrd: &Path) -> Command {
     }
 }
 
-/// The board that runs the benchmark, as Linux was run.
-fn command(arguments: &Arguments, program: &Path) -> Command {
-    let command = counted(Board::Raspi3b, &arguments.kernel, program).arg("-seed").arg("1");
-    command.cmdline(format!("quiet -- {}", arguments.words).trim_end())
+/// The board that runs the benchmark in the initramfs `program`, as Linux was run.
+pub(super) fn benchmark(kernel: &Path, program: &Path, words: &str) -> Command {
+    let command = counted(Board::Raspi3b, kernel, program).arg("-seed").arg("1");
+    command.cmdline(format!("quiet -- {words}").trim_end())
 }
 
 /// Boots until the kernel says how long it took, then ends QEMU. Microseconds.
@@ -227,7 +231,7 @@ mod tests {
     fn the_board_is_started_as_linux_was() {
         let arguments = ["tine", "--program", "b.cpio", "--words", "fork --quick"];
         let arguments = <TestArguments as clap::Parser>::parse_from(arguments).arguments;
-        let command = command(&arguments, arguments.program.as_deref().unwrap());
+        let command = benchmark(&arguments.kernel, arguments.program.as_deref().unwrap(), &arguments.words);
         let words: Vec<String> = command.args().iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = words.join(" ");
         for part in ["-M raspi3b", "-icount shift=0,sleep=off", "-seed 1", "-global bcm2837.enabled-cpus=1"] {

@@ -5,6 +5,7 @@ pub(crate) mod console;
 pub(crate) mod dtb;
 pub(crate) mod initramfs;
 pub(crate) mod layers;
+pub(crate) mod profile;
 pub(crate) mod raw;
 pub(crate) mod run;
 pub(crate) mod summary;
