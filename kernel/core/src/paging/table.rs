@@ -279,6 +279,39 @@ impl<'m> Table<'m> {
         left
     }
 
+    /// Calls `each` for the entries in use, of which there are `live`, nearest to `near` first: few steps where they stand
+    /// close together around it.
+    #[inline]
+    pub(super) fn in_use_around(self, near: Index, live: u16, mut each: impl FnMut(Index, Descriptor)) {
+        let mut left = live;
+        let mut look = |place: usize| {
+            if let Some(index) = Index::new(place)
+                && let descriptor = self.descriptor(index)
+                && descriptor.is_valid()
+            {
+                each(index, descriptor);
+                left = left.wrapping_sub(1);
+            }
+            left == 0
+        };
+        let (mut up, mut down) = (near.get(), near.get());
+        if live == 0 || look(up) {
+            return;
+        }
+        while up < ENTRIES || down > 0 {
+            up = up.wrapping_add(1);
+            if look(up) {
+                return;
+            }
+            if down > 0 {
+                down = down.wrapping_sub(1);
+                if look(down) {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Writes a leaf where there is nothing, or where there is a leaf that differs only in what may be changed in
     /// place.
     pub(super) fn set_leaf(self, index: Index, leaf: Leaf) {

@@ -105,14 +105,33 @@ impl Used {
     }
 
     /// What is in the set, in order.
-    pub(super) fn iter(self) -> impl Iterator<Item = Index> {
-        self.0.into_iter().enumerate().flat_map(|(number, mut word)| {
-            core::iter::from_fn(move || {
-                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
-                word &= word - 1;
-                Index::new(number * 64 + bit)
-            })
-        })
+    #[inline]
+    pub(super) fn iter(self) -> UsedIter {
+        UsedIter { set: self, word: 0 }
+    }
+}
+
+/// The entries of a [`Used`], taken out of it one by one.
+pub(super) struct UsedIter {
+    set: Used,
+    /// The words before this one are empty.
+    word: usize,
+}
+
+impl Iterator for UsedIter {
+    type Item = Index;
+
+    #[inline]
+    fn next(&mut self) -> Option<Index> {
+        while let Some(word) = self.set.0.get_mut(self.word) {
+            if *word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                *word &= *word - 1;
+                return Index::new(self.word * 64 + bit);
+            }
+            self.word += 1;
+        }
+        None
     }
 }
 
