@@ -106,32 +106,33 @@ impl Used {
 
     /// What is in the set, in order.
     #[inline]
-    pub(super) fn iter(self) -> UsedIter {
-        UsedIter { set: self, word: 0 }
+    pub(super) fn iter(&self) -> impl Iterator<Item = Index> {
+        UsedIter { words: self.0.iter(), word: 0, first: 0, next: 0 }
     }
 }
 
-/// The entries of a [`Used`], taken out of it one by one.
-pub(super) struct UsedIter {
-    set: Used,
-    /// The words before this one are empty.
-    word: usize,
+/// The entries of a [`Used`], one by one.
+struct UsedIter<'a> {
+    words: core::slice::Iter<'a, u64>,
+    /// What is left of the word that is being looked at.
+    word: u64,
+    /// Where that word begins, and the next one.
+    first: usize,
+    next: usize,
 }
 
-impl Iterator for UsedIter {
+impl Iterator for UsedIter<'_> {
     type Item = Index;
 
     #[inline]
     fn next(&mut self) -> Option<Index> {
-        while let Some(word) = self.set.0.get_mut(self.word) {
-            if *word != 0 {
-                let bit = word.trailing_zeros() as usize;
-                *word &= *word - 1;
-                return Index::new(self.word * 64 + bit);
-            }
-            self.word += 1;
+        while self.word == 0 {
+            self.word = *self.words.next()?;
+            (self.first, self.next) = (self.next, self.next + 64);
         }
-        None
+        let bit = self.word.trailing_zeros() as usize;
+        self.word &= self.word - 1;
+        Index::new(self.first + bit)
     }
 }
 

@@ -53,11 +53,8 @@ pub(super) struct Path<'m> {
     pages: Span,
 }
 
-/// The pages that are divided, as the parent had them, and what becomes of each.
-pub(super) struct Divided<'m> {
-    lower: Table<'m>,
-    pages: Vec<(Index, Descriptor, PhysFrame, PhysFrame), MAX_PAGES>,
-}
+/// The pages that are divided: where each stands in the table of level 3, as the parent had it, and the two frames.
+pub(super) type Divided = Vec<(Index, Descriptor, PhysFrame, PhysFrame), MAX_PAGES>;
 
 impl UserTree {
     /// The path to those of `pages` that one table of level 3 translates, if it is the tree's own.
@@ -73,14 +70,16 @@ impl UserTree {
     }
 }
 
-impl<'m> Path<'m> {
-    /// Makes the child's path, and hangs it into `its_root`. What is divided has yet to be [finished](Divided::finish).
+impl Path<'_> {
+    /// Makes the child's path, and hangs it into `its_root`. What is divided is noted in `pages`, and has yet to be
+    /// [finished](Self::finish).
     pub(super) fn divide(
         &self,
         its_root: Table<'_>,
         mmu: &impl SharingMmu,
         supply: &impl Pages,
-    ) -> Result<Divided<'m>, OutOfFrames> {
+        pages: &mut Divided,
+    ) -> Result<(), OutOfFrames> {
         let lower = OwnedTable::allocate(Level::Three, mmu.memory(), mmu.tables())?;
         let upper = match OwnedTable::allocate(Level::Two, mmu.memory(), mmu.tables()) {
             Ok(upper) => upper,
@@ -89,7 +88,6 @@ impl<'m> Path<'m> {
                 return Err(OutOfFrames);
             }
         };
-        let mut pages = Vec::new();
         let (first, last) = (Level::Three.index(self.pages.start), Level::Three.index(self.pages.end - 1));
         let (old, new) = (self.lower, lower.view(mmu.memory()));
         old.in_use_around(first, self.lower_entry.live, |index, descriptor| {
@@ -113,14 +111,12 @@ impl<'m> Path<'m> {
             }
         });
         its_root.link(self.root, upper, self.upper_entry.live, self.upper_entry.groups);
-        Ok(Divided { lower: self.lower, pages })
+        Ok(())
     }
-}
 
-impl Divided<'_> {
     /// Copies the pages and gives the parent its own back, when its address space has forgotten what it knew of them.
-    pub(super) fn finish(self, supply: &impl Pages) {
-        for (index, descriptor, from, to) in self.pages {
+    pub(super) fn finish(&self, pages: &Divided, supply: &impl Pages) {
+        for &(index, descriptor, from, to) in pages {
             supply.copy(from, to);
             self.lower.copy_leaf(index, descriptor);
         }
