@@ -70,11 +70,11 @@ impl<A: HalfAddress> Tree<A> {
             A::flush_space(mmu.tlb(), self.tag);
         }
         let root = self.root.view(mmu.memory());
-        for index in self.used.iter() {
+        self.used.for_each(|index| {
             let start = Level::One.entry_size() * index.get() as u64;
             discard_entry(root, index, root.descriptor(index), start, mmu, &mut release);
             root.empty(index);
-        }
+        });
         self.root.free_empty(mmu.tables());
     }
 
@@ -104,35 +104,20 @@ impl Used {
         if used { self.0[word] |= bit } else { self.0[word] &= !bit }
     }
 
-    /// What is in the set, in order.
+    /// Calls `each` for what is in the set, in order.
     #[inline]
-    pub(super) fn iter(&self) -> impl Iterator<Item = Index> {
-        UsedIter { words: self.0.iter(), word: 0, first: 0, next: 0 }
-    }
-}
-
-/// The entries of a [`Used`], one by one.
-struct UsedIter<'a> {
-    words: core::slice::Iter<'a, u64>,
-    /// What is left of the word that is being looked at.
-    word: u64,
-    /// Where that word begins, and the next one.
-    first: usize,
-    next: usize,
-}
-
-impl Iterator for UsedIter<'_> {
-    type Item = Index;
-
-    #[inline]
-    fn next(&mut self) -> Option<Index> {
-        while self.word == 0 {
-            self.word = *self.words.next()?;
-            (self.first, self.next) = (self.next, self.next + 64);
+    pub(super) fn for_each(&self, mut each: impl FnMut(Index)) {
+        let mut first = 0_usize;
+        for &word in &self.0 {
+            let mut rest = word;
+            while rest != 0 {
+                if let Some(index) = Index::new(first.wrapping_add(rest.trailing_zeros() as usize)) {
+                    each(index);
+                }
+                rest &= rest.wrapping_sub(1);
+            }
+            first = first.wrapping_add(64);
         }
-        let bit = self.word.trailing_zeros() as usize;
-        self.word &= self.word - 1;
-        Index::new(self.first + bit)
     }
 }
 

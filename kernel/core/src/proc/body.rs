@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::attach::Attached;
+use super::attach::Attachments;
 use super::count::Account;
 use super::cred::Credentials;
 use super::exit::ExitStatus;
@@ -39,7 +39,7 @@ pub(super) struct Body<S: System> {
     pub(super) ended_usage: Usage,
     /// What the children that were waited for used.
     pub(super) children_usage: Usage,
-    pub(super) attached: Attached,
+    pub(super) attached: Attachments,
 }
 
 /// What a process gives up when it exits, long before it is reaped.

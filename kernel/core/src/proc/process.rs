@@ -313,12 +313,12 @@ impl<S: System> Process<S> {
 
     /// What other subsystems hang on it.
     pub fn attached(&self) -> Attached {
-        self.body().attached.clone()
+        self.body().attached.get().clone()
     }
 
     /// Changes that.
     pub fn attach(&self, change: impl FnOnce(&mut Attached)) {
-        change(&mut self.body().attached);
+        self.body().attached.change(change);
     }
 
     /// By which signal its parent is told of its end.

@@ -53,24 +53,25 @@ impl UserTree {
         let mut wanted = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
         let mut divided = Divided::default();
         let mut writable = false;
-        for index in self.tree.used.iter() {
+        self.tree.used.for_each(|index| {
             if let Some((path, supply)) = &wanted
                 && path.root == index
             {
-                let done = path.divide(its, mmu, *supply, &mut divided);
-                if done.is_ok() {
+                if path.divide(its, mmu, *supply, &mut divided).is_ok() {
                     writable = true;
-                    continue;
+                    return;
                 }
                 wanted = None;
             }
             if let Some((reference, entry)) = mine.share(index, mmu.tables()) {
                 let limits = entry.limits | TableLimits::READ_ONLY;
-                writable |= entry.limits != limits;
-                mine.set_limits(index, limits);
+                if entry.limits != limits {
+                    writable = true;
+                    mine.set_limits(index, limits);
+                }
                 its.link_shared(index, reference, TableEntry { limits, ..entry });
             }
-        }
+        });
         mmu.tlb().publish();
         if writable {
             // Not page by page: each of these descriptors stands for 1 GiB.
