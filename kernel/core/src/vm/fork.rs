@@ -176,7 +176,7 @@ impl Space {
 /// the callers' frames are there.
 fn near_stack(system: &impl MemorySystem) -> Option<VirtRange<UserAddr>> {
     /// What lies so near above the stack pointer belongs to calls that return soon.
-    const NEAR: u64 = 1024;
+    const NEAR: u64 = 512;
     let pointer = system.stack_pointer()?;
     let start = pointer.page_down();
     let end = pointer.checked_add(NEAR)?.align_up(PAGE)?;
