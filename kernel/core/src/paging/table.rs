@@ -344,11 +344,13 @@ impl<'m> Table<'m> {
         Some(TableReference { frame: old.frame, level: table.level })
     }
 
-    /// Takes the table below `index` out, if there is one. Walkers may know it until the flush.
-    pub(super) fn unlink(self, index: Index) -> Option<TableReference> {
+    /// Takes the table below `index` out, if there is one, and returns what the descriptor said. Walkers may know it until
+    /// the flush.
+    #[inline]
+    pub(super) fn unlink(self, index: Index) -> Option<(TableReference, TableEntry)> {
         let entry = self.named(index)?;
         self.store(index, Descriptor::INVALID);
-        self.level.below().map(|level| TableReference { frame: entry.frame, level })
+        self.level.below().map(|level| (TableReference { frame: entry.frame, level }, entry))
     }
 
     /// Lets the descriptor at `index` forbid `limits` and nothing else in the table below. Stores nothing if it does
