@@ -262,12 +262,10 @@ impl<'m> Table<'m> {
             if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID == 0 {
                 continue;
             }
-            for descriptor in run.each_ref().map(load) {
-                // The index is one: the table has as many entries as the groups.
-                if descriptor.is_valid()
-                    && let Some(index) = Index::new(place)
-                {
-                    each(index, descriptor);
+            for entry in run {
+                let descriptor = load(entry);
+                if descriptor.is_valid() {
+                    each(Index::within(place), descriptor);
                     left = left.wrapping_sub(1);
                 }
                 place = place.wrapping_add(1);

@@ -150,9 +150,6 @@ fn discard_pages<A: HalfAddress>(
     mmu: &impl Mmu,
     release: &mut impl FnMut(MappedLeaf<A>),
 ) {
-    /// Up to so many entries it is less work to empty the table than to fill the frame with zeroes for its next user.
-    const FEW: u16 = 128;
-    let few = live <= FEW;
     let view = table.view(mmu.memory());
     if live > 0 {
         view.in_use(live, groups, |index, descriptor| {
@@ -160,12 +157,11 @@ fn discard_pages<A: HalfAddress>(
                 let start = A::from_offset(start | (index.get() as u64) << Level::Three.shift());
                 release(MappedLeaf { start, level: Level::Three, leaf });
             }
-            if few {
-                view.empty(index);
-            }
+            // The frame's next user need not fill it with zeroes.
+            view.empty(index);
         });
     }
-    if few { table.free_empty(mmu.tables()) } else { table.free(mmu.tables()) }
+    table.free_empty(mmu.tables());
 }
 
 /// Gives up what the entry of a table above level 3 refers to, and empties it. It begins at `start` of its half.

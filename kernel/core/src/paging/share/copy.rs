@@ -43,14 +43,7 @@ fn copy_page(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descripto
 }
 
 #[inline]
-fn copy_leaf(
-    old: Table<'_>,
-    new: Table<'_>,
-    index: Index,
-    descriptor: Descriptor,
-    leaf: Leaf,
-    mmu: &impl SharingMmu,
-) {
+fn copy_leaf(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, leaf: Leaf, mmu: &impl SharingMmu) {
     mmu.leaves().share(leaf);
     let marked = descriptor.marked();
     if marked != descriptor {
