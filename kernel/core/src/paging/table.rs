@@ -262,12 +262,10 @@ impl<'m> Table<'m> {
             if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID == 0 {
                 continue;
             }
-            for descriptor in run.each_ref().map(load) {
-                // The index is one: the table has as many entries as the groups.
-                if descriptor.is_valid()
-                    && let Some(index) = Index::new(place)
-                {
-                    each(index, descriptor);
+            for entry in run {
+                let descriptor = load(entry);
+                if descriptor.is_valid() {
+                    each(Index::within(place), descriptor);
                     left = left.wrapping_sub(1);
                 }
                 place = place.wrapping_add(1);
@@ -377,11 +375,13 @@ impl<'m> Table<'m> {
         Some(TableReference { frame: old.frame, level: table.level })
     }
 
-    /// Takes the table below `index` out, if there is one. Walkers may know it until the flush.
-    pub(super) fn unlink(self, index: Index) -> Option<TableReference> {
+    /// Takes the table below `index` out, if there is one, and returns what the descriptor said. Walkers may know it until
+    /// the flush.
+    #[inline]
+    pub(super) fn unlink(self, index: Index) -> Option<(TableReference, TableEntry)> {
         let entry = self.named(index)?;
         self.store(index, Descriptor::INVALID);
-        self.level.below().map(|level| TableReference { frame: entry.frame, level })
+        self.level.below().map(|level| (TableReference { frame: entry.frame, level }, entry))
     }
 
     /// Lets the descriptor at `index` forbid `limits` and nothing else in the table below. Stores nothing if it does

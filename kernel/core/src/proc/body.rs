@@ -231,6 +231,11 @@ impl<S: System> Body<S> {
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
     }
 
+    /// Its memory; a process of the kernel has none, nor has one that exits.
+    pub(super) fn space(&self) -> Option<Arc<AddressSpace<S>>> {
+        self.belongings.as_ref().and_then(|belongings| belongings.space.clone())
+    }
+
     /// So much of its memory was resident at a time.
     pub(super) fn note_resident(&mut self, kib: u64) {
         self.ended_usage.max_resident_kib = self.ended_usage.max_resident_kib.max(kib);
@@ -240,6 +245,13 @@ impl<S: System> Body<S> {
     pub(super) fn usage(&self) -> Usage {
         let mut usage = self.ended_usage;
         self.threads.iter().for_each(|thread| usage.add(&thread.usage()));
+        usage
+    }
+
+    /// What its threads and the children that were waited for used.
+    pub(super) fn usage_with_children(&self) -> Usage {
+        let mut usage = self.usage();
+        usage.add(&self.children_usage);
         usage
     }
 }
