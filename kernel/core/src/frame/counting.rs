@@ -23,9 +23,9 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// * The caller has a reference to the block that begins at `frame`, from [`FrameHandle::into_raw`],
     ///   [`add_reference`](Self::add_reference) or [`adopt`](Self::adopt), and does not use it again.
     /// * While a page of the handle is borrowed, nobody writes to it, not even a program, unless `page_mut` lent it.
+    #[inline]
     pub unsafe fn from_raw(&self, frame: PhysFrame) -> FrameHandle<'_, M, C> {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        FrameHandle::new(self, index)
+        FrameHandle::new(self, index_of(frame))
     }
 
     /// Makes one more reference to the block that begins at `frame`.
@@ -45,10 +45,12 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// # Safety
     ///
     /// As for [`from_raw`](Self::from_raw).
+    #[inline]
     pub unsafe fn drop_reference(&self, frame: PhysFrame) -> Option<FrameHandle<'_, M, C>> {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        self.decrement(index).map(|_| {
-            self.record(index).references().set(1);
+        let index = index_of(frame);
+        let record = self.record(index);
+        self.decrement(index, record).map(|_| {
+            record.references().set(1);
             FrameHandle::new(self, index)
         })
     }
@@ -59,10 +61,11 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     ///
     /// As for [`from_raw`](Self::from_raw); all bytes of the frame are zero.
     pub unsafe fn free_zeroed(&self, frame: PhysFrame) {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        debug_assert_eq!(self.record(index).order(), Order::SINGLE, "{frame:?} is a larger block");
-        if let Some(kind) = self.decrement(index) {
-            self.free_single_zeroed(index, kind);
+        let index = index_of(frame);
+        let record = self.record(index);
+        debug_assert_eq!(record.order(), Order::SINGLE, "{frame:?} is a larger block");
+        if let Some(kind) = self.decrement(index, record) {
+            self.free_single_zeroed(index, record, kind);
         }
     }
 
@@ -98,16 +101,21 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     /// Gives up a reference and frees the block if it was the last.
+    #[inline(never)]
     pub(super) fn give_up(&self, index: Index) {
-        if let Some(kind) = self.decrement(index) {
-            self.free_block(index, self.record(index).order(), kind);
+        let record = self.record(index);
+        let Some(kind) = self.decrement(index, record) else { return };
+        if record.is_single() {
+            self.free_single(index, record, kind);
+        } else {
+            self.free_block(index, record.order(), kind);
         }
     }
 
-    /// Gives up a reference. If it was the last, says what the block was used for.
-    fn decrement(&self, index: Index) -> Option<FrameUse> {
-        let record = self.record(index);
-        let FrameState::Used(kind) = record.state() else {
+    /// Gives up a reference to the block whose first record this is. If it was the last, says what the block was used for.
+    #[inline]
+    fn decrement(&self, index: Index, record: &FrameRecord) -> Option<FrameUse> {
+        let Some(kind) = record.used_for() else {
             self.refuse(index);
             return None;
         };
@@ -121,7 +129,15 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         }
     }
 
+    #[inline]
     fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {
-        self.record(Index::try_from(frame.number()).expect("a managed frame"))
+        self.record(index_of(frame))
     }
+}
+
+/// The frame's place in the table. A number too large for one has none, as one that is merely beyond the table's end, and
+/// is refused as that is.
+#[inline]
+fn index_of(frame: PhysFrame) -> Index {
+    Index::try_from(frame.number()).unwrap_or(Index::MAX)
 }
