@@ -4,8 +4,8 @@ use super::allocator::Zeroing;
 use super::kind::FrameUse;
 use super::record::Index;
 
-/// The most frames of unspecified contents in a cache.
-pub(super) const CAPACITY: usize = 64;
+/// The most frames of unspecified contents in a cache, which makes one eight cache lines.
+pub(super) const CAPACITY: usize = 80;
 /// The most frames in a cache that are already zero.
 pub(super) const ZEROED_CAPACITY: usize = 32;
 /// How many frames go to or from the buddy at a time.
@@ -20,11 +20,13 @@ pub(super) type Batch = heapless::Vec<Index, BATCH>;
 pub(super) struct Tally([u32; FrameUse::COUNT]);
 
 impl Tally {
+    #[inline]
     pub(super) fn add(&mut self, kind: FrameUse, frames: u32) {
         let count = &mut self.0[kind.index()];
         *count = count.wrapping_add(frames);
     }
 
+    #[inline]
     pub(super) fn subtract(&mut self, kind: FrameUse, frames: u32) {
         let count = &mut self.0[kind.index()];
         *count = count.wrapping_sub(frames);
@@ -54,8 +56,32 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// A frame for `kind`, counted there, with the wanted contents if there is one.
+    #[inline]
+    pub(super) fn take(&mut self, kind: FrameUse, wanted: Zeroing) -> Option<Taken> {
+        let taken = self.pop(wanted)?;
+        self.tally.add(kind, 1);
+        Some(taken)
+    }
+
+    /// Puts a frame of unspecified contents in that was in use for `kind`. It is counted even where there is no room and the
+    /// frame comes back.
+    #[inline]
+    pub(super) fn put(&mut self, kind: FrameUse, index: Index) -> Result<(), Index> {
+        self.tally.subtract(kind, 1);
+        self.plain.push(index)
+    }
+
+    /// The same for a frame of zeroes, which is kept as any frame where there is no room for more of its kind.
+    #[inline]
+    pub(super) fn put_zeroed(&mut self, kind: FrameUse, index: Index) -> Result<(), Index> {
+        self.tally.subtract(kind, 1);
+        self.zeroed.push(index).or_else(|index| self.plain.push(index))
+    }
+
     /// A frame, with the wanted contents if there is one.
-    pub(super) fn pop(&mut self, wanted: Zeroing) -> Option<Taken> {
+    #[inline]
+    fn pop(&mut self, wanted: Zeroing) -> Option<Taken> {
         let plain = |index| Taken { index, contents: Zeroing::Unspecified };
         let zeroed = |index| Taken { index, contents: Zeroing::Zeroed };
         match wanted {
