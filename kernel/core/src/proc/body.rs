@@ -199,7 +199,7 @@ impl<S: System> Body<S> {
     /// The same, of a thread for which itself these signals are pending.
     pub(super) fn review_with(&mut self, thread: &Thread<S>, own: SignalSet) {
         let pending = own | self.pending.set();
-        let mut reasons = 0;
+        let mut reasons = if pending.is_empty() { 0 } else { attention::PENDING };
         if !pending.difference(thread.mask()).is_empty() {
             reasons |= attention::SIGNAL;
         }
@@ -210,6 +210,19 @@ impl<S: System> Body<S> {
             reasons |= attention::END;
         }
         thread.set_attention(reasons);
+    }
+
+    /// `thread` has changed its mask: what is pending for the process and blocked there now is for another to take, if one
+    /// does not block it.
+    pub(super) fn leave_to_others(&self, thread: &Thread<S>) {
+        let left = self.pending.set().intersection(thread.mask());
+        if left.is_empty() {
+            return;
+        }
+        let others = self.threads.iter().filter(|other| !core::ptr::eq(&raw const ***other, thread));
+        others
+            .filter(|other| !left.difference(other.mask()).is_empty())
+            .for_each(|other| other.alert(attention::SIGNAL));
     }
 
     /// How the process ended, or is ending.

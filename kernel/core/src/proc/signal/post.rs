@@ -13,6 +13,8 @@ use crate::proc::table::ProcessTree;
 use crate::proc::thread::{Thread, attention};
 use crate::proc::tree::{Life, Report};
 use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_by};
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::fence;
 
 /// Sends a signal of the kernel's own to a process, or to one thread of it.
 pub fn signal<S: System>(process: &Arc<Process<S>>, thread: Option<&Arc<Thread<S>>>, info: Info) -> Posted {
@@ -100,12 +102,23 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
         Some(thread) => thread.own().pending.post(info, bound),
         None => body.pending.post(info, bound),
     };
-    if posted != Posted::Full && !blocked {
-        // The oldest first: that is the main thread, as programs expect.
-        let taker = thread.or_else(|| body.threads.iter().find(|thread| !blocks(thread)));
-        if let Some(taker) = taker {
-            taker.alert(attention::SIGNAL);
-        }
+    if posted == Posted::Full {
+        return posted;
+    }
+    match thread {
+        Some(thread) => thread.note_pending(),
+        None => body.threads.iter().for_each(|thread| thread.note_pending()),
+    }
+    // A mask that is changed from here on is changed by one who finds the note.
+    fence(SeqCst);
+    // The oldest first: that is the main thread, as programs expect.
+    let takes = |thread: &&Arc<Thread<S>>| !blocks(thread);
+    let taker = match thread {
+        Some(thread) => Some(thread).filter(takes),
+        None => body.threads.iter().find(takes),
+    };
+    if let Some(taker) = taker {
+        taker.alert(attention::SIGNAL);
     }
     posted
 }
@@ -169,6 +182,6 @@ pub fn post_fault<S: System>(thread: &Arc<Thread<S>>, info: Info) -> FaultPosted
     }
     let bound = body.limits.soft(Resource::SignalsPending);
     let _merged = thread.own().pending.post(info, bound);
-    thread.alert(attention::SIGNAL);
+    thread.alert(attention::SIGNAL | attention::PENDING);
     FaultPosted::Handled
 }
