@@ -238,6 +238,18 @@ impl CpuSet {
         Self(self.0 & other.0)
     }
 
+    /// The first CPU in the set, if there is one.
+    #[must_use]
+    pub const fn first(self) -> Option<CpuId> {
+        CpuId::new(self.0.trailing_zeros() as usize)
+    }
+
+    /// The one CPU in the set, if there is just one.
+    #[must_use]
+    pub const fn sole(self) -> Option<CpuId> {
+        if self.0.is_power_of_two() { self.first() } else { None }
+    }
+
     /// Bit n stands for CPU n; bits from [`MAX_CPUS`] on are dropped.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
@@ -292,5 +304,14 @@ mod tests {
         assert!(set.contains(CpuId(3)) && !set.contains(CpuId(1)));
         assert_eq!(set.iter().count(), 2);
         assert!(set.without(CpuId(3)).without(CpuId::BOOT).is_empty());
+    }
+
+    #[test]
+    fn a_cpu_set_knows_its_first_and_whether_that_is_all() {
+        let three = CpuSet::only(CpuId(3));
+        assert_eq!((three.first(), three.sole()), (Some(CpuId(3)), Some(CpuId(3))));
+        let two = three.with(CpuId(1));
+        assert_eq!((two.first(), two.sole()), (Some(CpuId(1)), None));
+        assert_eq!((CpuSet::EMPTY.first(), CpuSet::EMPTY.sole()), (None, None));
     }
 }

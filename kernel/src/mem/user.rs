@@ -247,7 +247,7 @@ impl LeafCounts for UserMemorySystem {
     fn release(&self, leaf: Leaf) {
         if let Some(frame) = counted(leaf) {
             // SAFETY: the leaf's reference is given up with it.
-            drop(unsafe { frames().from_raw(frame) });
+            unsafe { frames().release(frame) };
         }
     }
 

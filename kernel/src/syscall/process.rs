@@ -143,7 +143,7 @@ fn patience(options: u32) -> Patience {
     if options & linux::WNOHANG != 0 { Patience::Return } else { Patience::Wait }
 }
 
-fn wait(caller: &mut Caller<'_>, request: &WaitRequest) -> Result<Option<WaitResult>, Errno> {
+fn wait(caller: &mut Caller<'_>, request: &WaitRequest) -> Result<Option<WaitResult<Kernel>>, Errno> {
     caller.restarting(|caller| Ok(proc::wait(caller.thread, request)?))
 }
 
@@ -176,7 +176,9 @@ pub(super) fn wait4(caller: &mut Caller<'_>, which: i32, status: Maybe, options:
     };
     let Some(told) = wait(caller, &request)? else { return Ok(0) };
     user::write_if(status, &told.event.wait_status())?;
-    user::write_if(usage, &told.usage.to_linux())?;
+    if usage.0.is_some() {
+        user::write_if(usage, &told.usage().to_linux())?;
+    }
     Ok(told.pid.0.into())
 }
 
@@ -209,14 +211,14 @@ pub(super) fn waitid(caller: &mut Caller<'_>, kind: u32, id: i32, info: Maybe, o
     let told = wait(caller, &request)?;
     let described = match &told {
         Some(told) => {
-            let (user, system) = (told.usage.user_ticks(), told.usage.system_ticks());
-            Info::child(told.event, told.pid.0, told.uid, user, system).to_linux()
+            let usage = told.usage();
+            Info::child(told.event, told.pid.0, told.uid, usage.user_ticks(), usage.system_ticks()).to_linux()
         }
         None => [0; Info::BYTES],
     };
     user::write_if(info, &described)?;
     if let Some(told) = told {
-        user::write_if(usage, &told.usage.to_linux())?;
+        user::write_if(usage, &told.usage().to_linux())?;
     }
     Ok(0)
 }

@@ -291,6 +291,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     /// Somebody gave back what was not in use. A debug build stops; otherwise the block stays as it is, and is counted.
+    #[cold]
     pub(super) fn refuse(&self, index: Index) {
         self.refused.fetch_add(1, Relaxed);
         if cfg!(debug_assertions) {

@@ -47,6 +47,7 @@ impl ReferenceCount {
     }
 
     /// Gives up one reference.
+    #[inline]
     pub fn decrement(&self) -> Dropped {
         // The last holder need not write: nobody else may touch the count. Most blocks end here, and a store-exclusive
         // is saved; the count is then set anew when the block is.

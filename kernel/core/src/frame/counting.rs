@@ -8,7 +8,7 @@
 use super::allocator::FrameAllocator;
 use super::count::Dropped;
 use super::handle::FrameHandle;
-use super::kind::{FrameState, FrameUse};
+use super::kind::FrameState;
 use super::order::Order;
 use super::record::{FrameRecord, Index};
 use crate::addr::PhysFrame;
@@ -26,6 +26,17 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     pub unsafe fn from_raw(&self, frame: PhysFrame) -> FrameHandle<'_, M, C> {
         let index = Index::try_from(frame.number()).expect("the number was a handle's");
         FrameHandle::new(self, index)
+    }
+
+    /// Gives up a reference to the block that begins at `frame`, and frees the block if it was the last: a drop of its
+    /// [handle](Self::from_raw), for who gives up many and finds most of them shared.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    #[inline]
+    pub unsafe fn release(&self, frame: PhysFrame) {
+        self.give_up(Index::try_from(frame.number()).expect("the number was a handle's"));
     }
 
     /// Makes one more reference to the block that begins at `frame`.
@@ -47,7 +58,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// As for [`from_raw`](Self::from_raw).
     pub unsafe fn drop_reference(&self, frame: PhysFrame) -> Option<FrameHandle<'_, M, C>> {
         let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        self.decrement(index).map(|_| {
+        self.decrement(index).then(|| {
             self.record(index).references().set(1);
             FrameHandle::new(self, index)
         })
@@ -61,7 +72,9 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     pub unsafe fn free_zeroed(&self, frame: PhysFrame) {
         let index = Index::try_from(frame.number()).expect("the number was a handle's");
         debug_assert_eq!(self.record(index).order(), Order::SINGLE, "{frame:?} is a larger block");
-        if let Some(kind) = self.decrement(index) {
+        if self.decrement(index)
+            && let FrameState::Used(kind) = self.record(index).state()
+        {
             self.free_single_zeroed(index, kind);
         }
     }
@@ -98,27 +111,31 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     /// Gives up a reference and frees the block if it was the last.
+    #[inline]
     pub(super) fn give_up(&self, index: Index) {
-        if let Some(kind) = self.decrement(index) {
-            self.free_block(index, self.record(index).order(), kind);
+        if self.decrement(index) {
+            self.free(index);
         }
     }
 
-    /// Gives up a reference. If it was the last, says what the block was used for.
-    fn decrement(&self, index: Index) -> Option<FrameUse> {
+    /// Frees a block whose last reference is gone.
+    #[inline(never)]
+    fn free(&self, index: Index) {
         let record = self.record(index);
-        let FrameState::Used(kind) = record.state() else {
-            self.refuse(index);
-            return None;
-        };
-        match record.references().decrement() {
-            Dropped::Last => Some(kind),
-            Dropped::Shared => None,
-            Dropped::Underflow => {
-                self.refuse(index);
-                None
-            }
+        if let FrameState::Used(kind) = record.state() {
+            self.free_block(index, record.order(), kind);
         }
+    }
+
+    /// Gives up a reference. Says whether it was the last.
+    #[inline]
+    fn decrement(&self, index: Index) -> bool {
+        let record = self.record(index);
+        let dropped = if record.is_used() { record.references().decrement() } else { Dropped::Underflow };
+        if dropped == Dropped::Underflow {
+            self.refuse(index);
+        }
+        dropped == Dropped::Last
     }
 
     fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {

@@ -96,6 +96,12 @@ impl FrameState {
         }
     }
 
+    /// Whether these bits are those of a [`Used`](Self::Used).
+    #[inline]
+    pub(super) const fn are_used(bits: u32) -> bool {
+        bits >= Self::USED
+    }
+
     /// The state that [`to_bits`](Self::to_bits) made these bits of.
     pub(super) fn from_bits(bits: u32) -> Self {
         match bits {
@@ -121,6 +127,7 @@ mod tests {
         for state in [FrameState::Inside, FrameState::Free, FrameState::Cached].into_iter().chain(used) {
             assert!(state.to_bits() < 32);
             assert_eq!(FrameState::from_bits(state.to_bits()), state);
+            assert_eq!(FrameState::are_used(state.to_bits()), matches!(state, FrameState::Used(_)));
         }
     }
 

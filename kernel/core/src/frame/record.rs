@@ -61,6 +61,12 @@ impl FrameRecord {
         FrameState::from_bits(self.head.load(Relaxed) & ((1 << STATE_BITS) - 1))
     }
 
+    /// Whether it is the first frame of a block that somebody uses.
+    #[inline]
+    pub(super) fn is_used(&self) -> bool {
+        FrameState::are_used(self.head.load(Relaxed) & ((1 << STATE_BITS) - 1))
+    }
+
     /// The size of the block that begins here.
     #[must_use]
     pub fn order(&self) -> Order {

@@ -228,7 +228,12 @@ impl FileTable {
         let used = self.groups.iter().rposition(|group| !group.is_empty()).map_or(0, |last| last.saturating_add(1));
         let mut groups = Vec::new();
         groups.try_reserve_exact(used).map_err(|_| TableError::OutOfMemory)?;
-        groups.extend(self.groups.iter().take(used).map(Group::for_fork));
+        for group in self.groups.iter().take(used) {
+            groups.push(Group::default());
+            if let Some(copy) = groups.last_mut() {
+                group.fork_into(copy);
+            }
+        }
         let first_free = groups.iter().position(|group| !group.is_full()).unwrap_or(used);
         Ok(Self { groups, first_free })
     }

@@ -182,6 +182,14 @@ impl Index {
         if number < ENTRIES { Some(Self(number as u16)) } else { None }
     }
 
+    /// Entry `number`, which a table has.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below COUNT")]
+    pub(super) const fn within(number: usize) -> Self {
+        debug_assert!(number < ENTRIES);
+        Self(number as u16 % COUNT)
+    }
+
     /// The number itself.
     #[must_use]
     pub const fn get(self) -> usize {

@@ -183,6 +183,13 @@ impl Descriptor {
         if self.0 & SoftwareBits::SHARED.bits() == 0 { Self(self.0 | Attributes::<Access>::NO_STORE) } else { self }
     }
 
+    /// A leaf of a page like this one, for the page in `frame`.
+    #[must_use]
+    #[inline]
+    pub(super) const fn moved_to(self, frame: PhysFrame) -> Self {
+        Self(self.0 & !ADDRESS | frame.start().get())
+    }
+
     #[inline]
     fn decode_table(self) -> Entry {
         Entry::Table(self.table_entry())

@@ -262,12 +262,10 @@ impl<'m> Table<'m> {
             if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID == 0 {
                 continue;
             }
-            for descriptor in run.each_ref().map(load) {
-                // The index is one: the table has as many entries as the groups.
-                if descriptor.is_valid()
-                    && let Some(index) = Index::new(place)
-                {
-                    each(index, descriptor);
+            for entry in run {
+                let descriptor = load(entry);
+                if descriptor.is_valid() {
+                    each(Index::within(place), descriptor);
                     left = left.wrapping_sub(1);
                 }
                 place = place.wrapping_add(1);
@@ -277,6 +275,39 @@ impl<'m> Table<'m> {
             }
         }
         left
+    }
+
+    /// Calls `each` for the entries in use, of which there are `live`, nearest to `near` first: few steps where they stand
+    /// close together around it.
+    #[inline]
+    pub(super) fn in_use_around(self, near: Index, live: u16, mut each: impl FnMut(Index, Descriptor)) {
+        let mut left = live;
+        let mut look = |place: usize| {
+            if let Some(index) = Index::new(place)
+                && let descriptor = self.descriptor(index)
+                && descriptor.is_valid()
+            {
+                each(index, descriptor);
+                left = left.wrapping_sub(1);
+            }
+            left == 0
+        };
+        let (mut up, mut down) = (near.get(), near.get());
+        if live == 0 || look(up) {
+            return;
+        }
+        while up < ENTRIES || down > 0 {
+            up = up.wrapping_add(1);
+            if look(up) {
+                return;
+            }
+            if down > 0 {
+                down = down.wrapping_sub(1);
+                if look(down) {
+                    return;
+                }
+            }
+        }
     }
 
     /// Writes a leaf where there is nothing, or where there is a leaf that differs only in what may be changed in
@@ -344,11 +375,13 @@ impl<'m> Table<'m> {
         Some(TableReference { frame: old.frame, level: table.level })
     }
 
-    /// Takes the table below `index` out, if there is one. Walkers may know it until the flush.
-    pub(super) fn unlink(self, index: Index) -> Option<TableReference> {
+    /// Takes the table below `index` out, if there is one, and returns what the descriptor said. Walkers may know it until
+    /// the flush.
+    #[inline]
+    pub(super) fn unlink(self, index: Index) -> Option<(TableReference, TableEntry)> {
         let entry = self.named(index)?;
         self.store(index, Descriptor::INVALID);
-        self.level.below().map(|level| TableReference { frame: entry.frame, level })
+        self.level.below().map(|level| (TableReference { frame: entry.frame, level }, entry))
     }
 
     /// Lets the descriptor at `index` forbid `limits` and nothing else in the table below. Stores nothing if it does

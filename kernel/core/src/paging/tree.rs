@@ -2,7 +2,7 @@
 
 use super::Mmu;
 use super::address::{ENTRIES, HalfAddress, Index, Level, Span};
-use super::descriptor::{Descriptor, Entry, Groups};
+use super::descriptor::{Descriptor, Groups};
 use super::table::{OutOfFrames, OwnedTable, Table};
 use super::unmap::MappedLeaf;
 use crate::addr::PhysFrame;
@@ -70,11 +70,10 @@ impl<A: HalfAddress> Tree<A> {
             A::flush_space(mmu.tlb(), self.tag);
         }
         let root = self.root.view(mmu.memory());
-        for index in self.used.iter() {
+        self.used.for_each(|index| {
             let start = Level::One.entry_size() * index.get() as u64;
             discard_entry(root, index, root.descriptor(index), start, mmu, &mut release);
-            root.empty(index);
-        }
+        });
         self.root.free_empty(mmu.tables());
     }
 
@@ -104,15 +103,20 @@ impl Used {
         if used { self.0[word] |= bit } else { self.0[word] &= !bit }
     }
 
-    /// What is in the set, in order.
-    pub(super) fn iter(self) -> impl Iterator<Item = Index> {
-        self.0.into_iter().enumerate().flat_map(|(number, mut word)| {
-            core::iter::from_fn(move || {
-                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
-                word &= word - 1;
-                Index::new(number * 64 + bit)
-            })
-        })
+    /// Calls `each` for what is in the set, in order.
+    #[inline]
+    pub(super) fn for_each(&self, mut each: impl FnMut(Index)) {
+        let mut first = 0_usize;
+        for &word in &self.0 {
+            let mut rest = word;
+            while rest != 0 {
+                if let Some(index) = Index::new(first.wrapping_add(rest.trailing_zeros() as usize)) {
+                    each(index);
+                }
+                rest &= rest.wrapping_sub(1);
+            }
+            first = first.wrapping_add(64);
+        }
     }
 }
 
@@ -127,24 +131,45 @@ pub(super) fn discard<A: HalfAddress>(
     mmu: &impl Mmu,
     release: &mut impl FnMut(MappedLeaf<A>),
 ) {
-    /// Up to so many entries it is less work to empty the table than to fill the frame with zeroes for its next user.
-    const FEW: u16 = 128;
-    let few = live <= FEW;
     let view = table.view(mmu.memory());
-    let shift = view.level().shift();
+    let shift = match view.level() {
+        Level::Three => return discard_pages(table, live, groups, start, mmu, release),
+        upper => upper.shift(),
+    };
     if live > 0 {
         view.in_use(live, groups, |index, descriptor| {
-            let offset = start + ((index.get() as u64) << shift);
+            let offset = start | (index.get() as u64) << shift;
             discard_entry(view, index, descriptor, offset, mmu, release);
-            if few {
-                view.empty(index);
-            }
         });
     }
-    if few { table.free_empty(mmu.tables()) } else { table.free(mmu.tables()) }
+    table.free_empty(mmu.tables());
 }
 
-/// Gives up what the entry refers to. It begins at `start` of its half.
+/// [`discard`] of a table of level 3: most of what there is to give up are pages, and of these most are shared.
+#[inline(never)]
+fn discard_pages<A: HalfAddress>(
+    table: OwnedTable,
+    live: u16,
+    groups: Groups,
+    start: u64,
+    mmu: &impl Mmu,
+    release: &mut impl FnMut(MappedLeaf<A>),
+) {
+    let view = table.view(mmu.memory());
+    if live > 0 {
+        view.in_use(live, groups, |index, descriptor| {
+            if let Some(leaf) = descriptor.decode_ours(Level::Three).leaf() {
+                let start = A::from_offset(start | (index.get() as u64) << Level::Three.shift());
+                release(MappedLeaf { start, level: Level::Three, leaf });
+            }
+            // The frame's next user need not fill it with zeroes.
+            view.empty(index);
+        });
+    }
+    table.free_empty(mmu.tables());
+}
+
+/// Gives up what the entry of a table above level 3 refers to, and empties it. It begins at `start` of its half.
 fn discard_entry<A: HalfAddress>(
     table: Table<'_>,
     index: Index,
@@ -154,13 +179,14 @@ fn discard_entry<A: HalfAddress>(
     release: &mut impl FnMut(MappedLeaf<A>),
 ) {
     let level = table.level();
-    match descriptor.decode_ours(level) {
-        Entry::Invalid | Entry::Reserved => {}
-        Entry::Block(leaf) | Entry::Page(leaf) => release(MappedLeaf { start: A::from_offset(start), level, leaf }),
-        Entry::Table(below) => {
-            if let Some(child) = table.unlink(index).and_then(|child| child.release(mmu.tables())) {
-                discard(child, below.live, below.groups, start, mmu, release);
-            }
+    if let Some((child, below)) = table.unlink(index) {
+        if let Some(child) = child.release(mmu.tables()) {
+            discard(child, below.live, below.groups, start, mmu, release);
         }
+        return;
+    }
+    table.empty(index);
+    if let Some(leaf) = descriptor.decode_ours(level).leaf() {
+        release(MappedLeaf { start: A::from_offset(start), level, leaf });
     }
 }

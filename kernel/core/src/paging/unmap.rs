@@ -164,7 +164,7 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
             table.set_live(index, live);
             return ControlFlow::Continue(());
         }
-        if let Some(reference) = table.unlink(index) {
+        if let Some((reference, _)) = table.unlink(index) {
             self.retire_table(RetiredTable { reference, live, groups: entry.groups, start: span.start });
         }
         ControlFlow::Break(())

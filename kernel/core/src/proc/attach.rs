@@ -75,6 +75,38 @@ pub struct Profile {
     pub scale: u32,
 }
 
+/// What hangs on a process, if anything does: most have nothing, and then it takes no room and no time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attachments(Option<Arc<Attached>>);
+
+/// What most processes have.
+static NOTHING: Attached =
+    Attached { tracing: None, kernel_trace: None, promises: None, exec_promises: None, unveiled: None, profile: None };
+
+impl Attachments {
+    /// All of it.
+    pub(super) fn get(&self) -> &Attached {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// Changes it.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Attached)) {
+        change(Arc::make_mut(self.0.get_or_insert_default()));
+    }
+
+    /// The process executes another program: what it promised for that holds from now on.
+    pub(super) fn note_exec(&mut self) {
+        if self.0.is_some() {
+            self.change(|attached| attached.promises = attached.exec_promises.take());
+        }
+    }
+
+    /// What a child gets. `reported`: the fork is reported to a tracer.
+    pub(super) fn for_fork(&self, reported: bool) -> Self {
+        Self(self.0.as_ref().map(|attached| Arc::new(attached.for_fork(reported))))
+    }
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub struct Attached {

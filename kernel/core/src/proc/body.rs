@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::attach::Attached;
+use super::attach::Attachments;
 use super::count::Account;
 use super::cred::Credentials;
 use super::exit::ExitStatus;
@@ -39,7 +39,7 @@ pub(super) struct Body<S: System> {
     pub(super) ended_usage: Usage,
     /// What the children that were waited for used.
     pub(super) children_usage: Usage,
-    pub(super) attached: Attached,
+    pub(super) attached: Attachments,
 }
 
 /// What a process gives up when it exits, long before it is reaped.
@@ -231,6 +231,11 @@ impl<S: System> Body<S> {
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
     }
 
+    /// Its memory; a process of the kernel has none, nor has one that exits.
+    pub(super) fn space(&self) -> Option<Arc<AddressSpace<S>>> {
+        self.belongings.as_ref().and_then(|belongings| belongings.space.clone())
+    }
+
     /// So much of its memory was resident at a time.
     pub(super) fn note_resident(&mut self, kib: u64) {
         self.ended_usage.max_resident_kib = self.ended_usage.max_resident_kib.max(kib);
@@ -240,6 +245,13 @@ impl<S: System> Body<S> {
     pub(super) fn usage(&self) -> Usage {
         let mut usage = self.ended_usage;
         self.threads.iter().for_each(|thread| usage.add(&thread.usage()));
+        usage
+    }
+
+    /// What its threads and the children that were waited for used.
+    pub(super) fn usage_with_children(&self) -> Usage {
+        let mut usage = self.usage();
+        usage.add(&self.children_usage);
         usage
     }
 }

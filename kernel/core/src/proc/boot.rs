@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::arena::Slot;
-use super::attach::Attached;
+use super::attach::Attachments;
 use super::body::{Belongings, Body, Control, Handlers, Said, Threads};
 use super::cred::Credentials;
 use super::fork::{ForkError, ForkFlags, ForkRequest, Forked, fork1};
@@ -48,7 +48,7 @@ pub fn boot<S: System>(context: Context) -> Result<Arc<Thread<S>>, OutOfMemory> 
         vfork_parent: None,
         ended_usage: Usage::ZERO,
         children_usage: Usage::ZERO,
-        attached: Attached::default(),
+        attached: Attachments::default(),
     };
     let mut tree = processes.tree();
     let number = tree.reserve_thread(&mut S::uniform).map_err(|_| OutOfMemory)?;

@@ -61,7 +61,7 @@ pub fn exec_commit<S: System>(thread: &Arc<Thread<S>>, image: NewImage<S>) -> Re
         body.handlers.reset();
         body.exit_signal = Some(Signal::CHLD);
         body.name = name.clone();
-        body.attached.promises = body.attached.exec_promises.take();
+        body.attached.note_exec();
     }
     thread.own().name = name;
     // The old memory first: it may be the parent's, who gets it back at the next step.

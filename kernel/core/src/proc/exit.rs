@@ -18,6 +18,7 @@ use super::body::{Belongings, Body};
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
 use super::signal::{child_info, post, post_to_group, settle_stop, tell_orphaned};
+use super::space::AddressSpace;
 use super::system::System;
 use super::table::ProcessTree;
 use super::thread::{Thread, attention};
@@ -51,8 +52,22 @@ impl ExitStatus {
 
 /// `exit_group`: ends the whole process. The caller then gives up its kernel thread.
 pub fn exit_process<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) {
-    begin_exit(thread.process(), &mut thread.process().body(), status);
-    exit_thread(thread, status);
+    let mut body = thread.process().body();
+    let is_alone = body.threads.len() == 1;
+    if is_alone {
+        // Nobody waits for it to halt or to end, and it is awake. None can join it: threads are made by threads.
+        body.control.exit.get_or_insert(status);
+        thread.note(attention::END);
+    } else {
+        begin_exit(thread.process(), &mut body, status);
+    }
+    let space = body.space();
+    drop(body);
+    leave_program(thread, space);
+    if is_alone || leave_threads(thread, status) == Left::Last {
+        end_process(thread);
+    }
+    S::processes().counts.release_thread();
 }
 
 /// Decides that the process ends, and how; the first to say so is heard. Its threads come by and end.
@@ -66,20 +81,24 @@ pub(super) fn begin_exit<S: System>(process: &Arc<Process<S>>, body: &mut Body<S
 
 /// `exit`: ends the calling thread, and the process with the last one. The caller then gives up its kernel thread.
 pub fn exit_thread<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) {
-    leave_program(thread);
-    let processes = S::processes();
+    leave_program(thread, thread.space());
     if leave_threads(thread, status) == Left::Last {
-        let process = thread.process();
-        release_vfork_parent(process);
-        give_up_belongings(process);
-        bury(thread);
+        end_process(thread);
     }
-    processes.counts.release_thread();
+    S::processes().counts.release_thread();
 }
 
-/// Tells those who watch the program's memory that the thread is gone, and stops using it.
-fn leave_program<S: System>(thread: &Arc<Thread<S>>) {
-    let Some(space) = thread.space() else { return };
+/// By the last thread: takes the process apart.
+fn end_process<S: System>(thread: &Arc<Thread<S>>) {
+    let process = thread.process();
+    release_vfork_parent(process);
+    let resident_kib = give_up_belongings(process);
+    bury(thread, resident_kib);
+}
+
+/// Tells those who watch the program's memory, `space`, that the thread is gone, and stops using it.
+fn leave_program<S: System>(thread: &Arc<Thread<S>>, space: Option<Arc<AddressSpace<S>>>) {
+    let Some(space) = space else { return };
     S::thread_leaves(thread);
     // Nobody watches memory that nobody else runs in; not to write it spares an exiting child a copy.
     if let Some(at) = thread.take_clear_at().filter(|_| space.users() > 1)
@@ -135,32 +154,35 @@ pub(super) fn release_vfork_parent<S: System>(process: &Arc<Process<S>>) {
     }
 }
 
-fn give_up_belongings<S: System>(process: &Arc<Process<S>>) {
-    process.note_resident();
+/// Returns how much of its memory was resident at most.
+fn give_up_belongings<S: System>(process: &Arc<Process<S>>) -> u64 {
     let belongings = process.body().belongings.take();
-    if let Some(Belongings { space, files, context, program }) = belongings {
-        // The last references close files and tear tables down: no lock is held.
-        drop(files);
-        drop(context);
-        drop(program);
-        drop(space);
-    }
+    let Some(Belongings { space, files, context, program }) = belongings else { return 0 };
+    let resident_kib = space.as_ref().map_or(0, |space| space.most_resident_kib());
+    // The last references close files and tear tables down: no lock is held.
+    drop(files);
+    drop(context);
+    drop(program);
+    drop(space);
+    resident_kib
 }
 
 /// The process has nothing left but its exit status.
-fn bury<S: System>(thread: &Arc<Thread<S>>) {
+fn bury<S: System>(thread: &Arc<Thread<S>>, resident_kib: u64) {
     let process = thread.process();
     let processes = S::processes();
     let mut tree = processes.tree();
     tree.remove_thread(thread.number());
-    let status = {
+    let (status, exit_signal, info) = {
         let mut body = process.body();
         S::charge_current();
+        body.note_resident(resident_kib);
         let usage = thread.usage();
         body.ended_usage.add(&usage);
         body.threads.remove(thread);
         body.pending.discard(crate::signal::SignalSet::ALL);
-        body.control.exit.unwrap_or(ExitStatus::Exited(0))
+        let status = body.exit_status();
+        (status, body.exit_signal, child_info(process, &body, status.event()))
     };
     if process.pid() == Pid::INIT {
         drop(tree);
@@ -168,7 +190,7 @@ fn bury<S: System>(thread: &Arc<Thread<S>>) {
         return;
     }
     leave_session(&mut tree, process);
-    let heir = tree.find_alive(Pid::INIT).or(tree.find_alive(Pid::SYSTEM));
+    let heir = tree.find_alive(Pid::INIT).or_else(|| tree.find_alive(Pid::SYSTEM));
     let inherited = heir.is_some_and(|heir| {
         tree.exit(process.slot(), heir, |child| {
             child.set_parent_pid(Pid::INIT);
@@ -179,7 +201,7 @@ fn bury<S: System>(thread: &Arc<Thread<S>>) {
     if let Some(heir) = heir.filter(|_| inherited) {
         present_inherited_zombies::<S>(&mut tree, heir);
     }
-    announce(&mut tree, process, status);
+    announce(&mut tree, process, exit_signal, info);
 }
 
 /// A session that loses its leader loses its terminal, and whoever was in front there is told.
@@ -195,17 +217,13 @@ fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>
 }
 
 /// Tells the parent of an exit, or reaps the process if nobody wants to know.
-fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, status: ExitStatus) {
+fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, exit_signal: Option<Signal>, info: Info) {
     let slot = process.slot();
     let parent = tree.parent(slot).map(|parent| Arc::clone(tree.process(parent)));
-    let (exit_signal, info) = {
-        let body = process.body();
-        (body.exit_signal, child_info(process, &body, status.event()))
-    };
     let unwanted = process.flags().contains(ProcessFlags::NO_ZOMBIE)
         || parent.as_ref().is_none_or(|parent| is_indifferent(parent, exit_signal));
     if unwanted {
-        let _gone = reap::<S>(tree, slot);
+        let _gone = reap(tree, slot, |_| ());
     } else {
         tree.report_exit(slot);
     }
@@ -236,15 +254,24 @@ fn present_inherited_zombies<S: System>(tree: &mut ProcessTree<S>, heir: Slot) {
             let _merged = post(tree, &init, None, info);
             break;
         }
-        let _gone = reap::<S>(tree, zombie);
+        let _gone = reap(tree, zombie, |_| ());
     }
     init.news.tell();
 }
 
-/// Takes a zombie out of the tree: its number goes among the recent ones, and the counts come down.
-pub(super) fn reap<S: System>(tree: &mut ProcessTree<S>, slot: Slot) -> Arc<Process<S>> {
+/// Takes a zombie out of the tree: its number goes among the recent ones, and the counts come down. What is left of it is
+/// shown to `look`.
+pub(super) fn reap<S: System, T>(
+    tree: &mut ProcessTree<S>,
+    slot: Slot,
+    look: impl FnOnce(&Body<S>) -> T,
+) -> (Arc<Process<S>>, T) {
     let process = tree.reap(slot);
     S::processes().counts.release_process();
-    process.body().account.release();
-    process
+    let seen = {
+        let body = process.body();
+        body.account.release();
+        look(&body)
+    };
+    (process, seen)
 }

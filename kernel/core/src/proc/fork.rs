@@ -199,7 +199,7 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     if let Some(space) = &belongings.space {
         space.join();
     }
-    let traced = parent.attached.tracing.is_some();
+    let traced = parent.attached.get().tracing.is_some();
     let child = new_process(parent, request, numbers, belongings);
     let thread = new_thread(caller, request, &child, numbers.thread);
     child.body().threads.set_first(Arc::clone(&thread));
@@ -236,7 +236,7 @@ fn new_process<S: System>(
 ) -> Arc<Process<S>> {
     let flags = request.flags;
     let attached = parent.attached.for_fork(flags.contains(ForkFlags::PTRACE));
-    start_profile(&attached);
+    start_profile(attached.get());
     let handlers = parent.handlers_for(request);
     let body = Body {
         threads: Threads::new(),

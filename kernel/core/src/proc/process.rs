@@ -24,7 +24,6 @@ use super::news::News;
 use super::space::AddressSpace;
 use super::system::System;
 use super::usage::Usage;
-use crate::addr::PAGE_SIZE;
 use crate::fs::{Context, FileTable, OpenFile};
 use crate::sched::{Switch, ThreadName, WaitQueue};
 use crate::signal::{Action, Signal, SignalSet, Unchangeable};
@@ -150,7 +149,7 @@ impl<S: System> Process<S> {
 
     /// Its memory; a process of the kernel has none, nor has one that exits.
     pub fn space(&self) -> Option<Arc<AddressSpace<S>>> {
-        self.body().belongings.as_ref().and_then(|belongings| belongings.space.clone())
+        self.body().space()
     }
 
     /// Its table of file descriptors; none once it exits.
@@ -292,8 +291,8 @@ impl<S: System> Process<S> {
     /// was noted stays when the memory is given up.
     pub fn note_resident(&self) {
         if let Some(space) = self.space() {
-            let pages = space.lock().statistics().most_resident;
-            self.body().note_resident(pages.saturating_mul(PAGE_SIZE as u64 / 1024));
+            let kib = space.most_resident_kib();
+            self.body().note_resident(kib);
         }
     }
 
@@ -313,12 +312,12 @@ impl<S: System> Process<S> {
 
     /// What other subsystems hang on it.
     pub fn attached(&self) -> Attached {
-        self.body().attached.clone()
+        self.body().attached.get().clone()
     }
 
     /// Changes that.
     pub fn attach(&self, change: impl FnOnce(&mut Attached)) {
-        change(&mut self.body().attached);
+        self.body().attached.change(change);
     }
 
     /// By which signal its parent is told of its end.

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::fork::ForkError;
 use super::system::{OutOfMemory, System};
-use crate::addr::{Asid, PhysFrame};
+use crate::addr::{Asid, PAGE_SIZE, PhysFrame};
 use crate::sched::{SleepGuard, SleepMutex};
 use crate::sync::Rank;
 use crate::vm::{self, Layout, Space};
@@ -74,6 +74,11 @@ impl<S: System> AddressSpace<S> {
     /// Sleeps until nobody else changes the space.
     pub fn lock(&self) -> SpaceGuard<'_, S> {
         SpaceGuard(self.space.lock())
+    }
+
+    /// How much of it was resident at a time at most, in KiB; sleeps until nobody else changes it.
+    pub(super) fn most_resident_kib(&self) -> u64 {
+        self.lock().most_resident().saturating_mul(PAGE_SIZE as u64 / 1024)
     }
 
     /// A number that no other space ever has: part of the key of a private futex.

@@ -155,6 +155,11 @@ impl<S: System> Thread<S> {
         self.nudge();
     }
 
+    /// By the thread itself, its process locked: sets a reason for attention. It is awake, and in the kernel.
+    pub(super) fn note(&self, reason: u32) {
+        self.attention.fetch_or(reason, Release);
+    }
+
     /// Its process locked: what it has to attend to is exactly this.
     pub(super) fn set_attention(&self, reasons: u32) {
         self.attention.store(reasons, Release);

@@ -1,11 +1,11 @@
 //! Waiting for children.
 
 use alloc::sync::Arc;
+use core::fmt;
 
 use super::exit::{ExitStatus, reap};
 use super::id::Pid;
 use super::process::Process;
-use super::signal::interrupted;
 use super::system::System;
 use super::thread::Thread;
 use super::tree::reports::Scan;
@@ -114,6 +114,20 @@ impl WaitRequest {
     }
 }
 
+/// The same news of the same child.
+impl<S: System> PartialEq for WaitResult<S> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.child, &other.child) && self.event == other.event
+    }
+}
+
+impl<S: System> fmt::Debug for WaitResult<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pid, uid, event, child: _ } = self;
+        f.debug_struct("WaitResult").field("pid", pid).field("uid", uid).field("event", event).finish()
+    }
+}
+
 /// What the tree knows of a child's news.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Event {
@@ -123,16 +137,22 @@ pub(super) enum Event {
 }
 
 /// A child's news.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WaitResult {
+pub struct WaitResult<S: System> {
     /// The child.
     pub pid: Pid,
     /// Its real user id.
     pub uid: u32,
     /// What happened.
     pub event: ChildEvent,
-    /// What it and its own children, as far as it waited for them, have used.
-    pub usage: Usage,
+    child: Arc<Process<S>>,
+}
+
+impl<S: System> WaitResult<S> {
+    /// What the child and its own children, as far as it waited for them, have used.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.child.body().usage_with_children()
+    }
 }
 
 /// Why a wait told nothing.
@@ -149,7 +169,7 @@ pub enum WaitError {
 /// # Errors
 ///
 /// [`WaitError`]
-pub fn wait<S: System>(thread: &Arc<Thread<S>>, request: &WaitRequest) -> Result<Option<WaitResult>, WaitError> {
+pub fn wait<S: System>(thread: &Arc<Thread<S>>, request: &WaitRequest) -> Result<Option<WaitResult<S>>, WaitError> {
     let process = thread.process();
     loop {
         // Before the look: what comes after it changes the number.
@@ -160,20 +180,20 @@ pub fn wait<S: System>(thread: &Arc<Thread<S>>, request: &WaitRequest) -> Result
             Look::Nothing if request.patience == Patience::Return => return Ok(None),
             Look::Nothing => {}
         }
-        if !process.news.wait(seen, interrupted::<S>) {
+        if !process.news.wait(seen, || thread.attention()) {
             return Err(WaitError::Interrupted);
         }
     }
 }
 
-enum Look {
-    Told(WaitResult),
+enum Look<S: System> {
+    Told(WaitResult<S>),
     Nothing,
     NoChild,
 }
 
 /// Looks once, and takes what it finds.
-fn look<S: System>(process: &Arc<Process<S>>, request: &WaitRequest) -> Look {
+fn look<S: System>(process: &Arc<Process<S>>, request: &WaitRequest) -> Look<S> {
     let processes = S::processes();
     let mut tree = processes.tree();
     let (slot, event) = match tree.scan(process.slot(), &request.selection) {
@@ -181,40 +201,31 @@ fn look<S: System>(process: &Arc<Process<S>>, request: &WaitRequest) -> Look {
         Scan::Nothing => return Look::Nothing,
         Scan::NoChild => return Look::NoChild,
     };
-    let child = Arc::clone(tree.process(slot));
     let take = request.delivery == Delivery::Take;
-    match event {
+    let event = match event {
         Event::Exited if take => {
             // The child leaves the tree in the same step in which it was found: nobody else can reap it too.
-            drop(child);
-            let child = reap::<S>(&mut tree, slot);
+            let (child, (uid, event, usage)) = reap::<S, _>(&mut tree, slot, |body| {
+                (body.credentials.uid.real, body.exit_status().event(), body.usage_with_children())
+            });
             drop(tree);
-            let result = told(&child, None);
-            process.take_usage_of_child(&result.usage);
-            Look::Told(result)
+            process.take_usage_of_child(&usage);
+            return Look::Told(WaitResult { pid: child.pid(), uid, event, child });
         }
-        Event::Exited => Look::Told(told(&child, None)),
-        Event::Stopped(_) | Event::Continued => {
-            if take {
-                tree.delivered(slot);
-            }
-            drop(tree);
-            let event = match event {
-                Event::Stopped(signal) => ChildEvent::Stopped(signal),
-                _ => ChildEvent::Continued,
-            };
-            Look::Told(told(&child, Some(event)))
-        }
+        Event::Exited => None,
+        Event::Stopped(signal) => Some(ChildEvent::Stopped(signal)),
+        Event::Continued => Some(ChildEvent::Continued),
+    };
+    if take {
+        tree.delivered(slot);
     }
-}
-
-/// The child's news: this, or that it exited.
-fn told<S: System>(child: &Process<S>, event: Option<ChildEvent>) -> WaitResult {
-    let body = child.body();
-    let mut usage = body.usage();
-    usage.add(&body.children_usage);
-    let event = event.unwrap_or_else(|| body.exit_status().event());
-    WaitResult { pid: child.pid(), uid: body.credentials.uid.real, event, usage }
+    let child = Arc::clone(tree.process(slot));
+    drop(tree);
+    let (uid, event) = {
+        let body = child.body();
+        (body.credentials.uid.real, event.unwrap_or_else(|| body.exit_status().event()))
+    };
+    Look::Told(WaitResult { pid: child.pid(), uid, event, child })
 }
 
 impl ExitStatus {

@@ -65,10 +65,32 @@ impl Generator {
     }
 
     /// A random number.
+    #[inline]
     pub fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
+        u64::from_le_bytes(self.next_bytes())
+    }
+
+    /// So few bytes that no call is worth it: as [`fill`](Self::fill), which sees to it where the buffer does not have
+    /// them all.
+    #[inline]
+    fn next_bytes<const N: usize>(&mut self) -> [u8; N] {
+        let Some(place) = self.buffer.get_mut(self.used..).and_then(<[u8]>::first_chunk_mut) else {
+            return self.next_bytes_of_two();
+        };
+        let bytes = *place;
+        *place = [0; N];
+        black_box(place);
+        self.used += N;
+        bytes
+    }
+
+    /// Some of the bytes, or all of them, are yet to be made.
+    #[cold]
+    #[inline(never)]
+    fn next_bytes_of_two<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
         self.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        bytes
     }
 
     /// A number from 0 to `bound` - 1, each as likely as the others; 0 where `bound` is 0 or 1, as in
@@ -77,6 +99,7 @@ impl Generator {
     /// The high half of a random number times `bound` is it, unless the low half falls among the 2⁶⁴ mod `bound` values
     /// that would favour some results; then the draw is repeated (D. Lemire, "Fast Random Integer Generation in an
     /// Interval", 2019). That happens in less than half of all cases, and hardly ever for a small bound.
+    #[inline]
     pub fn uniform(&mut self, bound: u64) -> u64 {
         if let Ok(bound) = u32::try_from(bound) {
             return self.uniform_below(bound);
@@ -93,11 +116,10 @@ impl Generator {
     }
 
     /// The same for a bound that needs half the bytes.
+    #[inline]
     fn uniform_below(&mut self, bound: u32) -> u64 {
         loop {
-            let mut bytes = [0; 4];
-            self.fill(&mut bytes);
-            let product = u64::from(u32::from_le_bytes(bytes)) * u64::from(bound);
+            let product = u64::from(u32::from_le_bytes(self.next_bytes())) * u64::from(bound);
             let (high, low) = (product >> 32, product & u64::from(u32::MAX));
             if low >= u64::from(bound) || low >= u64::from(bound.wrapping_neg().checked_rem(bound).unwrap_or(0)) {
                 return high;
@@ -132,9 +154,7 @@ impl TryRng for Generator {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
+        Ok(u32::from_le_bytes(self.next_bytes()))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {

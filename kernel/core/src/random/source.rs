@@ -7,7 +7,7 @@ use super::generator::{Generator, Key, erase};
 use crate::addr::MAX_CPUS;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{IrqLock, Rank};
+use crate::sync::{IrqGuard, IrqLock, Rank};
 use crate::time::Instant;
 
 /// The root is seeded anew after this time, if the pool has come by [`SEEDED_BITS`] since. Less at a time would let
@@ -120,20 +120,29 @@ impl<C: Cpu> RandomSource<C> {
     }
 
     /// Draws from this CPU's generator, which has a key of the current epoch and `bytes` left of it.
+    #[inline]
     fn with_child<R>(&self, bytes: u64, draw: impl FnOnce(&mut Generator) -> R) -> R {
         let child = &self.children[C::id().index()];
         let mut guard = child.lock();
         if guard.epoch != self.epoch.load(Ordering::Acquire) || guard.bytes_left < bytes {
             drop(guard);
-            let (mut key, epoch) = self.key_from_root();
-            guard = child.lock();
-            guard.generator.rekey(key);
-            guard.epoch = epoch;
-            guard.bytes_left = RESEED_BYTES;
-            erase(&mut key);
+            guard = self.rekeyed(child);
         }
         guard.bytes_left = guard.bytes_left.saturating_sub(bytes);
         draw(&mut guard.generator)
+    }
+
+    /// Gives the child a new key, and locks it.
+    #[cold]
+    #[inline(never)]
+    fn rekeyed<'a>(&self, child: &'a IrqLock<Child, C>) -> IrqGuard<'a, Child, C> {
+        let (mut key, epoch) = self.key_from_root();
+        let mut guard = child.lock();
+        guard.generator.rekey(key);
+        guard.epoch = epoch;
+        guard.bytes_left = RESEED_BYTES;
+        erase(&mut key);
+        guard
     }
 
     fn key_from_root(&self) -> (Key, u64) {

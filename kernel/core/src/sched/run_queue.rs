@@ -68,7 +68,11 @@ impl<P> RunQueue<P> {
     ///
     /// When it is in a queue already: a thread runs in one place.
     pub fn enqueue(&mut self, thread: Arc<Thread<P>>) {
-        let level = thread.level();
+        self.enqueue_at(thread.level(), thread);
+    }
+
+    /// Adds `thread` at the end of `level`, which is its own.
+    pub(super) fn enqueue_at(&mut self, level: Level, thread: Arc<Thread<P>>) {
         self.levels[level.index()].push_back(thread);
         self.occupied |= level.bit();
         self.len += 1;

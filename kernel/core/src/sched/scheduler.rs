@@ -174,16 +174,15 @@ impl<P, C: Cpu> Scheduler<P, C> {
     /// Queues a new thread: on an idle CPU if there is one, else on the one with the fewest runnable threads (OpenBSD's
     /// `sched_choosecpu_fork`).
     pub fn start(&self, thread: Arc<Thread<P>>) -> Placement {
-        let cpu = self.claim_idle(&thread, None).unwrap_or_else(|| self.least_loaded(&thread, None));
-        self.enqueue(cpu, thread)
+        let allowed = self.allowed(&thread);
+        self.enqueue(self.choose(allowed, None), allowed, thread)
     }
 
     /// Queues a thread that was asleep: on an idle CPU, its last one for choice, else on the one with the fewest runnable
     /// threads, its last one for choice.
     pub fn make_runnable(&self, thread: Arc<Thread<P>>) -> Placement {
-        let last = Some(thread.last_cpu());
-        let cpu = self.claim_idle(&thread, last).unwrap_or_else(|| self.least_loaded(&thread, last));
-        self.enqueue(cpu, thread)
+        let allowed = self.allowed(&thread);
+        self.enqueue(self.choose(allowed, Some(thread.last_cpu())), allowed, thread)
     }
 
     /// Accounts for the `ran_ns` that `current` has run since it was last charged.
@@ -258,7 +257,8 @@ impl<P, C: Cpu> Scheduler<P, C> {
             }
             Leaving::Preempted | Leaving::SliceOver | Leaving::Yielded => {
                 if previous.affinity().contains(cpu) {
-                    Some(self.enqueue(cpu, previous).after_its_turn(cpu))
+                    let allowed = self.allowed(&previous);
+                    Some(self.enqueue(cpu, allowed, previous).after_its_turn(cpu))
                 } else {
                     Some(self.make_runnable(previous))
                 }
@@ -282,29 +282,29 @@ impl<P, C: Cpu> Scheduler<P, C> {
         }
     }
 
-    fn enqueue(&self, cpu: CpuId, thread: Arc<Thread<P>>) -> Placement {
+    /// Puts the thread into the queue of `cpu`, one of those that are `allowed`.
+    fn enqueue(&self, cpu: CpuId, allowed: CpuSet, thread: Arc<Thread<P>>) -> Placement {
         let target = self.cpus.of(cpu);
-        let allowed = self.allowed(&thread);
+        let level = thread.level();
         let (poke, at_once) = {
             let mut locked = target.locked.lock();
             let alone = locked.queue.is_empty();
-            let poke = match locked.running {
-                Running::Nothing => Poke::Preempt,
-                Running::At(level) if thread.level() < level => Poke::Preempt,
-                Running::At(_) if alone => Poke::ArmSlice,
-                Running::At(_) => Poke::Nothing,
-            };
-            let at_once = alone && locked.running == Running::Nothing;
-            locked.queue.enqueue(thread);
+            locked.queue.enqueue_at(level, thread);
             target.note_len(&locked);
-            (poke, at_once)
+            match locked.running {
+                Running::Nothing => (Poke::Preempt, alone),
+                Running::At(running) if level < running => (Poke::Preempt, false),
+                Running::At(_) if alone => (Poke::ArmSlice, false),
+                Running::At(_) => (Poke::Nothing, false),
+            }
         };
-        if at_once {
+        let thieves = allowed.without(cpu);
+        if at_once || thieves.is_empty() {
             return Placement { cpu, poke, thief: None };
         }
         // The other half of the idle protocol: somebody may have gone idle since the CPU was chosen.
         fence(Ordering::SeqCst);
-        Placement { cpu, poke, thief: self.claim(allowed.without(cpu), None) }
+        Placement { cpu, poke, thief: self.claim(thieves, None) }
     }
 
     fn steal(&self, thief: CpuId) -> Option<Arc<Thread<P>>> {
@@ -321,21 +321,25 @@ impl<P, C: Cpu> Scheduler<P, C> {
     }
 
     /// The CPUs that the thread can be queued on: if it is bound to none that is online, any that is.
+    #[inline]
     fn allowed(&self, thread: &Thread<P>) -> CpuSet {
         let online = self.online();
         let allowed = thread.affinity().and(online);
         if allowed.is_empty() { online } else { allowed }
     }
 
-    fn claim_idle(&self, thread: &Thread<P>, preferred: Option<CpuId>) -> Option<CpuId> {
-        self.claim(self.allowed(thread), preferred)
+    /// The CPU for a thread that may be queued on those `allowed`: an idle one, which is claimed, or the least loaded.
+    /// `preferred` among equals.
+    #[inline]
+    fn choose(&self, allowed: CpuSet, preferred: Option<CpuId>) -> CpuId {
+        self.claim(allowed, preferred).unwrap_or_else(|| self.least_loaded(allowed, preferred))
     }
 
     /// Takes one of `candidates` out of the set of idle CPUs, `preferred` for choice.
     fn claim(&self, candidates: CpuSet, preferred: Option<CpuId>) -> Option<CpuId> {
         loop {
             let idle = CpuSet::from_bits(self.idle.load(Ordering::Relaxed)).and(candidates);
-            let cpu = preferred.filter(|&cpu| idle.contains(cpu)).or_else(|| idle.iter().next())?;
+            let cpu = preferred.filter(|&cpu| idle.contains(cpu)).or(idle.first())?;
             let bit = CpuSet::only(cpu).bits();
             if self.idle.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
                 return Some(cpu);
@@ -343,16 +347,21 @@ impl<P, C: Cpu> Scheduler<P, C> {
         }
     }
 
-    fn least_loaded(&self, thread: &Thread<P>, preferred: Option<CpuId>) -> CpuId {
-        // No load is less than none.
+    #[inline]
+    fn least_loaded(&self, allowed: CpuSet, preferred: Option<CpuId>) -> CpuId {
+        // No load is less than none, and where there is no choice none is made.
         if let Some(cpu) = preferred
             && self.queued(cpu) == 0
-            && self.allowed(thread).contains(cpu)
+            && allowed.contains(cpu)
         {
             return cpu;
         }
+        allowed.sole().unwrap_or_else(|| self.least_loaded_of_many(allowed, preferred))
+    }
+
+    fn least_loaded_of_many(&self, allowed: CpuSet, preferred: Option<CpuId>) -> CpuId {
         let load = |cpu: &CpuId| (self.queued(*cpu), Some(*cpu) != preferred);
-        self.allowed(thread).iter().min_by_key(load).expect("threads are queued after the first CPU came online")
+        allowed.iter().min_by_key(load).expect("threads are queued after the first CPU came online")
     }
 }
 

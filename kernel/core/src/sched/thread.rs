@@ -26,27 +26,48 @@ impl fmt::Display for Tid {
     }
 }
 
-/// A thread's name: up to 15 bytes, as Linux's `comm`. What is longer is cut at a character.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ThreadName(heapless::String<15>);
+/// The most bytes of a thread's name, as Linux's `comm` has them.
+const NAME_BYTES: usize = 15;
+
+/// A thread's name: up to 15 bytes. What is longer is cut at a character.
+///
+/// Every fork copies a few of them. Aligned as it is, a copy is a pair of loads and one of stores.
+#[derive(Clone, PartialEq, Eq, Default)]
+#[repr(align(8))]
+pub struct ThreadName {
+    /// The text, and zeroes behind it.
+    text: [u8; NAME_BYTES],
+    len: u8,
+}
 
 impl ThreadName {
     /// The name, cut to what fits.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let mut short = heapless::String::new();
-        for letter in name.chars() {
-            if short.push(letter).is_err() {
-                break;
-            }
-        }
-        Self(short)
+        let cut = name.floor_char_boundary(NAME_BYTES);
+        let mut text = [0; NAME_BYTES];
+        text[..cut].copy_from_slice(&name.as_bytes()[..cut]);
+        let [len, ..] = cut.to_le_bytes();
+        Self { text, len }
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let text = &self.text[..usize::from(self.len)];
+        core::str::from_utf8(text).expect("only whole characters are stored")
+    }
+}
+
+impl From<&str> for ThreadName {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl fmt::Debug for ThreadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ThreadName").field(&self.as_str()).finish()
     }
 }
 
@@ -93,22 +114,24 @@ pub struct Thread<P> {
 
 impl<P> Thread<P> {
     /// A thread that may run on every CPU. It is in no queue yet: `Scheduler::start` puts it into one.
-    pub fn new(id: Tid, name: &str, priority: Priority, payload: P) -> Arc<Self> {
-        Arc::new(Self::with_class(id, name, Class::Normal, priority, payload))
+    #[inline]
+    pub fn new(id: Tid, name: impl Into<ThreadName>, priority: Priority, payload: P) -> Arc<Self> {
+        Arc::new(Self::with_class(id, name.into(), Class::Normal, priority, payload))
     }
 
     /// The idle thread of `cpu`.
-    pub fn idle(id: Tid, name: &str, cpu: CpuId, payload: P) -> Arc<Self> {
-        let thread = Self::with_class(id, name, Class::Idle, Priority::WORST, payload);
+    pub fn idle(id: Tid, name: impl Into<ThreadName>, cpu: CpuId, payload: P) -> Arc<Self> {
+        let thread = Self::with_class(id, name.into(), Class::Idle, Priority::WORST, payload);
         thread.affinity.store(CpuSet::only(cpu).bits(), Relaxed);
         thread.set_last_cpu(cpu);
         Arc::new(thread)
     }
 
-    fn with_class(id: Tid, name: &str, class: Class, priority: Priority, payload: P) -> Self {
+    #[inline]
+    fn with_class(id: Tid, name: ThreadName, class: Class, priority: Priority, payload: P) -> Self {
         Self {
             id,
-            name: ThreadName::new(name),
+            name,
             class,
             park: Parker::new(),
             base: AtomicU8::new(priority.get()),
@@ -254,5 +277,25 @@ impl<P> fmt::Debug for Thread<P> {
             self.park.state(),
             self.level().index()
         )
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_cut_at_the_last_character_that_fits_whole() {
+        assert_eq!(ThreadName::new("").as_str(), "");
+        assert_eq!(ThreadName::new("fifteen letters").as_str(), "fifteen letters");
+        assert_eq!(ThreadName::new("fifteen letters and more").as_str(), "fifteen letters");
+        assert_eq!(ThreadName::new("fourteen bytes\u{e4}").as_str(), "fourteen bytes", "half a letter is none");
+        assert_eq!(ThreadName::new("thirteen byte\u{e4}").as_str(), "thirteen byte\u{e4}");
+    }
+
+    #[test]
+    fn names_are_the_same_whatever_they_were_cut_from() {
+        assert_eq!(ThreadName::new("a name, and the rest"), ThreadName::new("a name, and the"));
+        assert_ne!(ThreadName::new("a"), ThreadName::new("a\0"), "a zero is a character");
     }
 }

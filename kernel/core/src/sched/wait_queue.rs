@@ -86,11 +86,15 @@ impl<S: Switch> WaitQueue<S> {
 
     /// Wakes all threads that wait now. Says how many.
     pub fn wake_all(&self) -> usize {
+        let (first, others) = {
+            let mut waiting = self.waiting.lock();
+            let first = waiting.pop_front();
+            (first, waiting.iter().count())
+        };
+        let Some(first) = first else { return 0 };
+        let woken = |thread| usize::from(unpark::<S>(thread) != Unparked::Awake);
         // Those who come back meanwhile stand behind and are not counted.
-        (0..self.waiting())
-            .map_while(|_| self.pop())
-            .filter(|thread| unpark::<S>(Arc::clone(thread)) != Unparked::Awake)
-            .count()
+        woken(first) + (0..others).map_while(|_| self.pop()).map(woken).sum::<usize>()
     }
 
     /// How many threads wait, a moment ago.

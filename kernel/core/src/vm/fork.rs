@@ -55,8 +55,11 @@ impl Space {
             Some(pages) => self.tree.fork_dividing(system, tag, pages, &FromSystem(system)),
             None => self.tree.fork(system, tag),
         };
-        let tree = tree.inspect_err(|_| system.commitments().uncharge(totals.charged))?;
-        let mut child = Self {
+        let Ok(tree) = tree else {
+            system.commitments().uncharge(totals.charged);
+            return Err(ForkError::OutOfMemory);
+        };
+        let child = Self {
             tree,
             areas: self.areas.share(),
             layout: self.layout,
@@ -66,13 +69,20 @@ impl Space {
             write_execute: self.write_execute,
             lock_future: false,
         };
-        if totals.special > 0
-            && let Err(error) = self.apply_inheritance(system, &mut child)
-        {
-            child.destroy(system);
-            return Err(error);
+        if totals.special == 0 { Ok(child) } else { self.with_inheritance(system, child) }
+    }
+
+    /// `child`, which has all that we have, made to have what it is to have.
+    #[cold]
+    #[inline(never)]
+    fn with_inheritance(&mut self, system: &impl MemorySystem, mut child: Self) -> Result<Self, ForkError> {
+        match self.apply_inheritance(system, &mut child) {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                child.destroy(system);
+                Err(error)
+            }
         }
-        Ok(child)
     }
 
     /// Makes of `child`, which has all that we have, what it is to have.
@@ -166,7 +176,7 @@ impl Space {
 /// the callers' frames are there.
 fn near_stack(system: &impl MemorySystem) -> Option<VirtRange<UserAddr>> {
     /// What lies so near above the stack pointer belongs to calls that return soon.
-    const NEAR: u64 = 1024;
+    const NEAR: u64 = 512;
     let pointer = system.stack_pointer()?;
     let start = pointer.page_down();
     let end = pointer.checked_add(NEAR)?.align_up(PAGE)?;

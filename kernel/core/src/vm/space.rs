@@ -115,6 +115,12 @@ impl Space {
         SpaceStatistics { resident, most_resident, total: pages, data, stack, locked }
     }
 
+    /// How many pages the tables mapped at a time at most.
+    #[must_use]
+    pub fn most_resident(&self) -> u64 {
+        self.resident.most()
+    }
+
     /// Its areas, in the order of their addresses.
     pub fn areas(&self) -> impl Iterator<Item = AreaView<'_>> {
         self.areas.as_slice().iter().map(|area| {

@@ -85,16 +85,15 @@ impl Group {
         Bits(self.taken).filter_map(|slot| Some((slot, self.file(slot)?)))
     }
 
-    /// What a forked child gets of it.
-    pub(super) fn for_fork(&self) -> Self {
-        let taken = self.taken & !self.close_on_fork;
-        let mut files = [const { None }; SLOTS];
-        for slot in Bits(taken) {
-            if let Some(place) = files.get_mut(slot) {
-                *place = self.file(slot).cloned();
+    /// Puts what a forked child gets of it into `copy`, which is empty.
+    pub(super) fn fork_into(&self, copy: &mut Self) {
+        copy.taken = self.taken & !self.close_on_fork;
+        copy.close_on_exec = self.close_on_exec & copy.taken;
+        for slot in Bits(copy.taken) {
+            if let (Some(place), Some(file)) = (copy.files.get_mut(slot), self.file(slot)) {
+                *place = Some(Arc::clone(file));
             }
         }
-        Self { files, taken, close_on_exec: self.close_on_exec & taken, close_on_fork: 0 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Copying one table that others may be copying at the same time.
 
 use super::counts::{LeafCounts, SharingMmu};
-use crate::paging::address::Index;
+use crate::paging::address::{Index, Level};
 use crate::paging::attr::{SoftwareBits, TableLimits, UserAccess};
 use crate::paging::descriptor::{Descriptor, Entry, Groups, Leaf, TableEntry};
 use crate::paging::table::{OutOfFrames, OwnedTable, Table};
@@ -18,25 +18,38 @@ pub(super) fn copy_table(
 ) -> Result<OwnedTable, OutOfFrames> {
     let copy = OwnedTable::allocate(old.level(), mmu.memory(), mmu.tables())?;
     let new = copy.view(mmu.memory());
-    old.in_use(live, groups, |index, descriptor| copy_entry(old, new, index, descriptor, mmu));
+    match old.level() {
+        Level::Three => old.in_use(live, groups, |index, descriptor| copy_page(old, new, index, descriptor, mmu)),
+        _ => old.in_use(live, groups, |index, descriptor| copy_entry(old, new, index, descriptor, mmu)),
+    }
     Ok(copy)
 }
 
 /// Copies the entry at `index` of `old`, which reads `descriptor`, to the vacant place in `new`.
-#[inline]
 pub(super) fn copy_entry(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, mmu: &impl SharingMmu) {
     match descriptor.decode_ours(old.level()) {
         Entry::Invalid | Entry::Reserved => {}
         Entry::Table(_) => share_table(old, new, index, mmu),
-        Entry::Block(leaf) | Entry::Page(leaf) => {
-            mmu.leaves().share(leaf);
-            let marked = descriptor.marked();
-            if marked != descriptor {
-                old.copy_leaf(index, marked);
-            }
-            new.copy_leaf(index, marked);
-        }
+        Entry::Block(leaf) | Entry::Page(leaf) => copy_leaf(old, new, index, descriptor, leaf, mmu),
     }
+}
+
+/// [`copy_entry`] of a table of level 3: few instructions, for there may be many.
+#[inline]
+fn copy_page(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, mmu: &impl SharingMmu) {
+    if let Some(leaf) = descriptor.decode_ours(Level::Three).leaf() {
+        copy_leaf(old, new, index, descriptor, leaf, mmu);
+    }
+}
+
+#[inline]
+fn copy_leaf(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, leaf: Leaf, mmu: &impl SharingMmu) {
+    mmu.leaves().share(leaf);
+    let marked = descriptor.marked();
+    if marked != descriptor {
+        old.copy_leaf(index, marked);
+    }
+    new.copy_leaf(index, marked);
 }
 
 fn share_table(old: Table<'_>, new: Table<'_>, index: Index, mmu: &impl SharingMmu) {

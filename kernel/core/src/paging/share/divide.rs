@@ -3,7 +3,10 @@
 //! Parent and child return from fork to the same stack, and their first store goes there. If it were shared like all
 //! else, both would take a fault, and between them copy two tables and a page, only to have what they could have had from
 //! the beginning. So fork gives the child tables of its own on the way to these pages, and a copy of each; the parent keeps
-//! its path, open, and its pages. This costs the same whatever is mapped, for these tables hold a stack and little else.
+//! its path, open, and its pages. These tables hold a stack and little else.
+//!
+//! It is done only where that holds: a path through fuller tables, as from a thread's stack among large mappings, is
+//! shared like all else, and what fork costs stays the same whatever is mapped.
 //!
 //! Only pages that the parent has alone and may write are divided. All else in the two tables is shared by rule 3.
 //! Until the parent's address space has forgotten what it knew, the pages are marked like the others, so that the copies
@@ -20,11 +23,14 @@ use super::tree::UserTree;
 use crate::addr::{PhysFrame, UserAddr};
 use crate::paging::address::{Index, Level, Span, VirtRange};
 use crate::paging::attr::TableLimits;
-use crate::paging::descriptor::{Descriptor, Leaf, TableEntry};
+use crate::paging::descriptor::{Descriptor, TableEntry};
 use crate::paging::table::{OutOfFrames, OwnedTable, Table};
 
 /// The most pages that are divided.
 pub(super) const MAX_PAGES: usize = 2;
+
+/// The most entries in use in the tables of a path that is divided.
+const MAX_LIVE: u16 = 64;
 
 /// Where fork gets the child's pages from.
 pub trait Pages {
@@ -47,11 +53,8 @@ pub(super) struct Path<'m> {
     pages: Span,
 }
 
-/// The pages that are divided, as the parent had them, and what becomes of each.
-pub(super) struct Divided<'m> {
-    lower: Table<'m>,
-    pages: Vec<(Index, Descriptor, PhysFrame, PhysFrame), MAX_PAGES>,
-}
+/// The pages that are divided: where each stands in the table of level 3, as the parent had it, and the two frames.
+pub(super) type Divided = Vec<(Index, Descriptor, PhysFrame, PhysFrame), MAX_PAGES>;
 
 impl UserTree {
     /// The path to those of `pages` that one table of level 3 translates, if it is the tree's own.
@@ -62,18 +65,21 @@ impl UserTree {
         let (upper, upper_entry) = self.tree.root_table(mmu.memory()).child(mmu.memory(), root)?;
         let (lower, lower_entry) = upper.child(mmu.memory(), middle).filter(|_| own(upper_entry))?;
         let pages = Level::Two.pieces(span).next().map(|(_, piece)| piece)?;
-        own(lower_entry).then_some(Path { root, upper, upper_entry, middle, lower, lower_entry, pages })
+        let few = upper_entry.live.saturating_add(lower_entry.live) <= MAX_LIVE;
+        (few && own(lower_entry)).then_some(Path { root, upper, upper_entry, middle, lower, lower_entry, pages })
     }
 }
 
-impl<'m> Path<'m> {
-    /// Makes the child's path, and hangs it into `its_root`. What is divided has yet to be [finished](Divided::finish).
+impl Path<'_> {
+    /// Makes the child's path, and hangs it into `its_root`. What is divided is noted in `pages`, and has yet to be
+    /// [finished](Self::finish).
     pub(super) fn divide(
         &self,
         its_root: Table<'_>,
         mmu: &impl SharingMmu,
         supply: &impl Pages,
-    ) -> Result<Divided<'m>, OutOfFrames> {
+        pages: &mut Divided,
+    ) -> Result<(), OutOfFrames> {
         let lower = OwnedTable::allocate(Level::Three, mmu.memory(), mmu.tables())?;
         let upper = match OwnedTable::allocate(Level::Two, mmu.memory(), mmu.tables()) {
             Ok(upper) => upper,
@@ -82,49 +88,45 @@ impl<'m> Path<'m> {
                 return Err(OutOfFrames);
             }
         };
-        let mut pages = Vec::new();
         let (first, last) = (Level::Three.index(self.pages.start), Level::Three.index(self.pages.end - 1));
         let (old, new) = (self.lower, lower.view(mmu.memory()));
-        old.in_use(self.lower_entry.live, self.lower_entry.groups, |index, descriptor| {
+        old.in_use_around(first, self.lower_entry.live, |index, descriptor| {
             let wanted = first <= index && index <= last && !pages.is_full();
             let divided = if wanted { take_alone(descriptor, mmu, supply) } else { None };
             match divided {
-                Some((leaf, frame)) => {
+                Some((from, to)) => {
                     old.copy_leaf(index, descriptor.marked());
-                    new.set_leaf(index, Leaf { output: frame.start(), ..leaf });
+                    new.copy_leaf(index, descriptor.moved_to(to));
                     // It is not full.
-                    let _ = pages.push((index, descriptor, PhysFrame::containing(leaf.output), frame));
+                    let _ = pages.push((index, descriptor, from, to));
                 }
                 None => copy_entry(old, new, index, descriptor, mmu),
             }
         });
         let (old, new) = (self.upper, upper.view(mmu.memory()));
-        let mut lower = Some(lower);
-        old.in_use(self.upper_entry.live, self.upper_entry.groups, |index, descriptor| {
-            match (index == self.middle).then(|| lower.take()).flatten() {
-                Some(lower) => new.link(index, lower, self.lower_entry.live, self.lower_entry.groups),
-                None => copy_entry(old, new, index, descriptor, mmu),
+        new.link(self.middle, lower, self.lower_entry.live, self.lower_entry.groups);
+        old.in_use_around(self.middle, self.upper_entry.live, |index, descriptor| {
+            if index != self.middle {
+                copy_entry(old, new, index, descriptor, mmu);
             }
         });
         its_root.link(self.root, upper, self.upper_entry.live, self.upper_entry.groups);
-        Ok(Divided { lower: self.lower, pages })
+        Ok(())
     }
-}
 
-impl Divided<'_> {
     /// Copies the pages and gives the parent its own back, when its address space has forgotten what it knew of them.
-    pub(super) fn finish(self, supply: &impl Pages) {
-        for (index, descriptor, from, to) in self.pages {
+    pub(super) fn finish(&self, pages: &Divided, supply: &impl Pages) {
+        for &(index, descriptor, from, to) in pages {
             supply.copy(from, to);
             self.lower.copy_leaf(index, descriptor);
         }
     }
 }
 
-/// A frame for a copy of what the leaf maps, if it is a page that may be written and that nobody else has.
-fn take_alone(descriptor: Descriptor, mmu: &impl SharingMmu, supply: &impl Pages) -> Option<(Leaf, PhysFrame)> {
+/// The page that the leaf maps, and a frame for a copy of it, if it may be written and nobody else has it.
+fn take_alone(descriptor: Descriptor, mmu: &impl SharingMmu, supply: &impl Pages) -> Option<(PhysFrame, PhysFrame)> {
     let leaf = descriptor.decode_ours(Level::Three).leaf()?;
     let alone = descriptor.marked() != descriptor && is_private(leaf) && mmu.leaves().is_last(leaf);
     let frame = alone.then(|| supply.take().ok()).flatten()?;
-    Some((leaf, frame))
+    Some((PhysFrame::containing(leaf.output), frame))
 }

@@ -1,15 +1,15 @@
 //! Fork: share everything.
 
 use super::counts::SharingMmu;
-use super::divide::Pages;
+use super::divide::{Divided, Pages};
 use super::tree::UserTree;
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
-use crate::paging::address::VirtRange;
+use crate::paging::address::{Level, VirtRange};
 use crate::paging::attr::TableLimits;
 use crate::paging::descriptor::TableEntry;
-use crate::paging::table::OutOfFrames;
-use crate::paging::tree::Tree;
+use crate::paging::table::{OutOfFrames, OwnedTable};
+use crate::paging::tree::{Tree, Usage};
 
 impl UserTree {
     /// A second tree, with `tag`, that maps what this one does. From here on neither sees what the other writes, but in
@@ -48,37 +48,40 @@ impl UserTree {
         tag: Asid,
         wanted: Option<(VirtRange<UserAddr>, &P)>,
     ) -> Result<Self, OutOfFrames> {
-        let mut child = Tree::new(mmu, tag)?;
-        let (mine, its) = (self.tree.root_table(mmu.memory()), child.root_table(mmu.memory()));
+        let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
+        let (mine, its) = (self.tree.root_table(mmu.memory()), root.view(mmu.memory()));
         let mut wanted = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
-        let mut divided = None;
+        let mut divided = Divided::default();
         let mut writable = false;
-        for index in self.tree.used.iter() {
-            if let Some((path, supply)) = wanted.take_if(|(path, _)| path.root == index)
-                && let Ok(pages) = path.divide(its, mmu, supply)
+        self.tree.used.for_each(|index| {
+            if let Some((path, supply)) = &wanted
+                && path.root == index
             {
-                divided = Some((pages, supply));
-                writable = true;
-                continue;
+                if path.divide(its, mmu, *supply, &mut divided).is_ok() {
+                    writable = true;
+                    return;
+                }
+                wanted = None;
             }
             if let Some((reference, entry)) = mine.share(index, mmu.tables()) {
                 let limits = entry.limits | TableLimits::READ_ONLY;
-                writable |= entry.limits != limits;
-                mine.set_limits(index, limits);
+                if entry.limits != limits {
+                    writable = true;
+                    mine.set_limits(index, limits);
+                }
                 its.link_shared(index, reference, TableEntry { limits, ..entry });
             }
-        }
-        child.used = self.tree.used;
+        });
         mmu.tlb().publish();
         if writable {
             // Not page by page: each of these descriptors stands for 1 GiB.
             mmu.tlb().flush_asid(self.tree.tag);
         }
-        if let Some((pages, supply)) = divided {
-            pages.finish(supply);
+        if let Some((path, supply)) = &wanted {
+            path.finish(&divided, *supply);
             mmu.tlb().publish();
         }
-        Ok(Self { tree: child })
+        Ok(Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } })
     }
 }
 

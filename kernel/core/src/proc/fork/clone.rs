@@ -21,9 +21,9 @@ use crate::signal::Signal;
 ///
 /// [`ForkError`]
 pub fn fork<S: System>(caller: &Arc<Thread<S>>) -> Result<Pid, ForkError> {
-    check_promise(caller, Promises::PROC)?;
+    let is_reported = check_promise(caller, Promises::PROC)?;
     let mut flags = ForkFlags::FORK;
-    flags.set(ForkFlags::PTRACE, caller.process().attached().reports_forks());
+    flags.set(ForkFlags::PTRACE, is_reported);
     fork1(caller, &ForkRequest::new(flags, Start::Fork)).map(|forked| forked.pid)
 }
 
@@ -56,12 +56,11 @@ pub fn tfork<S: System>(caller: &Arc<Thread<S>>, parameters: &TforkParameters) -
     thread_fork(caller, &request)
 }
 
-fn check_promise<S: System>(caller: &Arc<Thread<S>>, needed: Promises) -> Result<(), ForkError> {
-    if Promises::allow(caller.process().body().attached.promises, needed) {
-        Ok(())
-    } else {
-        Err(ForkError::NotPromised)
-    }
+/// Checks that what the caller has promised leaves room for `needed`. Says whether its forks are reported to a tracer.
+fn check_promise<S: System>(caller: &Arc<Thread<S>>, needed: Promises) -> Result<bool, ForkError> {
+    let body = caller.process().body();
+    let attached = body.attached.get();
+    if Promises::allow(attached.promises, needed) { Ok(attached.reports_forks()) } else { Err(ForkError::NotPromised) }
 }
 
 /// What a program hands to `__tfork`.
@@ -293,15 +292,13 @@ pub fn clone<S: System>(caller: &Arc<Thread<S>>, arguments: &CloneArguments) -> 
         };
         return thread_fork(caller, &request).map(Cloned::Thread);
     }
-    check_promise(caller, Promises::PROC)?;
+    let is_reported = check_promise(caller, Promises::PROC)?;
     let is_sibling = arguments.flags.contains(CloneFlags::PARENT);
     if is_sibling && caller.process().pid() == Pid::INIT {
         return Err(ForkError::Invalid);
     }
     let mut flags = arguments.fork_flags();
-    if flags.contains(ForkFlags::FORK) {
-        flags.set(ForkFlags::PTRACE, caller.process().attached().reports_forks());
-    }
+    flags.set(ForkFlags::PTRACE, is_reported && flags.contains(ForkFlags::FORK));
     let start = match (arguments.stack, tls) {
         (None, None) => Start::Fork,
         (stack, tls) => Start::Thread { stack, tls },

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
 use crate::fs::OpenFile;
-use crate::proc::attach::Attached;
+use crate::proc::attach::Attachments;
 use crate::proc::body::{Belongings, Handlers, Said};
 use crate::proc::count::{Account, Claim, Full};
 use crate::proc::cred::Credentials;
@@ -25,7 +25,7 @@ pub(super) struct Parent<'a, S: System> {
     pub(super) limits: Arc<Limits>,
     pub(super) name: ThreadName,
     pub(super) nice: i8,
-    pub(super) attached: Attached,
+    pub(super) attached: Attachments,
     said: Said,
     space: Option<Arc<AddressSpace<S>>>,
     files: Option<Arc<Files<S>>>,

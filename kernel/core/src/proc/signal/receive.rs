@@ -146,7 +146,7 @@ pub fn child_return<S: System>(thread: &Arc<Thread<S>>) {
         // As on Linux, an address that cannot be written is the program's own business.
         let _ignored = S::user_memory().copy_out(&thread.tid().0.to_le_bytes(), at);
     }
-    if thread.process().body().attached.tracing.is_some() {
+    if thread.process().body().attached.get().tracing.is_some() {
         let _merged = signal(thread.process(), Some(thread), Info::kernel(Signal::TRAP));
     }
 }

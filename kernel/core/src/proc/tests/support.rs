@@ -65,7 +65,7 @@ pub(super) fn look(
     world: &'static World,
     parent: &Thread,
     request: WaitRequest,
-) -> Result<Option<WaitResult>, WaitError> {
+) -> Result<Option<WaitResult<Fake>>, WaitError> {
     let request = WaitRequest { patience: crate::proc::Patience::Return, ..request };
     world.act(parent, || wait(parent, &request))
 }

@@ -190,7 +190,7 @@ fn usage_of_children_is_taken_up_when_they_are_reaped() {
     reap(world, &child, pid(&grandchild));
     assert_eq!(child.process().usage_of_children().major_faults, 1);
     exits(world, &child, 0);
-    let usage = look(world, &init, WaitRequest::ANY).unwrap().unwrap().usage;
+    let usage = look(world, &init, WaitRequest::ANY).unwrap().unwrap().usage();
     assert_eq!((usage.minor_faults, usage.major_faults), (1, 1));
     assert_eq!(init.process().usage_of_children().major_faults, 1);
 }

@@ -44,7 +44,14 @@ impl<P: Clone, T: Clone> Tree<P, T> {
 
     /// Whether the process leads its session.
     pub(in crate::proc) fn leads_session(&self, slot: Slot) -> bool {
-        self.sessions.get(self.session(slot).0).is_some_and(|session| session.leader == Some(slot))
+        self.may_lead(slot)
+            && self.sessions.get(self.session(slot).0).is_some_and(|session| session.leader == Some(slot))
+    }
+
+    /// Whether the process has its group's number. Who leads a session founded it with a group, which it cannot leave.
+    fn may_lead(&self, slot: Slot) -> bool {
+        let node = self.nodes.get(slot);
+        node.group == node.pid
     }
 
     /// The session's controlling terminal.
@@ -65,6 +72,9 @@ impl<P: Clone, T: Clone> Tree<P, T> {
 
     /// If the process leads its session, nobody does any more.
     pub(super) fn stop_leading(&mut self, slot: Slot) {
+        if !self.may_lead(slot) {
+            return;
+        }
         let session = self.session(slot);
         if let Some(session) = self.sessions.get_mut(session.0).filter(|session| session.leader == Some(slot)) {
             session.leader = None;

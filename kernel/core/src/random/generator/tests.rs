@@ -182,6 +182,27 @@ proptest! {
         prop_assert_eq!(pieces, whole);
     }
 
+    /// Numbers come from the same stream as everything else, wherever in the buffer they begin.
+    #[test]
+    fn numbers_cut_the_same_stream(before in 0..=BUFFER_BYTES, halves in prop::collection::vec(any::<bool>(), 0..70)) {
+        let mut generator = Generator::new(key(6));
+        let mut pieces = vec![0; before];
+        generator.fill(&mut pieces);
+        for half in halves {
+            if half {
+                pieces.extend(Rng::next_u32(&mut generator).to_le_bytes());
+            } else {
+                pieces.extend(generator.next_u64().to_le_bytes());
+            }
+            let used = generator.used;
+            prop_assert_eq!(&generator.buffer[..used], &vec![0; used], "what was handed out is erased");
+        }
+        let mut bytewise = Generator::new(key(6));
+        let mut whole = vec![0; pieces.len()];
+        whole.iter_mut().for_each(|byte| bytewise.fill(core::slice::from_mut(byte)));
+        prop_assert_eq!(pieces, whole);
+    }
+
     #[test]
     fn uniform_stays_below_its_bound(bound in 1..=u64::MAX, seed in any::<u8>()) {
         prop_assert!(Generator::new(key(seed)).uniform(bound) < bound);
