@@ -26,7 +26,8 @@
 //! That is stricter than Linux in places where a file that Linux takes would die by its first instruction or lose pages to
 //! its next segment. A refusal names what is wrong and its value ([`ElfError`]).
 //!
-//! The crate `elf` decodes the structures. It would also find the tables, but it wants the whole file in memory for that.
+//! The crate `elf` decodes the file header and knows the numbers. It would also find the tables, but it wants the whole file
+//! in memory for that.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -45,6 +46,8 @@ pub(crate) mod fake;
 #[cfg(not(any(loom, miri)))]
 mod tests;
 
+use alloc::boxed::Box;
+
 pub use error::{ElfError, SegmentError};
 pub use header::{HEADER_BYTES, Header, Kind, MAX_PROGRAM_HEADERS, PROGRAM_HEADER_BYTES, TableRange};
 pub use image::{FileRange, Image, MAX_SEGMENTS, StackAccess, ThreadLocal};
@@ -57,7 +60,7 @@ pub use segment::{LOWEST_ADDRESS, MAX_ALIGNMENT, Segment, SegmentAccess};
 /// # Errors
 ///
 /// [`ElfError`], for whatever makes it unfit to be run.
-pub fn parse(head: &[u8], file_bytes: u64) -> Result<Image, ElfError> {
+pub fn parse(head: &[u8], file_bytes: u64) -> Result<Box<Image>, ElfError> {
     let header = Header::parse(head)?;
     let table = header.table();
     let rest = usize::try_from(table.offset).ok().and_then(|offset| head.get(offset..));

@@ -36,7 +36,7 @@
 //! * [`area`], `areas`: one range, and the ordered list of them
 //! * [`layout`], [`limits`], [`commit`], [`statistics`]: where things go, how much, and how much there is
 //! * [`space`]: the address space itself; beside it, a file for each verb: `map`, `unmap`, `protect`, `remap`, `brk`,
-//!   `advise`, `inherit`, `lock`, `resident`, `fault`, `stack`, `fork`, `transfer`, `futex`
+//!   `advise`, `inherit`, `lock`, `resident`, `fault`, `cut`, `stack`, `fork`, `transfer`, `futex`
 //! * [`shared`]: memory that several programs map; [`asid`]: the tags of spaces in TLBs
 //!
 //! # Locks
@@ -50,6 +50,7 @@ mod areas;
 pub mod asid;
 mod brk;
 pub mod commit;
+mod cut;
 pub mod failure;
 mod fault;
 mod fork;

@@ -103,6 +103,17 @@ impl MemorySystem for UserMemorySystem {
         unsafe { memory::copy_page(LinearMemory.frame_ptr(from), LinearMemory.frame_ptr(to)) };
     }
 
+    fn copy_beginning(&self, from: PhysFrame, to: PhysFrame, bytes: usize) {
+        assert!(bytes <= PAGE_SIZE, "{bytes} bytes of a page");
+        debug_assert_ne!(from, to);
+        frames().set_fetchable(to, false);
+        let (from, to) = (LinearMemory.frame_ptr(from), LinearMemory.frame_ptr(to));
+        // SAFETY: as in `copy`, of a part of the frames.
+        unsafe { from.copy_to_nonoverlapping(to, bytes) };
+        // SAFETY: the rest of a frame that the caller has to itself.
+        unsafe { to.add(bytes).write_bytes(0, PAGE_SIZE - bytes) };
+    }
+
     fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
         assert!(offset <= PAGE_SIZE && to.len() <= PAGE_SIZE - offset, "{} bytes at {offset} of a page", to.len());
         // SAFETY: within the frame.

@@ -1,10 +1,11 @@
 //! The file header.
 
+use alloc::boxed::Box;
+
 use ::elf::abi;
 use ::elf::endian::LittleEndian;
 use ::elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
 use ::elf::parse::ParseError;
-use ::elf::segment::SegmentTable;
 
 use super::error::ElfError;
 use super::image::Image;
@@ -81,11 +82,10 @@ impl Header {
     /// # Errors
     ///
     /// [`ElfError`], when one of the rules is broken that the [module](super) tells.
-    pub fn image(&self, table: &[u8], file_bytes: u64) -> Result<Image, ElfError> {
+    pub fn image(&self, table: &[u8], file_bytes: u64) -> Result<Box<Image>, ElfError> {
         let beyond = ElfError::TableBeyondEnd(self.table.offset);
         let table = table.get(..self.table.bytes).ok_or(beyond)?;
-        let headers = SegmentTable::new(LittleEndian, Class::ELF64, table);
-        Image::gather(self, headers, file_bytes)
+        Image::gather(self, table, file_bytes)
     }
 
     pub(super) const fn kind(&self) -> Kind {

@@ -1,14 +1,15 @@
 //! All that a loader wants to know of a program.
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use ::elf::abi;
-use ::elf::endian::LittleEndian;
-use ::elf::segment::{ProgramHeader, SegmentTable};
+use ::elf::segment::ProgramHeader;
 use heapless::Vec;
+use zerocopy::FromBytes;
 
 use super::error::{ElfError, SegmentError};
-use super::header::{Header, Kind};
+use super::header::{Header, Kind, PROGRAM_HEADER_BYTES};
 use super::segment::Segment;
 
 /// The most segments of a program. Linkers make up to six.
@@ -67,12 +68,9 @@ pub struct ThreadLocal {
 }
 
 impl Image {
-    pub(super) fn gather(
-        header: &Header,
-        headers: SegmentTable<'_, LittleEndian>,
-        file_bytes: u64,
-    ) -> Result<Self, ElfError> {
-        let mut image = Self {
+    /// Reads the program headers of `table`. The image is large, so that it is made where it stays.
+    pub(super) fn gather(header: &Header, table: &[u8], file_bytes: u64) -> Result<Box<Self>, ElfError> {
+        let mut image = Box::new(Self {
             kind: header.kind(),
             entry: header.entry(),
             segments: Vec::new(),
@@ -81,19 +79,23 @@ impl Image {
             interpreter: None,
             stack: StackAccess::ReadWrite,
             thread_local: None,
-        };
+        });
         let mut claimed = None;
-        for (index, entry) in headers.iter().enumerate() {
-            match entry.p_type {
-                abi::PT_LOAD => image.add(index, &entry, file_bytes)?,
+        let entries = table.as_chunks::<RAW_BYTES>().0;
+        for (index, entry) in entries.iter().enumerate() {
+            // Nothing is read of those that are somebody else's.
+            match kind_of(entry) {
+                abi::PT_LOAD => image.add(index, &decode(entry), file_bytes)?,
                 // The first one counts.
                 abi::PT_INTERP if image.interpreter.is_none() => {
-                    image.interpreter = Some(interpreter(&entry, file_bytes)?);
+                    image.interpreter = Some(interpreter(&decode(entry), file_bytes)?);
                 }
-                abi::PT_GNU_STACK if entry.p_flags & abi::PF_X != 0 => image.stack = StackAccess::ReadWriteExecute,
-                abi::PT_PHDR => claimed = Some(entry.p_vaddr),
+                abi::PT_GNU_STACK if decode(entry).p_flags & abi::PF_X != 0 => {
+                    image.stack = StackAccess::ReadWriteExecute;
+                }
+                abi::PT_PHDR => claimed = Some(decode(entry).p_vaddr),
                 abi::PT_TLS => {
-                    let ProgramHeader { p_vaddr: address, p_memsz: bytes, p_align: alignment, .. } = entry;
+                    let ProgramHeader { p_vaddr: address, p_memsz: bytes, p_align: alignment, .. } = decode(entry);
                     image.thread_local = Some(ThreadLocal { address, bytes, alignment });
                 }
                 _ => {}
@@ -155,4 +157,42 @@ fn interpreter(entry: &ProgramHeader, file_bytes: u64) -> Result<FileRange, ElfE
     }
     let bytes = usize::try_from(entry.p_filesz).map_err(|_| bad)?;
     Ok(FileRange { offset: entry.p_offset, bytes })
+}
+
+/// One program header as it stands in the file, little-endian.
+#[derive(FromBytes)]
+#[repr(C)]
+struct Raw {
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    address: u64,
+    physical_address: u64,
+    file_bytes: u64,
+    memory_bytes: u64,
+    alignment: u64,
+}
+
+/// Its size.
+const RAW_BYTES: usize = size_of::<Raw>();
+const _: () = assert!(RAW_BYTES == PROGRAM_HEADER_BYTES as usize);
+
+/// What kind of header it is.
+fn kind_of(raw: &[u8; RAW_BYTES]) -> u32 {
+    raw.first_chunk().map_or(abi::PT_NULL, |&kind| u32::from_le_bytes(kind))
+}
+
+/// All of it, taken from the file in one move: the table may begin at any address.
+fn decode(raw: &[u8; RAW_BYTES]) -> ProgramHeader {
+    let raw: Raw = zerocopy::transmute!(*raw);
+    ProgramHeader {
+        p_type: u32::from_le(raw.kind),
+        p_flags: u32::from_le(raw.flags),
+        p_offset: u64::from_le(raw.offset),
+        p_vaddr: u64::from_le(raw.address),
+        p_paddr: u64::from_le(raw.physical_address),
+        p_filesz: u64::from_le(raw.file_bytes),
+        p_memsz: u64::from_le(raw.memory_bytes),
+        p_align: u64::from_le(raw.alignment),
+    }
 }

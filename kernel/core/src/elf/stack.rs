@@ -27,6 +27,8 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::ops::Range;
 
+use zerocopy::IntoBytes;
+
 use crate::addr::UserAddr;
 
 pub use arguments::{Arguments, ArgumentsError, FillError, MAX_STRING_BYTES, MIN_TOTAL_BYTES, total_limit};
@@ -41,7 +43,9 @@ const WORD: usize = size_of::<u64>();
 /// The first contents of a stack: [`bytes`](Self::bytes) from the stack pointer on, and behind them the strings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StackImage {
-    bytes: Vec<u8>,
+    /// The last of these words may be used in part.
+    words: Vec<u64>,
+    bytes: usize,
     stack_pointer: UserAddr,
     strings: Strings,
 }
@@ -72,22 +76,20 @@ impl StackImage {
     /// [`StackError`].
     pub fn build(top: UserAddr, arguments: &Arguments, facts: &Facts) -> Result<Self, StackError> {
         let layout = Layout::new(top, arguments)?;
-        let mut words = Words { bytes: Vec::new() };
-        words.bytes.try_reserve_exact(layout.bytes).map_err(|_| StackError::OutOfMemory)?;
+        let mut words = Words(Vec::new());
+        words.0.try_reserve_exact(layout.bytes.div_ceil(WORD)).map_err(|_| StackError::OutOfMemory)?;
         words.push(layout.argument_count);
         let (first, second) = arguments.halves();
         words.push_pointers(layout.strings, first);
         words.push_pointers(layout.environment, second);
-        for (key, value) in facts.vector(layout.random, layout.platform, layout.path) {
-            words.push(key);
-            words.push(value);
-        }
-        words.bytes.extend_from_slice(&facts.random);
-        words.bytes.extend_from_slice(PLATFORM);
-        words.bytes.resize(layout.bytes, 0);
+        words.0.extend_from_slice(facts.vector(layout.random, layout.platform, layout.path).as_flattened());
+        words.push_bytes(&facts.random);
+        words.push_bytes(PLATFORM);
+        words.0.resize(layout.bytes.div_ceil(WORD), 0);
         let strings =
             Strings { arguments: layout.strings..layout.environment, environment: layout.environment..layout.path };
-        Ok(Self { bytes: words.bytes, stack_pointer: UserAddr::new(layout.stack_pointer), strings })
+        let stack_pointer = UserAddr::new(layout.stack_pointer);
+        Ok(Self { words: words.0, bytes: layout.bytes, stack_pointer, strings })
     }
 
     /// Where the program's stack pointer is to be.
@@ -99,7 +101,8 @@ impl StackImage {
     /// What is to be written at the stack pointer, a multiple of its alignment but for the last byte.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        let bytes = self.words.as_bytes();
+        bytes.get(..self.bytes).unwrap_or(bytes)
     }
 
     /// Where [`Arguments::bytes`] are to be written: directly behind [`bytes`](Self::bytes).
@@ -162,13 +165,16 @@ fn bytes_of(slice: &[u8]) -> Option<u64> {
 }
 
 /// Little-endian words, in room that was reserved.
-struct Words {
-    bytes: Vec<u8>,
-}
+struct Words(Vec<u64>);
 
 impl Words {
     fn push(&mut self, word: u64) {
-        self.bytes.extend_from_slice(&word.to_le_bytes());
+        self.0.push(word.to_le());
+    }
+
+    /// What is no number, as words.
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)));
     }
 
     /// The addresses of `strings`, the first of which is at `at`, and a NULL.

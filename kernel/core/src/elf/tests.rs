@@ -6,6 +6,7 @@ mod hostile;
 mod scripts;
 mod stacks;
 
+use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
@@ -15,11 +16,11 @@ use super::fake::{Program, R, RW, RX, load};
 use super::{ElfError, Header, Image, Kind, MAX_SEGMENTS, SegmentError, StackAccess, parse};
 use crate::addr::USER_END;
 
-fn parse_file(file: &[u8]) -> Result<Image, ElfError> {
+fn parse_file(file: &[u8]) -> Result<Box<Image>, ElfError> {
     parse(file, u64::try_from(file.len()).unwrap())
 }
 
-fn parse_program(program: &Program) -> Result<Image, ElfError> {
+fn parse_program(program: &Program) -> Result<Box<Image>, ElfError> {
     parse_file(&program.link())
 }
 

@@ -115,6 +115,24 @@ impl<A: HalfAddress> Tree<A> {
         Walk { steps, translation }
     }
 
+    /// The translation of `address`, if there is one: what [`walk`](Self::walk) finds, without the way there.
+    #[must_use]
+    pub fn translate(&self, memory: &impl FrameAccess, address: A) -> Option<Mapping> {
+        let offset = address.offset()?;
+        let mut table = self.root_table(memory);
+        let mut limits = TableLimits::empty();
+        loop {
+            let (level, index) = (table.level(), table.level().index(offset));
+            match table.child(memory, index) {
+                Some((child, entry)) => {
+                    limits |= entry.limits;
+                    table = child;
+                }
+                None => return table.entry(index).leaf().map(|leaf| Mapping::new(leaf, level, offset, limits)),
+            }
+        }
+    }
+
     /// Shows `visitor` every valid entry of `range`, tables before what is below them, in the order of addresses,
     /// until it breaks.
     pub fn visit<B>(

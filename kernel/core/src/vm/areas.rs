@@ -170,7 +170,8 @@ impl Areas {
 
     /// How many ends of `range` lie within an area.
     fn cuts(&self, range: PageRange) -> usize {
-        let within = |at: UserAddr| self.find(at).is_some_and(|area| area.range.start() < at);
+        let list = &self.list;
+        let within = |at| list.areas.get(list.place_of(at)).is_some_and(|area| area.range.start() < at);
         usize::from(within(range.start())) + usize::from(within(range.end()))
     }
 
@@ -189,7 +190,9 @@ impl Areas {
             self.list = Arc::new(AreaList { areas, totals: self.list.totals });
         }
         let list = Arc::get_mut(&mut self.list).ok_or(MapFailure::OutOfMemory)?;
-        list.areas.try_reserve(ROOM).map_err(|_| MapFailure::OutOfMemory)?;
+        if list.areas.capacity() - count < ROOM {
+            list.areas.try_reserve(ROOM + SPARE).map_err(|_| MapFailure::OutOfMemory)?;
+        }
         Ok(list)
     }
 }
@@ -202,7 +205,7 @@ impl AreaList {
 
     /// Puts `area` where nothing is.
     pub(super) fn insert(&mut self, area: Area) {
-        let index = self.first_ending_after(area.range.start());
+        let index = self.place_of(area.range.start());
         debug_assert!(self.areas.get(index).is_none_or(|next| next.range.start() >= area.range.end()));
         self.totals.add(&area);
         self.areas.insert(index, area);
@@ -245,10 +248,18 @@ impl AreaList {
         self.areas.partition_point(|area| area.range.end() <= at)
     }
 
+    /// The same, at once where all areas end before: a program is mapped from the bottom to the top.
+    fn place_of(&self, at: UserAddr) -> usize {
+        match self.areas.last() {
+            Some(last) if last.range.end() > at => self.first_ending_after(at),
+            _ => self.areas.len(),
+        }
+    }
+
     fn indices(&self, range: PageRange) -> Range<usize> {
-        let first = self.first_ending_after(range.start());
-        let end = self.areas.partition_point(|area| area.range.start() < range.end());
-        first..end.max(first)
+        let first = self.place_of(range.start());
+        let above = self.areas.get(first..).unwrap_or_default();
+        first..first + above.partition_point(|area| area.range.start() < range.end())
     }
 
     /// Cuts areas at the ends of `range`, and says which lie within.

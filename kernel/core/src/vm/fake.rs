@@ -177,6 +177,14 @@ impl MemorySystem for Machine {
         *contents.get_mut(&to).expect("a page that is out") = page;
     }
 
+    fn copy_beginning(&self, from: PhysFrame, to: PhysFrame, bytes: usize) {
+        assert_ne!(to, self.zero);
+        let mut contents = self.contents.lock().unwrap();
+        let mut page = contents[&from].clone();
+        page[bytes..].fill(0);
+        *contents.get_mut(&to).expect("a page that is out") = page;
+    }
+
     fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
         to.copy_from_slice(&self.contents.lock().unwrap()[&frame][offset..offset + to.len()]);
     }

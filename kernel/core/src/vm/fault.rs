@@ -159,7 +159,7 @@ fn store<X: MemorySystem>(slot: &mut Slot<'_, X>, system: &X, area: &Area) -> Re
 }
 
 /// Maps the vacant page at `slot` to `frame`, of which it takes over the caller's reference, whatever happens.
-fn bring<X: MemorySystem>(
+pub(super) fn bring<X: MemorySystem>(
     slot: &mut Slot<'_, X>,
     system: &X,
     frame: PhysFrame,

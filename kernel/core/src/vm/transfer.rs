@@ -63,7 +63,7 @@ impl Space {
             AccessKind::Read | AccessKind::Execute => Rights::USER_READ,
         };
         let ready = |space: &Self| {
-            let mapping = space.tree.tables().walk(system.memory(), at).mapping()?;
+            let mapping = space.tree.tables().translate(system.memory(), at)?;
             mapping.rights.contains(wanted).then_some(PhysFrame::containing(mapping.phys))
         };
         if let Some(frame) = ready(self) {

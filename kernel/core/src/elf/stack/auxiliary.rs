@@ -50,31 +50,33 @@ impl Facts {
     /// Entries of the vector, with the last.
     pub(super) const VECTOR_LENGTH: usize = 19;
 
-    /// The vector, with the addresses of what stands elsewhere on the stack. In Linux's order.
-    pub(super) fn vector(&self, random: u64, platform: u64, path: u64) -> [(u64, u64); Self::VECTOR_LENGTH] {
+    /// The vector, with the addresses of what stands elsewhere on the stack. In Linux's order,
+    /// each number little-endian.
+    pub(super) fn vector(&self, random: u64, platform: u64, path: u64) -> [[u64; 2]; Self::VECTOR_LENGTH] {
         let address = |at: Option<UserAddr>| at.map_or(0, UserAddr::get);
         let Identity { uid, effective_uid, gid, effective_gid, is_secure } = self.identity;
         [
-            (key::HWCAP, self.hardware),
-            (key::PAGESZ, PAGE_SIZE as u64),
-            (key::CLKTCK, CLOCK_TICKS),
-            (key::PHDR, address(self.program_headers)),
-            (key::PHENT, u64::from(PROGRAM_HEADER_BYTES)),
-            (key::PHNUM, u64::from(self.program_header_count)),
-            (key::BASE, address(self.interpreter_base)),
-            (key::FLAGS, 0),
-            (key::ENTRY, self.entry.get()),
-            (key::UID, u64::from(uid)),
-            (key::EUID, u64::from(effective_uid)),
-            (key::GID, u64::from(gid)),
-            (key::EGID, u64::from(effective_gid)),
-            (key::SECURE, u64::from(is_secure)),
-            (key::RANDOM, random),
-            (key::HWCAP2, self.hardware2),
-            (key::EXECFN, path),
-            (key::PLATFORM, platform),
-            (key::NULL, 0),
+            [key::HWCAP, self.hardware],
+            [key::PAGESZ, PAGE_SIZE as u64],
+            [key::CLKTCK, CLOCK_TICKS],
+            [key::PHDR, address(self.program_headers)],
+            [key::PHENT, u64::from(PROGRAM_HEADER_BYTES)],
+            [key::PHNUM, u64::from(self.program_header_count)],
+            [key::BASE, address(self.interpreter_base)],
+            [key::FLAGS, 0],
+            [key::ENTRY, self.entry.get()],
+            [key::UID, u64::from(uid)],
+            [key::EUID, u64::from(effective_uid)],
+            [key::GID, u64::from(gid)],
+            [key::EGID, u64::from(effective_gid)],
+            [key::SECURE, u64::from(is_secure)],
+            [key::RANDOM, random],
+            [key::HWCAP2, self.hardware2],
+            [key::EXECFN, path],
+            [key::PLATFORM, platform],
+            [key::NULL, 0],
         ]
+        .map(|entry| entry.map(u64::to_le))
     }
 }
 

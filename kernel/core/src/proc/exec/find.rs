@@ -22,14 +22,14 @@ pub(super) struct Found<X> {
     /// The program's file.
     pub(super) file: X,
     /// What the program is made of.
-    pub(super) program: Box<Source>,
+    pub(super) program: Source,
     /// The same of its interpreter, if it has one.
-    pub(super) interpreter: Option<Box<Source>>,
+    pub(super) interpreter: Option<Source>,
 }
 
 /// An ELF file, and where its pages come from.
 pub(super) struct Source {
-    pub(super) image: Image,
+    pub(super) image: Box<Image>,
     pub(super) pager: Arc<dyn Pager>,
 }
 
@@ -82,7 +82,7 @@ fn interpreter<X: Executable, E>(
     file: &X,
     range: FileRange,
     open: &mut dyn FnMut(&[u8]) -> Result<X, E>,
-) -> Result<Box<Source>, ExecError<E>> {
+) -> Result<Source, ExecError<E>> {
     let path = read_new(file, range)?;
     let length = u64::try_from(range.bytes).unwrap_or(u64::MAX);
     let bad = ExecError::NotAProgram(ElfError::InterpreterPath(length));
@@ -101,7 +101,7 @@ fn source<X: Executable, E>(
     file: &X,
     head: &[u8],
     unfit: fn(ElfError) -> ExecError<E>,
-) -> Result<Box<Source>, ExecError<E>> {
+) -> Result<Source, ExecError<E>> {
     let header = Header::parse(head).map_err(unfit)?;
     let table = header.table();
     let start = usize::try_from(table.offset).unwrap_or(usize::MAX);
@@ -115,7 +115,7 @@ fn source<X: Executable, E>(
     };
     let image = header.image(bytes, file.bytes()).map_err(unfit)?;
     let pager = file.pager().ok_or(ExecError::NotMappable)?;
-    Ok(Box::new(Source { image, pager }))
+    Ok(Source { image, pager })
 }
 
 /// What the file has in `range`, less where the file ends.

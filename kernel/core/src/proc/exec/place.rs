@@ -7,11 +7,7 @@ use super::ExecError;
 use super::find::Source;
 use crate::addr::{PAGE_SIZE, USER_END, UserAddr};
 use crate::elf::{Image, Kind, Segment, SegmentAccess};
-use crate::hal::UserFault;
 use crate::vm::{self, MapFailure, MapFlags, MapRequest, MemorySystem, Pager, Place, Protection, Sharing, Space};
-
-/// What is written over what does not belong to a segment.
-const ZEROES: [u8; 1024] = [0; 1024];
 
 /// What is added to a file's addresses, modulo 2^64: a file may have been linked above the place that it gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,37 +94,20 @@ impl<M: MemorySystem> Loader<'_, M> {
         if pages.is_empty() {
             return Ok(());
         }
-        let protection = protection(self.segment.access());
         let (start, bytes) = (self.bias.apply(pages.start), length(&pages));
-        let has_tail = !self.segment.tail().is_empty();
-        // Zeroes are written as if the program wrote them. If it may not, it may for a moment.
-        let first =
-            if has_tail && !protection.contains(Protection::WRITE) { Protection::READ_WRITE } else { protection };
         let source = vm::Source::File {
             pager: Arc::clone(pager),
             offset: self.segment.file_page_offset(),
             max_protection: Protection::all(),
         };
+        let protection = protection(self.segment.access());
         let (place, sharing, flags) = (Place::FixedNoReplace(start), Sharing::Private, MapFlags::empty());
-        self.space.map(self.system, MapRequest { place, bytes, protection: first, sharing, source, flags })?;
-        if has_tail {
-            self.zero_tail()?;
-        }
-        if first != protection {
-            self.space.protect(self.system, start, bytes, protection)?;
-        }
-        Ok(())
-    }
-
-    /// The rest of the last page that comes from the file.
-    fn zero_tail<E>(&mut self) -> Result<(), ExecError<E>> {
+        self.space.map(self.system, MapRequest { place, bytes, protection, sharing, source, flags })?;
         let tail = self.segment.tail();
-        for start in tail.clone().step_by(ZEROES.len()) {
-            let bytes = usize::try_from(length(&(start..tail.end))).unwrap_or(ZEROES.len());
-            let zeroes = ZEROES.get(..bytes).unwrap_or(&ZEROES);
-            let written = self.space.write_bytes(self.system, self.bias.apply(start), zeroes);
-            // The page is in the file and writable: there is no other reason.
-            written.map_err(|UserFault { .. }| ExecError::OutOfMemory)?;
+        if !tail.is_empty() {
+            // The page is in the file, and nobody has touched it: there is no other reason than memory.
+            let cut = self.space.cut_page(self.system, self.bias.apply(tail.start));
+            cut.map_err(|_| ExecError::OutOfMemory)?;
         }
         Ok(())
     }
