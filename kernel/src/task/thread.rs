@@ -250,11 +250,13 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
         Start::Thread { stack, tls } => (stack, tls),
     };
     let top = stack.top();
-    let context = Context::for_program(top, first_steps_of_program, 0, tls.map_or_else(cpu::user_tls, UserAddr::get));
+    let tls = tls.map_or_else(cpu::user_tls, UserAddr::get);
     switch::with_current(|me| {
         copy_registers(me, top, stack_pointer);
-        let machine = Machine::new(context, space_of(thread), Some(stack), Some(Arc::clone(thread)));
-        let made = Thread::new(thread.thread_id(), thread.name(), Priority::DEFAULT, machine);
+        let (lower_half, name) = (space_of(thread), thread.name());
+        let context = Context::for_program(top, first_steps_of_program, 0, tls);
+        let machine = Machine::new(context, lower_half, Some(stack), Some(Arc::clone(thread)));
+        let made = Thread::new(thread.thread_id(), name, Priority::DEFAULT, machine);
         made.inherit(me);
         made
     })

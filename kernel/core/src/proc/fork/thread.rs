@@ -48,7 +48,8 @@ pub fn thread_fork<S: System>(caller: &Arc<Thread<S>>, request: &ThreadRequest) 
         return Err(ForkError::Invalid);
     }
     let process = caller.process();
-    let claim = claim_thread::<S>(process.credentials().uid.real)?;
+    let uid = process.body().credentials.uid.real;
+    let claim = claim_thread::<S>(uid)?;
     let seed = S::reserve_thread().map_err(|_| ForkError::OutOfMemory)?;
     if !S::has_room() {
         return Err(ForkError::OutOfMemory);
