@@ -293,7 +293,9 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     fn free_past_cache(&self, index: Index) {
         let mut overflow = Batch::new();
         self.cache().lock().push(index, &mut overflow);
-        self.free_batch(&overflow);
+        if !overflow.is_empty() {
+            self.free_batch(&overflow);
+        }
     }
 
     /// Moves a block from one use to another in the statistics.
@@ -389,7 +391,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
             // Somebody may have filled this cache meanwhile, or we are on another CPU: then as much goes back.
             let mut cache = self.cache().lock();
             cache.tally.add(kind, 1);
-            batch.iter().for_each(|&spare| cache.push(spare, &mut overflow));
+            cache.push_batch(&batch, &mut overflow);
         }
         if !overflow.is_empty() {
             self.free_batch(&overflow);
@@ -403,7 +405,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     fn free_batch(&self, batch: &[Index]) {
-        self.with_buddy(|buddy| batch.iter().for_each(|&index| buddy.free(index, Order::SINGLE)));
+        self.with_buddy(|buddy| buddy.free_singles(batch));
     }
 
     /// Fills a frame that was just taken with zeroes.

@@ -90,16 +90,30 @@ impl Cache {
         }
     }
 
-    /// Puts a frame of unspecified contents in, after taking a batch out into `overflow` if there is no room.
+    /// Puts a frame of unspecified contents in, after taking a batch out into `overflow`, which is empty, if there is no room.
+    ///
+    /// The batch is what came last but for the frames next to `index`: those wait for the rest of their block, and what came
+    /// before them is one if frames come back as they were handed out.
     pub(super) fn push(&mut self, index: Index, overflow: &mut Batch) {
         if self.plain.is_full() {
-            while let Some(oldest) = (!overflow.is_full()).then(|| self.plain.pop()).flatten() {
-                let moved = overflow.push(oldest);
-                debug_assert!(moved.is_ok(), "checked to have room");
-            }
+            let block = |index: Index| index as usize / BATCH;
+            let next = self.plain.iter().rev().take(BATCH).take_while(|&&kept| block(kept) == block(index)).count();
+            let end = self.plain.len() - next;
+            let moved = overflow.extend_from_slice(&self.plain[end - BATCH..end]);
+            debug_assert!(moved.is_ok(), "it was empty");
+            self.plain.copy_within(end.., end - BATCH);
+            self.plain.truncate(CAPACITY - BATCH);
         }
         let pushed = self.plain.push(index);
         debug_assert!(pushed.is_ok(), "a batch was taken out");
+    }
+
+    /// Puts a batch in, all but the part that has no room, which goes into `overflow`, empty so far.
+    pub(super) fn push_batch(&mut self, batch: &[Index], overflow: &mut Batch) {
+        let (fitting, rest) = batch.split_at(batch.len().min(CAPACITY - self.plain.len()));
+        let kept = self.plain.extend_from_slice(fitting);
+        let left = overflow.extend_from_slice(rest);
+        debug_assert!(kept.is_ok() && left.is_ok(), "checked to have room");
     }
 
     /// Puts a frame of zeroes in, or gives it back where there is no room.
