@@ -99,11 +99,20 @@ pub(crate) fn load(cpu: CpuId) -> (u32, u64) {
 #[inline]
 pub(crate) fn with_current<T>(look: impl FnOnce(&Arc<Thread>) -> T) -> T {
     let pointer = cpu::header().thread.load(Ordering::Relaxed).cast::<Thread>().cast_const();
-    assert!(!pointer.is_null(), "this CPU has no thread yet");
+    if pointer.is_null() {
+        no_thread();
+    }
     // SAFETY: the header of a running thread holds an `Arc` that was turned into a pointer, and the thread, being the
     // caller, runs; so the count is not given up meanwhile. `ManuallyDrop` leaves it where it is.
     let current = ManuallyDrop::new(unsafe { Arc::from_raw(pointer) });
     look(&current)
+}
+
+/// Out of the way: [`with_current`] is nearly everywhere.
+#[cold]
+#[inline(never)]
+fn no_thread() -> ! {
+    panic!("this CPU has no thread yet")
 }
 
 /// Tells the CPUs that a placement concerns.
