@@ -292,10 +292,10 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     /// Somebody gave back what was not in use. A debug build stops; otherwise the block stays as it is, and is counted.
     #[cold]
-    pub(super) fn refuse(&self, index: Index) {
+    pub(super) fn refuse(&self, record: &FrameRecord) {
         self.refused.fetch_add(1, Relaxed);
         if cfg!(debug_assertions) {
-            panic!("frame {index:#x} was given back while {:?}", self.record(index).state());
+            panic!("a frame was given back while {:?}", record.state());
         }
     }
 

@@ -24,8 +24,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     ///   [`add_reference`](Self::add_reference) or [`adopt`](Self::adopt), and does not use it again.
     /// * While a page of the handle is borrowed, nobody writes to it, not even a program, unless `page_mut` lent it.
     pub unsafe fn from_raw(&self, frame: PhysFrame) -> FrameHandle<'_, M, C> {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        FrameHandle::new(self, index)
+        FrameHandle::new(self, Self::index_of(frame))
     }
 
     /// Gives up a reference to the block that begins at `frame`, and frees the block if it was the last: a drop of its
@@ -36,7 +35,9 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// As for [`from_raw`](Self::from_raw).
     #[inline]
     pub unsafe fn release(&self, frame: PhysFrame) {
-        self.give_up(Index::try_from(frame.number()).expect("the number was a handle's"));
+        if self.decrement(self.record_of(frame)) {
+            self.free(Self::index_of(frame));
+        }
     }
 
     /// Makes one more reference to the block that begins at `frame`.
@@ -57,10 +58,10 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     ///
     /// As for [`from_raw`](Self::from_raw).
     pub unsafe fn drop_reference(&self, frame: PhysFrame) -> Option<FrameHandle<'_, M, C>> {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        self.decrement(index).then(|| {
-            self.record(index).references().set(1);
-            FrameHandle::new(self, index)
+        let record = self.record_of(frame);
+        self.decrement(record).then(|| {
+            record.references().set(1);
+            FrameHandle::new(self, Self::index_of(frame))
         })
     }
 
@@ -70,12 +71,12 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     ///
     /// As for [`from_raw`](Self::from_raw); all bytes of the frame are zero.
     pub unsafe fn free_zeroed(&self, frame: PhysFrame) {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        debug_assert_eq!(self.record(index).order(), Order::SINGLE, "{frame:?} is a larger block");
-        if self.decrement(index)
-            && let FrameState::Used(kind) = self.record(index).state()
+        let record = self.record_of(frame);
+        debug_assert_eq!(record.order(), Order::SINGLE, "{frame:?} is a larger block");
+        if self.decrement(record)
+            && let FrameState::Used(kind) = record.state()
         {
-            self.free_single_zeroed(index, kind);
+            self.free_single_zeroed(Self::index_of(frame), kind);
         }
     }
 
@@ -113,7 +114,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// Gives up a reference and frees the block if it was the last.
     #[inline]
     pub(super) fn give_up(&self, index: Index) {
-        if self.decrement(index) {
+        if self.decrement(self.record(index)) {
             self.free(index);
         }
     }
@@ -129,16 +130,21 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     /// Gives up a reference. Says whether it was the last.
     #[inline]
-    fn decrement(&self, index: Index) -> bool {
-        let record = self.record(index);
+    fn decrement(&self, record: &FrameRecord) -> bool {
         let dropped = if record.is_used() { record.references().decrement() } else { Dropped::Underflow };
         if dropped == Dropped::Underflow {
-            self.refuse(index);
+            self.refuse(record);
         }
         dropped == Dropped::Last
     }
 
+    fn index_of(frame: PhysFrame) -> Index {
+        Index::try_from(frame.number()).expect("the number was a handle's")
+    }
+
+    #[inline]
     fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {
-        self.record(Index::try_from(frame.number()).expect("a managed frame"))
+        let index = usize::try_from(frame.number()).unwrap_or(usize::MAX);
+        &self.records[index]
     }
 }

@@ -156,6 +156,12 @@ impl Level {
         Index((offset >> self.shift()) as u16 % COUNT)
     }
 
+    /// The first offset that the entry at `index` translates, of the table of this level that translates `within`.
+    pub(super) const fn start_of(self, index: Index, within: u64) -> u64 {
+        let table = self.entry_size() * COUNT as u64;
+        within / table * table + ((index.get() as u64) << self.shift())
+    }
+
     /// Cuts `span` at the borders of this level's entries.
     pub(super) fn pieces(self, span: Span) -> impl Iterator<Item = (Index, Span)> {
         let mut start = span.start;
@@ -317,6 +323,17 @@ mod tests {
     fn half_a_page_is_no_range() {
         assert!(matches!(VirtRange::new(UserAddr::new(2048), 4096), Err(RangeError::MisalignedStart { .. })));
         assert!(matches!(VirtRange::new(UserAddr::new(4096), 100), Err(RangeError::MisalignedLength { bytes: 100 })));
+    }
+
+    #[test]
+    fn an_entry_begins_where_its_index_says() {
+        let offset = 0x12_3456_7890;
+        for level in [Level::One, Level::Two, Level::Three] {
+            let start = level.start_of(level.index(offset), offset);
+            assert_eq!(start, offset & !(level.entry_size() - 1));
+            let next = Index::new(level.index(offset).get() + 1).unwrap();
+            assert_eq!(level.start_of(next, offset), start + level.entry_size());
+        }
     }
 
     #[test]

@@ -245,10 +245,36 @@ impl<'m> Table<'m> {
         }
     }
 
-    /// The same for one group, which begins with the entry `first`. Returns how many entries are left to be found.
+    /// The same for those from `first` to `last` alone.
+    #[inline]
+    pub(super) fn in_use_between(
+        self,
+        (first, last): (Index, Index),
+        live: u16,
+        groups: Groups,
+        mut each: impl FnMut(Index, Descriptor),
+    ) {
+        let (mut next, end, mut left) = (first.get(), last.get() + 1, live);
+        while next < end {
+            let group = next / Groups::ENTRIES;
+            let border = end.min((group + 1) * Groups::ENTRIES);
+            if groups.has(group)
+                && let Some(entries) = self.entries.get(next..border)
+            {
+                left = Self::in_use_of(entries, next, left, &mut each);
+                if left == 0 {
+                    return;
+                }
+            }
+            next = border;
+        }
+    }
+
+    /// The same for some entries of one group, which begin with the entry `first`. Returns how many entries are left to be
+    /// found.
     #[inline]
     fn in_use_of(
-        group: &[AtomicU64; Groups::ENTRIES],
+        entries: &[AtomicU64],
         mut first: usize,
         mut left: u16,
         each: &mut impl FnMut(Index, Descriptor),
@@ -256,24 +282,27 @@ impl<'m> Table<'m> {
         /// So many entries are looked at by one question.
         const RUN: usize = if Groups::ENTRIES < 4 { 1 } else { 4 };
         let load = |entry: &AtomicU64| Descriptor::from_raw(entry.load(Ordering::Relaxed));
-        for run in group.as_chunks::<RUN>().0 {
-            let mut place = first;
-            first = first.wrapping_add(RUN);
-            if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID == 0 {
-                continue;
-            }
-            for entry in run {
+        let mut look = |mut place: usize, entries: &[AtomicU64], left: &mut u16| {
+            for entry in entries {
                 let descriptor = load(entry);
                 if descriptor.is_valid() {
                     each(Index::within(place), descriptor);
-                    left = left.wrapping_sub(1);
+                    *left = left.wrapping_sub(1);
                 }
                 place = place.wrapping_add(1);
             }
-            if left == 0 {
-                break;
+        };
+        let (runs, rest) = entries.as_chunks::<RUN>();
+        for run in runs {
+            if run.iter().fold(0, |all, entry| all | load(entry).raw()) & Descriptor::VALID != 0 {
+                look(first, run, &mut left);
+                if left == 0 {
+                    return left;
+                }
             }
+            first = first.wrapping_add(RUN);
         }
+        look(first, rest, &mut left);
         left
     }
 

@@ -78,7 +78,7 @@ pub(super) fn clear<A: HalfAddress>(
     release: impl FnMut(MappedLeaf<A>),
 ) -> u64 {
     let mut retired = Retired::new(mmu, tree.tag, release);
-    retired.clear_table(tree.root_table(mmu.memory()), span);
+    retired.clear_table(tree.root_table(mmu.memory()), u16::MAX, Groups::ALL, span);
     retired.finish_batch();
     let found = retired.found;
     tree.note_used(mmu.memory(), span);
@@ -133,22 +133,29 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
         Self { mmu, tag, release, pending: Pending::new(), leaves: Vec::new(), tables: Vec::new(), found: 0 }
     }
 
-    /// Clears `span` in `table` and below, and returns how many of the table's own entries became invalid.
-    fn clear_table(&mut self, table: Table<'_>, span: Span) -> u16 {
-        let level = table.level();
+    /// Clears `span` in `table`, which has at most `live` entries in use, all of them in `groups`, and below. Returns how many
+    /// of the table's own entries became invalid.
+    fn clear_table(&mut self, table: Table<'_>, live: u16, groups: Groups, span: Span) -> u16 {
         let mut gone = 0;
-        for (index, piece) in level.pieces(span) {
-            match table.entry(index) {
+        if span.start >= span.end {
+            return gone;
+        }
+        let level = table.level();
+        let (first, last) = (level.index(span.start), level.index(span.end - 1));
+        table.in_use_between((first, last), live, groups, |index, descriptor| {
+            let start = span.start.max(level.start_of(index, span.start));
+            let end = span.end.min(level.start_of(index, span.start) + level.entry_size());
+            match descriptor.decode_ours(level) {
                 Entry::Invalid | Entry::Reserved => {}
                 Entry::Block(leaf) | Entry::Page(leaf) => {
                     table.clear_leaf(index);
                     self.found += 1;
-                    self.retire_leaf(MappedLeaf { start: A::from_offset(piece.start), level, leaf });
+                    self.retire_leaf(MappedLeaf { start: A::from_offset(start), level, leaf });
                     gone += 1;
                 }
-                Entry::Table(_) => gone += u16::from(self.clear_child(table, index, piece).is_break()),
+                Entry::Table(_) => gone += u16::from(self.clear_child(table, index, Span { start, end }).is_break()),
             }
-        }
+        });
         gone
     }
 
@@ -159,7 +166,8 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
         if whole {
             self.found += count_leaves(self.mmu.memory(), child, entry.live, entry.groups);
         }
-        let live = if whole { entry.live } else { entry.live - self.clear_table(child, span) };
+        let live =
+            if whole { entry.live } else { entry.live - self.clear_table(child, entry.live, entry.groups, span) };
         if live > 0 && !whole {
             table.set_live(index, live);
             return ControlFlow::Continue(());
@@ -195,12 +203,11 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
     /// Invalidates, then gives everything back.
     fn finish_batch(&mut self) {
         core::mem::take(&mut self.pending).finish(self.mmu.tlb(), self.tag);
-        for table in core::mem::take(&mut self.tables) {
+        while let Some(table) = self.tables.pop() {
             self.give_up(table);
         }
-        for leaf in core::mem::take(&mut self.leaves) {
-            (self.release)(leaf);
-        }
+        self.leaves.iter().for_each(|&leaf| (self.release)(leaf));
+        self.leaves.clear();
     }
 
     /// One reference less; with the last one the table goes, and all below it.
