@@ -292,10 +292,10 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     /// Somebody gave back what was not in use. A debug build stops; otherwise the block stays as it is, and is counted.
     #[cold]
-    pub(super) fn refuse(&self, record: &FrameRecord) {
+    pub(super) fn refuse(&self, frame: PhysFrame) {
         self.refused.fetch_add(1, Relaxed);
         if cfg!(debug_assertions) {
-            panic!("a frame was given back while {:?}", record.state());
+            panic!("frame {:#x} was given back while {:?}", frame.number(), self.record_of(frame).state());
         }
     }
 

@@ -35,7 +35,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// As for [`from_raw`](Self::from_raw).
     #[inline]
     pub unsafe fn release(&self, frame: PhysFrame) {
-        if self.decrement(self.record_of(frame)) {
+        if self.decrement(frame) {
             self.free(Self::index_of(frame));
         }
     }
@@ -58,9 +58,8 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     ///
     /// As for [`from_raw`](Self::from_raw).
     pub unsafe fn drop_reference(&self, frame: PhysFrame) -> Option<FrameHandle<'_, M, C>> {
-        let record = self.record_of(frame);
-        self.decrement(record).then(|| {
-            record.references().set(1);
+        self.decrement(frame).then(|| {
+            self.record_of(frame).references().set(1);
             FrameHandle::new(self, Self::index_of(frame))
         })
     }
@@ -73,7 +72,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     pub unsafe fn free_zeroed(&self, frame: PhysFrame) {
         let record = self.record_of(frame);
         debug_assert_eq!(record.order(), Order::SINGLE, "{frame:?} is a larger block");
-        if self.decrement(record)
+        if self.decrement(frame)
             && let FrameState::Used(kind) = record.state()
         {
             self.free_single_zeroed(Self::index_of(frame), kind);
@@ -114,7 +113,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// Gives up a reference and frees the block if it was the last.
     #[inline]
     pub(super) fn give_up(&self, index: Index) {
-        if self.decrement(self.record(index)) {
+        if self.decrement(PhysFrame::from_number(index.into())) {
             self.free(index);
         }
     }
@@ -130,10 +129,11 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     /// Gives up a reference. Says whether it was the last.
     #[inline]
-    fn decrement(&self, record: &FrameRecord) -> bool {
+    fn decrement(&self, frame: PhysFrame) -> bool {
+        let record = self.record_of(frame);
         let dropped = if record.is_used() { record.references().decrement() } else { Dropped::Underflow };
         if dropped == Dropped::Underflow {
-            self.refuse(record);
+            self.refuse(frame);
         }
         dropped == Dropped::Last
     }
@@ -143,7 +143,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     #[inline]
-    fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {
+    pub(super) fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {
         let index = usize::try_from(frame.number()).unwrap_or(usize::MAX);
         &self.records[index]
     }
