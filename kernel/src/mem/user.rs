@@ -264,6 +264,7 @@ impl LeafCounts for UserMemorySystem {
         }
     }
 
+    #[inline]
     fn release(&self, leaf: Leaf) {
         if let Some(frame) = counted(leaf) {
             // SAFETY: the leaf's reference is given up with it.

@@ -261,6 +261,17 @@ impl<S: System> Body<S> {
         usage
     }
 
+    /// How much processor time its threads used, in user mode and in the kernel, in nanoseconds.
+    pub(super) fn times_ns(&self) -> (u64, u64) {
+        let (mut user, mut system) = (self.ended_usage.user_ns, self.ended_usage.system_ns);
+        self.threads.iter().for_each(|thread| {
+            let (more_user, more_system) = thread.times_ns();
+            user = user.saturating_add(more_user);
+            system = system.saturating_add(more_system);
+        });
+        (user, system)
+    }
+
     /// What its threads and the children that were waited for used.
     pub(super) fn usage_with_children(&self) -> Usage {
         let mut usage = self.usage();

@@ -353,12 +353,18 @@ impl<S: System> Thread<S> {
         self.system_ns.fetch_add(ns, Relaxed);
     }
 
-    /// What it has used.
-    pub fn usage(&self) -> Usage {
+    /// How much processor time it used, in user mode and in the kernel, in nanoseconds.
+    pub(super) fn times_ns(&self) -> (u64, u64) {
         let ran_ns = self.machine().map_or(0, |machine| machine.cpu_time_ns());
         let system_ns = self.system_ns.load(Relaxed).min(ran_ns);
+        (ran_ns - system_ns, system_ns)
+    }
+
+    /// What it has used.
+    pub fn usage(&self) -> Usage {
+        let (user_ns, system_ns) = self.times_ns();
         Usage {
-            user_ns: ran_ns - system_ns,
+            user_ns,
             system_ns,
             minor_faults: self.minor_faults.load(Relaxed),
             major_faults: self.major_faults.load(Relaxed),

@@ -12,6 +12,7 @@ use crate::proc::system::System;
 use crate::proc::table::ProcessTree;
 use crate::proc::thread::{Thread, attention};
 use crate::proc::tree::{Life, Report};
+use crate::proc::usage::ticks;
 use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_by};
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::fence;
@@ -150,9 +151,9 @@ pub(super) fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Pr
 
 /// What a parent's handler is told of a child.
 pub(in crate::proc) fn child_info<S: System>(child: &Process<S>, body: &Body<S>, event: ChildEvent) -> Info {
-    let usage = body.usage();
+    let (user_ns, system_ns) = body.times_ns();
     let uid = body.credentials.uid.real;
-    Info::child(event, child.pid().0, uid, usage.user_ticks(), usage.system_ticks())
+    Info::child(event, child.pid().0, uid, ticks(user_ns), ticks(system_ns))
 }
 
 /// What becomes of a fault.
