@@ -57,7 +57,10 @@ pub use address::{HalfAddress, Level, RangeError, VirtRange};
 pub use attr::{Access, Attributes, KernelAccess, MemoryType, Rights, SoftwareBits, TableLimits, UserAccess};
 pub use descriptor::{Descriptor, Entry, Groups, Leaf, TableEntry};
 pub use map::MapError;
-pub use share::{LeafCounts, Pages, ReplaceError, SharingMmu, Slot, SlotError, Unshared, UserTree, Write};
+pub use share::{
+    FEW_PAGES, FewFrames, LeafCounts, NO_FRAMES, Pages, ReplaceError, SharingMmu, Slot, SlotError, Unshared, UserTree,
+    Write,
+};
 pub use split::SplitError;
 pub use table::{OutOfFrames, OwnedTable, Released, Table, TableCounts, TableReference, TableSource};
 pub use tree::Tree;

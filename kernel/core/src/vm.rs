@@ -97,4 +97,4 @@ pub use remap::Moving;
 pub use shared::SharedMemory;
 pub use space::Space;
 pub use statistics::SpaceStatistics;
-pub use system::{MemorySystem, OutOfMemory, Pager, PagerError};
+pub use system::{MemorySystem, OutOfMemory, Pager, PagerError, each_ready};

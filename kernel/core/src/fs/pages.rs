@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 
 use super::error::FileError;
 use crate::addr::{PAGE_SIZE, PhysFrame};
+use crate::paging::{FEW_PAGES, FewFrames};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::vm::PagerError;
+use crate::vm::{PagerError, each_ready};
 
 /// A page of memory that stays where it is.
 pub type StaticPage = [u8; PAGE_SIZE];
@@ -30,6 +31,16 @@ pub trait PageSource: Send + Sync {
     /// One more reference to `frame`.
     fn add_reference(&self, frame: PhysFrame);
 
+    /// One more reference to each frame that is `n` behind `first` where bit `n` of `which` is set.
+    fn add_references(&self, first: PhysFrame, which: u16) {
+        let mut rest = which;
+        while rest != 0 {
+            let frame = first.number().wrapping_add(rest.trailing_zeros().into());
+            self.add_reference(PhysFrame::from_number(frame));
+            rest &= rest.wrapping_sub(1);
+        }
+    }
+
     /// One reference less.
     fn release(&self, frame: PhysFrame);
 
@@ -43,6 +54,8 @@ pub(super) struct Pages {
     source: Arc<dyn PageSource>,
     /// The first page whose frame is a copy; those before it are mapped where they lie.
     first_copy: usize,
+    /// The frame in which the first of those lies; the others' follow it.
+    first_frame: PhysFrame,
     /// The copies, by frame number plus one; 0 where there is none yet. A copy, once made, stays.
     copies: Vec<AtomicU64>,
 }
@@ -55,12 +68,13 @@ impl Pages {
     /// [`OutOfMemory`](FileError::OutOfMemory)
     pub(super) fn new(bytes: &'static [u8], source: Arc<dyn PageSource>) -> Result<Self, FileError> {
         let whole = bytes.len() / PAGE_SIZE;
-        let first_copy = if lies_in_frames(bytes, &*source) { whole } else { 0 };
+        let first_frame = first_frame(bytes, &*source);
+        let first_copy = if first_frame.is_some() { whole } else { 0 };
         let count = bytes.len().div_ceil(PAGE_SIZE).saturating_sub(first_copy);
         let mut copies = Vec::new();
         copies.try_reserve_exact(count).map_err(|_| FileError::OutOfMemory)?;
         copies.resize_with(count, || AtomicU64::new(0));
-        Ok(Self { bytes, source, first_copy, copies })
+        Ok(Self { bytes, source, first_copy, first_frame: first_frame.unwrap_or(PhysFrame::from_number(0)), copies })
     }
 
     pub(super) const fn contents(&self) -> &'static [u8] {
@@ -70,7 +84,10 @@ impl Pages {
     /// The frame of page `index`, with one reference for the caller.
     pub(super) fn page(&self, index: u64) -> Result<PhysFrame, PagerError> {
         match self.place(index).ok_or(PagerError::BeyondEnd)? {
-            Place::Here(page) => self.source.frame_of(page).ok_or(PagerError::Io),
+            Place::Here(frame) => {
+                self.source.add_reference(frame);
+                Ok(frame)
+            }
             Place::Copy { slot, bytes } => {
                 let frame = match made(slot) {
                     Some(frame) => frame,
@@ -82,24 +99,44 @@ impl Pages {
         }
     }
 
-    /// The same, unless it would take a copy.
-    pub(super) fn ready(&self, index: u64) -> Option<PhysFrame> {
-        match self.place(index)? {
-            Place::Here(page) => self.source.frame_of(page),
-            Place::Copy { slot, .. } => made(slot).inspect(|&frame| self.source.add_reference(frame)),
+    /// The same for pages behind `first`, but for those of which there is no copy yet ([`Pager::ready`](crate::vm::Pager)).
+    pub(super) fn ready(&self, first: u64, wanted: u16, frames: &mut FewFrames) -> u16 {
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        // Those that are mapped where they lie, which most are: their frames follow each other.
+        let count = self.first_copy.saturating_sub(first).min(FEW_PAGES);
+        let here = wanted & mask(count);
+        if here != 0 {
+            let start = self.frame_here(first);
+            for (frame, number) in frames.iter_mut().zip(start.number()..).take(count) {
+                *frame = PhysFrame::from_number(number);
+            }
+            self.source.add_references(start, here);
         }
+        if wanted == here { here } else { here | self.ready_copies(first, wanted & !here, frames) }
+    }
+
+    #[cold]
+    fn ready_copies(&self, first: usize, wanted: u16, frames: &mut FewFrames) -> u16 {
+        each_ready(first as u64, wanted, frames, |index| match self.place(index)? {
+            Place::Copy { slot, .. } => made(slot).inspect(|&frame| self.source.add_reference(frame)),
+            Place::Here(_) => None,
+        })
+    }
+
+    /// The frame in which page `index` lies, one of those that do.
+    const fn frame_here(&self, index: usize) -> PhysFrame {
+        PhysFrame::from_number(self.first_frame.number().wrapping_add(index as u64))
     }
 
     /// Where page `index` is; `None` past the end.
     fn place(&self, index: u64) -> Option<Place<'_>> {
         let index = usize::try_from(index).ok()?;
-        let rest = self.bytes.get(index.checked_mul(PAGE_SIZE)?..).filter(|rest| !rest.is_empty())?;
-        let page = rest.first_chunk();
-        if let Some(page) = page.filter(|_| index < self.first_copy) {
-            return Some(Place::Here(page));
+        if index < self.first_copy {
+            return Some(Place::Here(self.frame_here(index)));
         }
+        let rest = self.bytes.get(index.checked_mul(PAGE_SIZE)?..).filter(|rest| !rest.is_empty())?;
         let slot = self.copies.get(index.checked_sub(self.first_copy)?)?;
-        Some(Place::Copy { slot, bytes: page.map_or(rest, |page| page) })
+        Some(Place::Copy { slot, bytes: rest.get(..PAGE_SIZE).unwrap_or(rest) })
     }
 
     /// Makes the copy, unless somebody else is faster: his frame is the one then.
@@ -120,8 +157,8 @@ impl Pages {
 
 /// Where a page of a file is.
 enum Place<'a> {
-    /// Where it lies.
-    Here(&'static StaticPage),
+    /// Where it lies: in this frame.
+    Here(PhysFrame),
     /// In the frame that `slot` names, or will name once there is a copy of these bytes.
     Copy { slot: &'a AtomicU64, bytes: &'static [u8] },
 }
@@ -136,19 +173,22 @@ impl Drop for Pages {
     }
 }
 
-/// Whether whole pages of the file are whole pages of memory that programs may see.
-fn lies_in_frames(bytes: &'static [u8], source: &dyn PageSource) -> bool {
-    let Some(first) = bytes.first_chunk() else {
-        return false;
-    };
+/// The frame of the first page, if the whole pages of the file are whole pages of memory that programs may see, one behind
+/// the other.
+fn first_frame(bytes: &'static [u8], source: &dyn PageSource) -> Option<PhysFrame> {
     if !bytes.as_ptr().addr().is_multiple_of(PAGE_SIZE) {
-        return false;
+        return None;
     }
-    let frame = source.frame_of(first);
-    if let Some(frame) = frame {
-        source.release(frame);
-    }
-    frame.is_some()
+    let (pages, _) = bytes.as_chunks::<PAGE_SIZE>();
+    let find = |page| source.frame_of(page).inspect(|&frame| source.release(frame));
+    let (first, last) = (find(pages.first()?)?, find(pages.last()?)?);
+    let distance = last.number().checked_sub(first.number())?;
+    (distance == pages.len().saturating_sub(1) as u64).then_some(first)
+}
+
+/// The lowest `count` bits, at most sixteen.
+const fn mask(count: usize) -> u16 {
+    if count < FEW_PAGES { (1_u16 << count).wrapping_sub(1) } else { u16::MAX }
 }
 
 /// The copy, if it was made.

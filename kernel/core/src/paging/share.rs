@@ -129,6 +129,6 @@ pub use copy::without_store;
 pub use counts::{LeafCounts, SharingMmu};
 pub use divide::Pages;
 pub use page::{ReplaceError, Write};
-pub use slot::{Slot, SlotError};
+pub use slot::{FEW_PAGES, FewFrames, NO_FRAMES, Slot, SlotError};
 pub use tree::UserTree;
 pub use unshare::Unshared;

@@ -31,7 +31,7 @@ use alloc::sync::Arc;
 
 use crate::addr::{Asid, UserAddr};
 use crate::elf::stack::{Arguments, Facts, Identity, Strings};
-use crate::vm::{Layout, Limits, MemorySystem, OutOfMemory, Pager, Space};
+use crate::vm::{AccessKind, Layout, Limits, MemorySystem, OutOfMemory, Pager, Space};
 
 use find::Found;
 
@@ -172,9 +172,8 @@ fn fill<M: MemorySystem, X, E>(
     };
     let stack = start::image(space, &request.arguments, &facts, request.uniform)?;
     start::stack(system, space, image.stack, &stack, &request.arguments)?;
-    Ok(Start {
-        entry: interpreter.map_or(entry, |(bias, entry)| bias.apply(entry)),
-        stack_pointer: stack.stack_pointer(),
-        strings: stack.strings().clone(),
-    })
+    let entry = interpreter.map_or(entry, |(bias, entry)| bias.apply(entry));
+    // The one page that is certain to be missed first. If it cannot be had, its fault will say so.
+    let _ = space.fault(system, entry, AccessKind::Execute);
+    Ok(Start { entry, stack_pointer: stack.stack_pointer(), strings: stack.strings().clone() })
 }

@@ -67,7 +67,10 @@ impl Totals {
     }
 
     fn add(&mut self, area: &Area) {
-        let more = Self::of(area);
+        self.add_sums(Self::of(area));
+    }
+
+    fn add_sums(&mut self, more: Self) {
         self.pages += more.pages;
         self.data += more.data;
         self.stack += more.stack;
@@ -121,6 +124,11 @@ impl Areas {
         area.range.contains(at).then_some(area)
     }
 
+    /// Whether all of them end at `at` or below.
+    pub(super) fn end_by(&self, at: UserAddr) -> bool {
+        self.list.areas.last().is_none_or(|last| last.range.end() <= at)
+    }
+
     /// The areas that end after `at`: the one that has it, if there is one, and those above.
     pub(super) fn from(&self, at: UserAddr) -> &[Area] {
         self.list.areas.get(self.list.first_ending_after(at)..).unwrap_or_default()
@@ -170,8 +178,7 @@ impl Areas {
 
     /// How many ends of `range` lie within an area.
     fn cuts(&self, range: PageRange) -> usize {
-        let list = &self.list;
-        let within = |at| list.areas.get(list.place_of(at)).is_some_and(|area| area.range.start() < at);
+        let within = |at: UserAddr| self.find(at).is_some_and(|area| area.range.start() < at);
         usize::from(within(range.start())) + usize::from(within(range.end()))
     }
 
@@ -205,11 +212,25 @@ impl AreaList {
 
     /// Puts `area` where nothing is.
     pub(super) fn insert(&mut self, area: Area) {
-        let index = self.place_of(area.range.start());
+        let index = self.first_ending_after(area.range.start());
         debug_assert!(self.areas.get(index).is_none_or(|next| next.range.start() >= area.range.end()));
         self.totals.add(&area);
         self.areas.insert(index, area);
         self.join(index..index + 1);
+    }
+
+    /// Puts `area`, whose sums are `more`, behind all others.
+    pub(super) fn append(&mut self, area: Area, more: Totals) {
+        debug_assert!(self.areas.last().is_none_or(|last| last.range.end() <= area.range.start()));
+        self.totals.add_sums(more);
+        if let Some(last) = self.areas.last_mut()
+            && last.continues_in(&area)
+            && let Some(whole) = PageRange::between(last.range.start(), area.range.end())
+        {
+            last.range = whole;
+        } else {
+            self.areas.push(area);
+        }
     }
 
     /// Takes out what lies in `range`.

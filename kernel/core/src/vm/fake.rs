@@ -11,12 +11,12 @@ use std::vec::Vec;
 
 use super::commit::{Commitments, OverCommitted};
 use super::shared::SharedMemory;
-use super::system::{MemorySystem, Pager, PagerError};
+use super::system::{MemorySystem, Pager, PagerError, each_ready};
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::hal::fake::FakeCpu;
 use crate::paging::fake::{FakeMemory, FakeTables, Lab};
 use crate::paging::sim::Sim;
-use crate::paging::{Leaf, LeafCounts, Mmu, OutOfFrames, SharingMmu};
+use crate::paging::{FewFrames, Leaf, LeafCounts, Mmu, OutOfFrames, SharingMmu};
 
 type Page = [u8; PAGE_SIZE];
 
@@ -290,8 +290,8 @@ impl Pager for FakeFile {
         Ok(frame)
     }
 
-    fn ready(&self, index: u64) -> Option<PhysFrame> {
-        if self.ready { self.page(index).ok() } else { None }
+    fn ready(&self, first: u64, wanted: u16, frames: &mut FewFrames) -> u16 {
+        if self.ready { each_ready(first, wanted, frames, |index| self.page(index).ok()) } else { 0 }
     }
 
     fn bytes(&self) -> u64 {

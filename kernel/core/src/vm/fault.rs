@@ -13,10 +13,10 @@ use super::space::Space;
 use super::system::{MemorySystem, Pager, PagerError};
 use crate::addr::{PhysFrame, UserAddr};
 use crate::paging::share::without_store;
-use crate::paging::{Attributes, LeafCounts, OutOfFrames, Slot, SlotError, UserAccess, UserTree, Write};
+use crate::paging::{Attributes, FEW_PAGES, LeafCounts, OutOfFrames, Slot, SlotError, UserAccess, UserTree, Write};
 
 /// How many pages of an object are mapped by one fault, at most: those of the aligned group that the page is in.
-const AROUND: u64 = 16;
+const AROUND: u64 = FEW_PAGES as u64;
 
 /// What became of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,10 +175,15 @@ fn bring_around(tree: &mut UserTree, system: &impl MemorySystem, area: &Area, pa
     let group = group.checked_add(AROUND * PAGE).and_then(|end| PageRange::between(group, end));
     let Some(range) = group.and_then(|group| group.and(area.range)) else { return 0 };
     let attributes = for_reading(area);
-    tree.fill_vacant(system, range.tables(), attributes, |page| {
-        let frame = pager.ready(area.offset_of(page) / PAGE)?;
-        prepare(system, frame, attributes.access);
-        Some(frame)
+    let first = area.offset_of(range.start()) / PAGE;
+    tree.fill_vacant(system, range.tables(), attributes, |vacant, frames| {
+        let found = pager.ready(first, vacant, frames);
+        for (number, &frame) in frames.iter().enumerate() {
+            if found >> number & 1 != 0 {
+                prepare(system, frame, attributes.access);
+            }
+        }
+        found
     })
 }
 

@@ -138,6 +138,9 @@ impl Space {
     pub(super) fn put(&mut self, system: &impl MemorySystem, area: Area) -> Result<(), MapFailure> {
         let range = area.range;
         let new = Totals::of(&area);
+        if self.areas.end_by(range.start()) {
+            return self.append(system, area, new);
+        }
         let old = self.areas.totals_in(range);
         self.check_limits(new, old)?;
         // What is going to be unmapped pays for what comes.
@@ -149,6 +152,20 @@ impl Space {
             Err(_) => system.commitments().uncharge(more),
         }
         replaced
+    }
+
+    /// Puts `area`, whose sums are `new`, behind all others, as the parts of a program come: nothing is replaced.
+    fn append(&mut self, system: &impl MemorySystem, area: Area, new: Totals) -> Result<(), MapFailure> {
+        self.check_limits(new, Totals::default())?;
+        system.commitments().charge(new.charged, system.total_frames())?;
+        match self.areas.change(1) {
+            Ok(list) => list.append(area, new),
+            Err(failure) => {
+                system.commitments().uncharge(new.charged);
+                return Err(failure);
+            }
+        }
+        Ok(())
     }
 
     fn replace_areas(

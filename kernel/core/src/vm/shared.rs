@@ -5,10 +5,10 @@ use core::ptr;
 
 use super::commit::OverCommitted;
 use super::range::PAGE;
-use super::system::{MemorySystem, Pager, PagerError};
+use super::system::{MemorySystem, Pager, PagerError, each_ready};
 use crate::addr::PhysFrame;
 use crate::hal::Cpu;
-use crate::paging::OutOfFrames;
+use crate::paging::{FewFrames, OutOfFrames};
 use crate::sync::{Rank, SpinLock};
 
 /// Shared anonymous memory (`MAP_SHARED | MAP_ANONYMOUS`), and what other memory objects are made of.
@@ -58,8 +58,8 @@ impl<S: MemorySystem + 'static, C: Cpu> Pager for SharedMemory<S, C> {
         Ok(kept)
     }
 
-    fn ready(&self, index: u64) -> Option<PhysFrame> {
-        self.existing(index)
+    fn ready(&self, first: u64, wanted: u16, frames: &mut FewFrames) -> u16 {
+        each_ready(first, wanted, frames, |index| self.existing(index))
     }
 
     fn bytes(&self) -> u64 {

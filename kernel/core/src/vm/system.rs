@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::commit::{Commitments, OverCommitted};
 use crate::addr::{PhysFrame, UserAddr};
-use crate::paging::{OutOfFrames, SharingMmu};
+use crate::paging::{FewFrames, OutOfFrames, SharingMmu};
 
 /// There is no memory for what the kernel has to keep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,11 +96,12 @@ pub trait Pager: Send + Sync {
     /// before it writes.
     fn page(&self, index: u64) -> Result<PhysFrame, PagerError>;
 
-    /// The same if it can be had at once, without waiting and without a copy. A fault maps such neighbours of the page
-    /// that it is about, too.
-    fn ready(&self, index: u64) -> Option<PhysFrame> {
-        let _ = index;
-        None
+    /// The same for those of a few pages that can be had at once, without waiting and without a copy. A fault maps such
+    /// neighbours of the page that it is about, too. Page `first + n` is wanted if bit `n` of `wanted` is set; bit `n` of the
+    /// answer says that entry `n` of `frames` is now its frame, with a reference for the caller.
+    fn ready(&self, first: u64, wanted: u16, frames: &mut FewFrames) -> u16 {
+        let _ = (first, wanted, frames);
+        0
     }
 
     /// The object's length in bytes at present.
@@ -114,4 +115,23 @@ impl fmt::Debug for dyn Pager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pager({})", self.identity())
     }
+}
+
+/// Answers [`Pager::ready`] by looking for one page after the other. `find` gets its index.
+pub fn each_ready(
+    first: u64,
+    wanted: u16,
+    frames: &mut FewFrames,
+    mut find: impl FnMut(u64) -> Option<PhysFrame>,
+) -> u16 {
+    let mut found = 0;
+    for (number, frame) in (0_u32..).zip(frames) {
+        if wanted >> number & 1 != 0
+            && let Some(ready) = first.checked_add(number.into()).and_then(&mut find)
+        {
+            *frame = ready;
+            found |= 1 << number;
+        }
+    }
+    found
 }

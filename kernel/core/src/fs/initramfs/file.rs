@@ -10,6 +10,7 @@ use crate::fs::inode::Inode;
 use crate::fs::operations::{Blocking, FileOperations, Mapping, Seeking};
 use crate::fs::pages::Pages;
 use crate::fs::transfer::{Sink, Source};
+use crate::paging::FewFrames;
 use crate::vm::{Pager, PagerError};
 
 /// A file: inode, open file and pager in one, so that opening it makes nothing new.
@@ -56,8 +57,8 @@ impl Pager for File {
         self.pages.page(index)
     }
 
-    fn ready(&self, index: u64) -> Option<PhysFrame> {
-        self.pages.ready(index)
+    fn ready(&self, first: u64, wanted: u16, frames: &mut FewFrames) -> u16 {
+        self.pages.ready(first, wanted, frames)
     }
 
     fn bytes(&self) -> u64 {

@@ -5,6 +5,7 @@ use super::support::{FakeSource, PARKING, archive, devices, file, forever, open_
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::fs::initramfs::build;
 use crate::fs::{Context, Mapping, OpenFlags, PageSource, StaticPage};
+use crate::paging::NO_FRAMES;
 use crate::vm::{Pager, PagerError};
 
 /// A file of two pages and a bit, in an archive that is `shift` bytes from a page's border.
@@ -19,13 +20,40 @@ fn pager(context: &Context) -> Arc<dyn Pager> {
     open_as_root(context, "data", OpenFlags::empty()).unwrap().pager().unwrap()
 }
 
+fn ready(pager: &dyn Pager, index: u64) -> Option<PhysFrame> {
+    let mut frames = NO_FRAMES;
+    (pager.ready(index, 1, &mut frames) != 0).then_some(frames[0])
+}
+
+#[test]
+fn of_a_few_pages_those_are_ready_that_are_wanted_and_lie_there_or_were_copied() {
+    let (context, source, _) = context(0, FakeSource::default());
+    let pager = pager(&context);
+    let mut frames = NO_FRAMES;
+    assert_eq!(pager.ready(0, 0b1111, &mut frames), 0b0011);
+    assert_eq!(frames[1].number(), frames[0].number() + 1);
+    assert_eq!(source.references(), (0, 2));
+    // The last page becomes ready when it was asked for once; what is not wanted gets no reference.
+    let copy = pager.page(2).unwrap();
+    let mut some = NO_FRAMES;
+    assert_eq!(pager.ready(1, 0b1_0010, &mut some), 0b0010);
+    assert_eq!(some[1], copy);
+    assert_eq!(source.references(), (3, 2));
+    assert_eq!(pager.ready(1, u16::MAX, &mut some), 0b0011);
+    assert_eq!(some[..2], [frames[1], copy]);
+    assert_eq!(source.references(), (4, 3));
+    for past in [3, u64::MAX - 3, u64::MAX] {
+        assert_eq!(pager.ready(past, u16::MAX, &mut some), 0);
+    }
+}
+
 #[test]
 fn whole_pages_are_mapped_where_they_lie() {
     let (context, source, data) = context(0, FakeSource::default());
     let pager = pager(&context);
     let frames: Vec<_> = [0, 1].map(|page| pager.page(page).unwrap().number()).into();
     assert_eq!(frames[1], frames[0] + 1);
-    assert_eq!(pager.ready(0).map(|frame| frame.number()), Some(frames[0]));
+    assert_eq!(ready(&*pager, 0).map(|frame| frame.number()), Some(frames[0]));
     assert_eq!((source.made(), source.references()), (0, (0, 3)));
     assert_eq!(pager.bytes(), data.len() as u64);
 }
@@ -34,14 +62,14 @@ fn whole_pages_are_mapped_where_they_lie() {
 fn the_last_page_is_a_copy_with_zeroes_behind_the_end() {
     let (context, source, data) = context(0, FakeSource::default());
     let pager = pager(&context);
-    assert_eq!(pager.ready(2), None);
+    assert_eq!(ready(&*pager, 2), None);
     let frame = pager.page(2).unwrap();
     let mut expected = data[2 * PAGE_SIZE..].to_vec();
     expected.resize(PAGE_SIZE, 0);
     assert_eq!(source.contents(frame), Some(expected));
     // Made once, with a reference of the file's own.
     assert_eq!(pager.page(2), Ok(frame));
-    assert_eq!(pager.ready(2), Some(frame));
+    assert_eq!(ready(&*pager, 2), Some(frame));
     assert_eq!((source.made(), source.references()), (1, (4, 0)));
     drop((pager, context));
     assert_eq!(source.references(), (3, 0));
@@ -68,7 +96,7 @@ fn there_is_nothing_past_the_last_page() {
         let pager = pager(&context);
         for page in [3, 4, u64::MAX / PAGE_SIZE as u64, u64::MAX] {
             assert_eq!(pager.page(page), Err(PagerError::BeyondEnd));
-            assert_eq!(pager.ready(page), None);
+            assert_eq!(ready(&*pager, page), None);
         }
     }
     let (context, _, _) = tree_with(forever(&archive(&[file("data", b"")], 4), 0), FakeSource::default());

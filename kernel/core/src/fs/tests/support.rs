@@ -192,7 +192,12 @@ impl PageSource for FakeSource {
     }
 
     fn add_reference(&self, frame: PhysFrame) {
-        self.state.lock().unwrap().fresh.get_mut(&frame.number()).unwrap().0 += 1;
+        let mut state = self.state.lock().unwrap();
+        let count = match state.fresh.get_mut(&frame.number()) {
+            Some(frame) => &mut frame.0,
+            None => state.archive.entry(frame.number()).or_default(),
+        };
+        *count += 1;
     }
 
     fn release(&self, frame: PhysFrame) {

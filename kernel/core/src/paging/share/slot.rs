@@ -19,6 +19,13 @@ use crate::paging::table::{OutOfFrames, OwnedTable, Table};
 use crate::paging::tree::Used;
 use crate::paging::unmap::MappedLeaf;
 
+/// So many pages are filled at once, at most.
+pub const FEW_PAGES: usize = 16;
+/// A frame for each of them.
+pub type FewFrames = [PhysFrame; FEW_PAGES];
+/// Room for them.
+pub const NO_FRAMES: FewFrames = [PhysFrame::from_number(0); FEW_PAGES];
+
 /// Why there is no slot. Nothing that a program can tell was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SlotError {
@@ -99,14 +106,16 @@ impl UserTree {
         Ok(Slot { mmu, tag, used: &mut self.tree.used, offset, trail })
     }
 
-    /// Fills vacant pages of `range`, which lies within 2 MiB, if their table is there and ours: `supply` is asked for
-    /// the frame of each, and its leaf succeeds to one reference. Returns how many pages were filled.
+    /// Fills vacant pages of `range`, which has at most [`FEW_PAGES`] and lies within 2 MiB, if their table is there and
+    /// ours. `supply` is asked once: bit `n` of its argument says that page `n` of the range is vacant, and bit `n` of its
+    /// answer that entry `n` of the array is now a frame for that page, to whose reference the leaf succeeds. Returns how
+    /// many pages were filled.
     pub fn fill_vacant(
         &mut self,
         mmu: &impl SharingMmu,
         range: VirtRange<UserAddr>,
         attributes: Attributes<UserAccess>,
-        mut supply: impl FnMut(UserAddr) -> Option<PhysFrame>,
+        supply: impl FnOnce(u16, &mut FewFrames) -> u16,
     ) -> u64 {
         let span = range.span();
         debug_assert!(Level::Two.pieces(span).count() <= 1, "one table's pages");
@@ -114,21 +123,30 @@ impl UserTree {
         if trail.restricted || trail.table.level() != Level::Three {
             return 0;
         }
+        let first = Level::Three.index(span.start).get();
+        let mut vacant = 0;
+        for (number, _) in Level::Three.pieces(span).take(FEW_PAGES).enumerate() {
+            let descriptor = trail.table.descriptor(Index::within(first + number));
+            vacant |= u16::from(!descriptor.is_valid()) << number;
+        }
+        let mut frames = NO_FRAMES;
+        let mut found = supply(vacant, &mut frames) & vacant;
+        if found == 0 {
+            return 0;
+        }
+        let filled = found.count_ones();
         let attributes = attributes.with_access(Access::User(attributes.access));
-        let (mut filled, mut groups) = (0, Groups::default());
-        for (index, page) in Level::Three.pieces(span) {
-            if trail.table.descriptor(index).is_valid() {
-                continue;
+        let mut groups = Groups::default();
+        for (number, frame) in frames.iter().enumerate() {
+            if found & 1 != 0 {
+                let index = Index::within(first + number);
+                trail.table.set_leaf(index, Leaf { output: frame.start(), attributes });
+                groups = groups.with(Groups::of(index));
             }
-            let Some(frame) = supply(UserAddr::from_offset(page.start)) else { continue };
-            trail.table.set_leaf(index, Leaf { output: frame.start(), attributes });
-            filled += 1;
-            groups = groups.with(Groups::of(index));
+            found >>= 1;
         }
-        if filled > 0 {
-            trail.add_live(&mut self.tree.used, filled, groups);
-            mmu.tlb().publish();
-        }
+        trail.add_live(&mut self.tree.used, u16::try_from(filled).unwrap_or(0), groups);
+        mmu.tlb().publish();
         u64::from(filled)
     }
 }
