@@ -320,17 +320,6 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_begins_where_its_index_says() {
-        let offset = 0x12_3456_7890;
-        for level in [Level::One, Level::Two, Level::Three] {
-            let start = level.start_of(level.index(offset), offset);
-            assert_eq!(start, offset & !(level.entry_size() - 1));
-            let next = Index::new(level.index(offset).get() + 1).unwrap();
-            assert_eq!(level.start_of(next, offset), start + level.entry_size());
-        }
-    }
-
-    #[test]
     fn pieces_cover_a_span_and_stop_at_each_border() {
         let span = Span { start: 0x1f_f000, end: 0x40_1000 };
         let pieces: Vec<_> = Level::Two.pieces(span).map(|(i, p)| (i.get(), p.start, p.end)).collect();
