@@ -2,7 +2,7 @@
 //!
 //! Slots stand in groups of sixteen with a bit each for "taken" and for the two flags. Finding the lowest free descriptor
 //! looks at bits from the first group that may have one; a fork copies the groups up to the last descriptor, and in
-//! each the slots whose bits are set. A small table is one allocation.
+//! each the slots whose bits are set. A small table needs no allocation.
 //!
 //! The table knows no lock. The process keeps it in one, shared by all its threads and, with `CLONE_FILES`, with other
 //! processes. The last reference to an open file may do much when it is dropped, so none is dropped here: whatever closes
@@ -12,7 +12,7 @@ mod group;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, iter};
 
 use super::flags::DescriptorFlags;
 use super::open_file::OpenFile;
@@ -78,18 +78,26 @@ pub enum TableError {
 }
 
 /// A table of descriptors. Limits are the caller's `RLIMIT_NOFILE`: descriptors are below it.
-#[derive(Default)]
 pub struct FileTable {
-    groups: Vec<Group>,
+    /// The first group, which is all that most tables need.
+    first: Group,
+    /// Those after it.
+    more: Vec<Group>,
     /// No group before this one has a free slot.
     first_free: usize,
+}
+
+impl Default for FileTable {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl FileTable {
     /// Without descriptors.
     #[must_use]
     pub const fn new() -> Self {
-        Self { groups: Vec::new(), first_free: 0 }
+        Self { first: Group::new(), more: Vec::new(), first_free: 0 }
     }
 
     /// The file behind `fd`.
@@ -102,7 +110,7 @@ impl FileTable {
     #[must_use]
     pub fn file(&self, fd: Fd) -> Option<&Arc<OpenFile>> {
         let (group, slot) = fd.place();
-        self.groups.get(group)?.file(slot)
+        self.group(group)?.file(slot)
     }
 
     /// Gives `file` the lowest free descriptor from `least` on.
@@ -165,7 +173,7 @@ impl FileTable {
     #[must_use = "the last reference to a file is dropped without a lock"]
     pub fn close(&mut self, fd: Fd) -> Option<Arc<OpenFile>> {
         let (group, slot) = fd.place();
-        let file = self.groups.get_mut(group)?.take(slot)?;
+        let file = self.group_mut(group)?.take(slot)?;
         self.first_free = self.first_free.min(group);
         Some(file)
     }
@@ -190,7 +198,7 @@ impl FileTable {
         let mut from = Some(first);
         while let Some(fd) = from.and_then(|from| self.next_open(from, last, Group::taken)) {
             let (group, slot) = fd.place();
-            if let Some(group) = self.groups.get_mut(group) {
+            if let Some(group) = self.group_mut(group) {
                 group.set_flags(slot, group.flags(slot) | DescriptorFlags::CLOSE_ON_EXEC);
             }
             from = fd.next();
@@ -201,7 +209,7 @@ impl FileTable {
     #[must_use]
     pub fn flags(&self, fd: Fd) -> Option<DescriptorFlags> {
         let (group, slot) = fd.place();
-        let group = self.groups.get(group)?;
+        let group = self.group(group)?;
         group.file(slot).map(|_| group.flags(slot))
     }
 
@@ -212,7 +220,7 @@ impl FileTable {
     /// [`BadFile`](TableError::BadFile)
     pub fn set_flags(&mut self, fd: Fd, flags: DescriptorFlags) -> Result<(), TableError> {
         let (group, slot) = fd.place();
-        let group = self.groups.get_mut(group).ok_or(TableError::BadFile)?;
+        let group = self.group_mut(group).ok_or(TableError::BadFile)?;
         group.file(slot).ok_or(TableError::BadFile)?;
         group.set_flags(slot, flags);
         Ok(())
@@ -225,25 +233,52 @@ impl FileTable {
     ///
     /// [`OutOfMemory`](TableError::OutOfMemory)
     pub fn for_fork(&self) -> Result<Self, TableError> {
-        let used = self.groups.iter().rposition(|group| !group.is_empty()).map_or(0, |last| last.saturating_add(1));
-        let mut groups = Vec::new();
-        groups.try_reserve_exact(used).map_err(|_| TableError::OutOfMemory)?;
-        for group in self.groups.iter().take(used) {
-            groups.push(Group::default());
-            if let Some(copy) = groups.last_mut() {
+        let mut copy = Self::new();
+        self.fork_into(&mut copy)?;
+        Ok(copy)
+    }
+
+    /// Makes an empty table that of a forked child, as [`for_fork`](Self::for_fork).
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](TableError::OutOfMemory)
+    pub fn fork_into(&self, copy: &mut Self) -> Result<(), TableError> {
+        if !self.more.is_empty() {
+            let used = self.more.iter().rposition(|group| !group.is_empty()).map_or(0, |last| last.saturating_add(1));
+            copy.more.try_reserve_exact(used).map_err(|_| TableError::OutOfMemory)?;
+            copy.more.resize_with(used, Group::new);
+            for (group, copy) in self.more.iter().zip(&mut copy.more) {
                 group.fork_into(copy);
             }
         }
-        let first_free = groups.iter().position(|group| !group.is_full()).unwrap_or(used);
-        Ok(Self { groups, first_free })
+        self.first.fork_into(&mut copy.first);
+        if copy.first.is_full() {
+            copy.first_free = iter::once(&copy.first).chain(&copy.more).take_while(|group| group.is_full()).count();
+        }
+        Ok(())
     }
 
     /// The open descriptors and their files, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Fd, &Arc<OpenFile>)> {
-        self.groups
-            .iter()
+        iter::once(&self.first)
+            .chain(&self.more)
             .enumerate()
             .flat_map(|(index, group)| group.open().filter_map(move |(slot, file)| Some((Fd::at(index, slot)?, file))))
+    }
+
+    fn group(&self, index: usize) -> Option<&Group> {
+        match index.checked_sub(1) {
+            None => Some(&self.first),
+            Some(index) => self.more.get(index),
+        }
+    }
+
+    fn group_mut(&mut self, index: usize) -> Option<&mut Group> {
+        match index.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(index) => self.more.get_mut(index),
+        }
     }
 
     fn lowest_free(&self, least: Fd, limit: u64) -> Result<Fd, TableError> {
@@ -255,7 +290,7 @@ impl FileTable {
             (group, slot) = (self.first_free, 0);
         }
         let free = loop {
-            match self.groups.get(group) {
+            match self.group(group) {
                 None => break Fd::at(group, slot),
                 Some(found) => match found.first_free(slot) {
                     Some(free) => break Fd::at(group, free),
@@ -274,9 +309,10 @@ impl FileTable {
     ) -> Result<Option<Arc<OpenFile>>, TableError> {
         let (group, slot) = fd.place();
         self.grow(group)?;
-        let place = self.groups.get_mut(group).ok_or(TableError::OutOfMemory)?;
+        let place = self.group_mut(group).ok_or(TableError::OutOfMemory)?;
         let before = place.put(slot, file, flags);
-        if group == self.first_free && place.is_full() {
+        let is_full = place.is_full();
+        if group == self.first_free && is_full {
             self.first_free = group.saturating_add(1);
         }
         Ok(before)
@@ -284,10 +320,10 @@ impl FileTable {
 
     /// Makes groups up to this one.
     fn grow(&mut self, group: usize) -> Result<(), TableError> {
-        let missing = group.saturating_add(1).saturating_sub(self.groups.len());
+        let missing = group.saturating_sub(self.more.len());
         if missing > 0 {
-            self.groups.try_reserve(missing).map_err(|_| TableError::OutOfMemory)?;
-            self.groups.resize_with(group.saturating_add(1), Group::default);
+            self.more.try_reserve(missing).map_err(|_| TableError::OutOfMemory)?;
+            self.more.resize_with(group, Group::new);
         }
         Ok(())
     }
@@ -296,7 +332,7 @@ impl FileTable {
     fn next_open(&self, first: Fd, last: Fd, bits: impl Fn(&Group) -> u16) -> Option<Fd> {
         let (mut index, mut slot) = first.place();
         loop {
-            let group = self.groups.get(index)?;
+            let group = self.group(index)?;
             let rest = bits(group) & (u16::MAX << slot);
             if rest != 0 {
                 return Fd::at(index, rest.trailing_zeros() as usize).filter(|&fd| fd <= last);

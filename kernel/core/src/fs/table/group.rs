@@ -9,7 +9,6 @@ use crate::fs::open_file::OpenFile;
 pub(super) const SLOTS: usize = 16;
 
 /// Slots, and a bit for each.
-#[derive(Default)]
 pub(super) struct Group {
     files: [Option<Arc<OpenFile>>; SLOTS],
     taken: u16,
@@ -18,6 +17,10 @@ pub(super) struct Group {
 }
 
 impl Group {
+    pub(super) const fn new() -> Self {
+        Self { files: [const { None }; SLOTS], taken: 0, close_on_exec: 0, close_on_fork: 0 }
+    }
+
     pub(super) fn file(&self, slot: usize) -> Option<&Arc<OpenFile>> {
         self.files.get(slot)?.as_ref()
     }

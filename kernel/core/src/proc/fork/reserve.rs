@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
-use crate::fs::OpenFile;
+use crate::fs::{FileTable, OpenFile};
 use crate::proc::attach::Attachments;
 use crate::proc::body::{Belongings, Handlers, Said};
 use crate::proc::count::{Account, Claim, Full};
@@ -159,8 +159,10 @@ fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Resul
     let files = if request.flags.contains(ForkFlags::SHAREFILES) {
         Arc::clone(files)
     } else {
-        let copy = files.lock().for_fork().map_err(|_| ForkError::OutOfMemory)?;
-        Arc::new(SpinLock::new(Rank::FileTable, copy))
+        let mut copy = Arc::new(SpinLock::new(Rank::FileTable, FileTable::new()));
+        let table = Arc::get_mut(&mut copy).ok_or(ForkError::OutOfMemory)?.get_mut();
+        files.lock().fork_into(table).map_err(|_| ForkError::OutOfMemory)?;
+        copy
     };
     let context = match request.context {
         ContextSharing::Share => Arc::clone(context),
