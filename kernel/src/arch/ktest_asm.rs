@@ -2,9 +2,12 @@
 
 use core::arch::{asm, global_asm};
 use core::mem::{MaybeUninit, offset_of};
+use core::ptr::NonNull;
+
+use kcore::addr::PAGE_SIZE;
 
 use super::context::Context;
-use super::cpu;
+use super::{cpu, memory};
 
 /// One look at the registers: what was put into them, and what was found afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +103,70 @@ pub(crate) fn fp_enabled() -> u64 {
     unsafe { asm!("mrs {}, cpacr_el1", out(reg) cpacr, options(nomem, nostack, preserves_flags)) }
     cpacr >> 20 & 3
 }
+
+/// q0 to q7.
+type Quads = [u128; 8];
+
+unsafe extern "C" {
+    fn ktest_put_quads(from: *const Quads);
+    fn ktest_get_quads(to: *mut Quads);
+}
+
+/// Copies the first page of `pages`, which begin where one does, to the second while q0 to q7 hold a pattern and are open, or
+/// not, to who uses them; and says whether all that was found afterwards as it had been.
+pub(crate) fn page_copy_leaves_registers(open: bool, pages: &mut [u8]) -> bool {
+    assert!(pages.as_ptr().addr().is_multiple_of(PAGE_SIZE), "the pages do not begin where one does");
+    let (from, to) = pages.split_at_mut(PAGE_SIZE);
+    let (from, to) = (NonNull::from_mut(from).cast(), NonNull::from_mut(&mut to[..PAGE_SIZE]).cast());
+    let pattern: Quads = [0x1111, 0x2222, 0x3333, 0x4444, 0x5555, 0x6666, 0x7777, 0x8888].map(|n: u128| n << 64 | !n);
+    let (mut own, mut found) = ([0; 8], [0; 8]);
+    let state = cpu::irq_save_raw();
+    let before = fp_enabled();
+    enable_fp(3);
+    // SAFETY: the registers are open, and the values of whoever used them last are put back below.
+    unsafe { ktest_get_quads(&raw mut own) };
+    // SAFETY: as above.
+    unsafe { ktest_put_quads(&raw const pattern) };
+    enable_fp(if open { 3 } else { 0 });
+    // SAFETY: both are whole pages of a slice that we have alone, and not the same.
+    unsafe { memory::copy_page(from, to) };
+    let (after, masked) = (fp_enabled(), cpu::irqs_masked());
+    enable_fp(3);
+    // SAFETY: the registers are open.
+    unsafe { ktest_get_quads(&raw mut found) };
+    // SAFETY: as above.
+    unsafe { ktest_put_quads(&raw const own) };
+    enable_fp(before);
+    cpu::irq_restore_raw(state);
+    (after != 0) == open && masked && found == pattern
+}
+
+/// Sets what [`fp_enabled`] says.
+fn enable_fp(enabled: u64) {
+    // SAFETY: the kernel's own code uses none of the registers; the barrier is for the assembly that does.
+    unsafe { asm!("msr cpacr_el1, {}", "isb", in(reg) enabled << 20, options(nomem, nostack, preserves_flags)) }
+}
+
+global_asm!(
+    r#"
+    .arch_extension fp
+    .arch_extension simd
+ktest_put_quads:
+    ldp     q0, q1, [x0]
+    ldp     q2, q3, [x0, #32]
+    ldp     q4, q5, [x0, #64]
+    ldp     q6, q7, [x0, #96]
+    ret
+ktest_get_quads:
+    stp     q0, q1, [x0]
+    stp     q2, q3, [x0, #32]
+    stp     q4, q5, [x0, #64]
+    stp     q6, q7, [x0, #96]
+    ret
+    .arch_extension nosimd
+    .arch_extension nofp
+"#
+);
 
 /// Executes `2 * turns` instructions and nothing else.
 pub(crate) fn spin_exactly(turns: u64) {

@@ -8,6 +8,7 @@ use core::hint::black_box;
 use kcore::addr::PAGE_SIZE;
 
 use super::harness::{Dice, Outcome, ensure};
+use crate::arch::ktest_asm;
 
 /// Lengths about which something changes in one of the functions, and all small ones.
 fn lengths() -> impl Iterator<Item = usize> {
@@ -75,6 +76,22 @@ pub(super) fn memory_is_compared_by_its_first_difference() -> Outcome {
                 other.copy_from_slice(&one);
             }
         }
+    }
+    Ok(())
+}
+
+/// Fails when `page_copy` leaves out some of the registers it uses when it puts them back, or a part of the page.
+pub(super) fn a_page_is_copied_and_programs_registers_stay() -> Outcome {
+    for open in [false, true] {
+        let mut memory = vec![0_u8; 4 * PAGE_SIZE];
+        let border = memory.as_ptr().align_offset(PAGE_SIZE);
+        let contents = noise(PAGE_SIZE);
+        memory[border..border + PAGE_SIZE].copy_from_slice(&contents);
+        let left = ktest_asm::page_copy_leaves_registers(open, &mut memory[border..]);
+        ensure!(left, "open: {open}; the registers are others than before");
+        let (one, other) = memory[border..].split_at(PAGE_SIZE);
+        ensure!(one == contents && other[..PAGE_SIZE] == contents, "open: {open}; the copy is another page");
+        ensure!(other[PAGE_SIZE..].iter().all(|&byte| byte == 0), "open: {open}; more than a page was written");
     }
     Ok(())
 }
