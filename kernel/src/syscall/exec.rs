@@ -31,7 +31,9 @@ pub(super) fn execveat(
     if flags.0 & !(linux::AT_EMPTY_PATH | linux::AT_SYMLINK_NOFOLLOW) != 0 {
         return Err(Errno::EINVAL);
     }
-    let path = Path::read(path)?;
+    let from = path;
+    let mut path = Path::new();
+    path.read(from)?;
     let follow = if flags.0 & linux::AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
     let context = caller.context()?;
     let credentials = caller.credentials();

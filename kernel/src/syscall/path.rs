@@ -41,7 +41,9 @@ pub(super) fn access_id(ids: AccessIds<'_>) -> AccessId<'_> {
 }
 
 pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, flags: Bits, mode: u32) -> Answer {
-    let path = Path::read(path)?;
+    let from = path;
+    let mut path = Path::new();
+    path.read(from)?;
     let flags = OpenFlags::from_linux(flags.0);
     let open = with_context(caller, directory, path.bytes(), |context, base, id| {
         fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
@@ -56,7 +58,9 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
 
 /// The file that `path` names; with `AT_EMPTY_PATH` and an empty path, the open file itself.
 fn find(caller: &Caller<'_>, directory: Descriptor, path: Text, flags: u32) -> Result<Arc<dyn Inode>, Errno> {
-    let path = Path::read(path)?;
+    let from = path;
+    let mut path = Path::new();
+    path.read(from)?;
     if path.bytes().is_empty() && flags & linux::AT_EMPTY_PATH != 0 {
         if directory.0 == linux::AT_FDCWD {
             return Ok(Arc::clone(caller.context()?.directory()));

@@ -61,15 +61,19 @@ pub(crate) struct Path {
 const SHORT_PATH: usize = 128;
 
 impl Path {
-    /// The path at `from`.
+    /// None yet. It is [read](Self::read) where it lies, for it is no small thing to move about.
     #[inline]
-    pub(crate) fn read(from: Text) -> Result<Self, Errno> {
-        let mut path = Self { short: [0; SHORT_PATH], long: Vec::new(), length: 0 };
-        match user_copy::copy_in_string(from.0, &mut path.short)? {
-            Some(length) => path.length = length,
-            None => path.read_long(from)?,
+    pub(crate) const fn new() -> Self {
+        Self { short: [0; SHORT_PATH], long: Vec::new(), length: 0 }
+    }
+
+    /// Becomes the path at `from`.
+    pub(crate) fn read(&mut self, from: Text) -> Result<(), Errno> {
+        match user_copy::copy_in_string(from.0, &mut self.short)? {
+            Some(length) => self.length = length,
+            None => self.read_long(from)?,
         }
-        Ok(path)
+        Ok(())
     }
 
     #[cold]

@@ -44,7 +44,7 @@ pub enum SignalError {
 /// [`SignalError`]. To several, it is sent if it can be sent to one.
 pub fn kill<S: System>(sender: &Arc<Thread<S>>, target: Target, signal: Option<Signal>) -> Result<(), SignalError> {
     let process = sender.process();
-    let info = signal.map(|signal| Info::user(signal, process.pid().0, process.credentials().uid.real));
+    let info = signal.map(|signal| Info::user(signal, process.pid().0, process.body().credentials.uid.real));
     send(sender, target, signal, info)
 }
 
@@ -69,7 +69,7 @@ pub fn kill_thread<S: System>(
     signal: Option<Signal>,
 ) -> Result<(), SignalError> {
     let process = sender.process();
-    let info = signal.map(|signal| Info::tkill(signal, process.pid().0, process.credentials().uid.real));
+    let info = signal.map(|signal| Info::tkill(signal, process.pid().0, process.body().credentials.uid.real));
     queue_thread(sender, pid, tid, signal, info)
 }
 
