@@ -82,6 +82,18 @@ impl<T> Arena<T> {
         }
     }
 
+    /// Drops the node where it is.
+    ///
+    /// # Panics
+    ///
+    /// When there is none: a slot is given up once.
+    pub(super) fn discard(&mut self, slot: Slot) {
+        let place = &mut self.places[slot.0 as usize];
+        assert!(matches!(place, Place::Used(_)), "a slot is given up once");
+        *place = Place::Free(self.free);
+        self.free = Some(slot);
+    }
+
     /// The node at `slot`.
     ///
     /// # Panics

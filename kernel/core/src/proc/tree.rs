@@ -264,11 +264,13 @@ impl<P: Clone, T: Clone> Tree<P, T> {
             self.with_list(parent, Which::Children, |list, nodes| list.remove(nodes, Chain::Siblings, slot));
         }
         self.leave_group(slot);
-        let node = self.nodes.remove(slot);
+        let node = self.nodes.get_mut(slot);
         assert_eq!(node.life, Life::Zombie, "only a zombie is reaped");
-        self.pids.remove(node.pid.0);
-        self.numbers.free(node.pid);
-        node.process.expect("only an embryo has none")
+        let (pid, process) = (node.pid, node.process.take());
+        self.nodes.discard(slot);
+        self.pids.remove(pid.0);
+        self.numbers.free(pid);
+        process.expect("only an embryo has none")
     }
 
     /// The process with this number, a zombie too; no embryo.
