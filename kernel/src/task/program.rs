@@ -222,8 +222,7 @@ pub(crate) fn execute(
     let mut places = drawn.places.into_iter();
     let mut uniform = |bound: u64| match places.next() {
         // Of 2^64 equally likely parts of the range, `bound` at most are not within one number's.
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of two words")]
-        Some(place) => (u128::from(place) * u128::from(bound) >> 64) as u64,
+        Some(place) => ((u128::from(place) * u128::from(bound)) >> 64) as u64,
         None => random::uniform(bound),
     };
     let request = Request {
