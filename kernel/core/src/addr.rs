@@ -170,6 +170,16 @@ impl CpuId {
         }
     }
 
+    /// CPU `number`, which comes from a `CpuId` by way of a place that holds numbers only. It costs no branch: bits that no CPU's
+    /// number has are left out, which a debug build does not let pass.
+    #[must_use]
+    pub const fn known(number: u8) -> Self {
+        const MASK: u8 = 3;
+        const { assert!(MASK as usize + 1 == MAX_CPUS) };
+        debug_assert!(number <= MASK, "no CPU has this number");
+        Self(number & MASK)
+    }
+
     /// The CPU's number, an index below [`MAX_CPUS`].
     #[must_use]
     pub const fn index(self) -> usize {

@@ -16,7 +16,7 @@
 //!
 //! # Locks
 //!
-//! Each CPU's cache is an `IrqLock`, the buddy is another, all of rank `FrameAllocator`, and **no two of them are ever
+//! Each CPU's cache has a `StockLock`, the buddy an `IrqLock`, all of rank `FrameAllocator`, and **no two of them are ever
 //! held together**: a refill takes a batch from the buddy, gives that lock back, and only then opens the cache. So
 //! there is no order among them to get wrong, and any CPU may empty the cache of another when memory runs out. A pool's
 //! locks have the rank `ObjectPool` and are not held while it asks for a frame either.

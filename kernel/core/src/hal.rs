@@ -29,6 +29,13 @@ pub trait Cpu: 'static {
     /// Puts the interrupt mask back to what [`irq_save`](Self::irq_save) returned.
     fn irq_restore(state: Self::IrqState);
 
+    /// The same, and nothing else: for code of which nothing can have asked for a preemption since the mask was set. What an
+    /// interrupt asks for happens when the interrupt comes.
+    #[inline]
+    fn irq_restore_only(state: Self::IrqState) {
+        Self::irq_restore(state);
+    }
+
     /// Forbids preemption of the current thread. Nests.
     fn preempt_disable();
 
@@ -49,8 +56,13 @@ pub trait Cpu: 'static {
 /// # Safety
 ///
 /// For every frame of the managed memory, [`frame_ptr`](Self::frame_ptr) returns a pointer, aligned to `PAGE_SIZE`,
-/// that is valid for reads and writes of the whole frame as long as the value lives; distinct frames do not overlap.
+/// that is valid for reads and writes of the whole frame as long as the value lives; distinct frames do not overlap. And
+/// [`CLEAR`](Self::CLEAR) does what it says.
 pub unsafe trait FrameAccess {
+    /// The machine's own way to fill a frame with zeroes, given where the kernel sees it, if there is a better one than to store
+    /// them. It asks of its caller what a store there would.
+    const CLEAR: Option<unsafe fn(NonNull<u8>)> = None;
+
     /// Where the kernel sees `frame`.
     fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8>;
 }

@@ -4,6 +4,7 @@
 //! * [`SpinLock`]: for data that no interrupt handler touches; preemption is off while it is held
 //! * [`SpinPair`]: two of those of one rank, held together
 //! * [`IrqLock`]: for data that interrupt handlers share; interrupts are masked while it is held
+//! * [`StockLock`]: the same, lighter, for what one CPU keeps at hand and others seldom look into
 //! * [`NoPreempt`], [`IrqMasked`]: the two states by themselves, as guards
 //! * [`PerCpu`]: one value a CPU, reached through a guard that proves that the caller stays on it
 //! * [`Once`]: a value set once (of the `spin` crate). Set it during boot: a handler that interrupts the setting and
@@ -11,7 +12,7 @@
 //! * [`RawSleepMutex`]: the lock word under `sched::SleepMutex`
 //! * [`atomic`]: atomics that loom can take the place of
 //!
-//! Both spin locks are FIFO ticket locks. Exclusion is `lock_api`'s business: the only unsafe code here is two
+//! The first two are FIFO ticket locks. Exclusion is `lock_api`'s business: the only unsafe code here is three
 //! implementations of [`lock_api::RawMutex`]. Everything around it (mask, preemption count, rank) is a field of the
 //! guard with a destructor of its own, and the order of the fields is the order of the release.
 
@@ -23,6 +24,7 @@ pub mod rank;
 mod sleep;
 mod spin_lock;
 mod spin_pair;
+mod stock_lock;
 mod ticket;
 
 pub use cpu_state::{IrqMasked, NoPreempt};
@@ -33,6 +35,7 @@ pub use sleep::{RawSleepMutex, Waiters};
 pub use spin::Once;
 pub use spin_lock::{SpinGuard, SpinLock};
 pub use spin_pair::SpinPair;
+pub use stock_lock::{StockGuard, StockLock};
 
 #[cfg(all(test, loom))]
 mod loom_models;

@@ -192,7 +192,7 @@ impl Cpu for Arm {
 
     #[inline]
     fn id() -> CpuId {
-        CpuId::new(usize::from(header().cpu.load(Ordering::Relaxed))).expect("headers hold valid CPU numbers")
+        CpuId::known(header().cpu.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -211,6 +211,12 @@ impl Cpu for Arm {
         if state.0 & IRQ_MASKED == 0 && header().should_preempt() {
             preempt_here();
         }
+    }
+
+    #[inline]
+    fn irq_restore_only(state: Daif) {
+        // SAFETY: restores what `irq_save` found.
+        unsafe { asm!("msr daif, {}", in(reg) state.0, options(nostack, preserves_flags)) }
     }
 
     #[inline]

@@ -119,15 +119,20 @@ pub(super) fn on_trap(state: &FpState) {
     let here = Arm::id();
     open();
     let pointer = ptr::from_ref(state).cast_mut();
-    let loaded = &LOADED[here.index()].0;
-    if loaded.load(Relaxed) != pointer || state.on.load(Relaxed) != number(here) {
+    if !is_loaded(state) {
         let values = if state.is_kept() { state.values().cast_const() } else { &raw const ZERO };
         // SAFETY: the registers are open; the values were saved whole, or are constant.
         unsafe { fp_load(values) };
-        loaded.store(pointer, Relaxed);
+        LOADED[here.index()].0.store(pointer, Relaxed);
         state.on.store(number(here), Relaxed);
     }
     header().open_fp.store(pointer, Relaxed);
+}
+
+/// Whether the registers of this CPU hold what `state` was last. Interrupts are masked.
+fn is_loaded(state: &FpState) -> bool {
+    let here = Arm::id();
+    ptr::eq(LOADED[here.index()].0.load(Relaxed), state) && state.on.load(Relaxed) == number(here)
 }
 
 /// The thread of `header`, the current one, is about to leave its CPU. Interrupts are masked. If the registers are open
@@ -150,6 +155,11 @@ pub(crate) fn clone_into(parent: &FpState, child: &mut FpState) {
     *child.kept.get_mut() = 0;
     if !header().open_fp.load(Relaxed).is_null() {
         child.save();
+    } else if parent.is_kept() && is_loaded(parent) {
+        // Shut, but nobody has used them since: they are saved with fewer instructions than a copy takes.
+        open();
+        child.save();
+        shut();
     } else if parent.is_kept() {
         // SAFETY: the parent's values were saved whole, nobody else uses them, and the child is exclusively ours.
         unsafe { child.values().copy_from_nonoverlapping(parent.values(), 1) };

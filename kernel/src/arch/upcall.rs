@@ -9,10 +9,28 @@ use kcore::hal::syndrome::{Access, Syndrome};
 use super::ktest_user;
 use super::vectors::Frame;
 
+/// A system call: its six arguments, and the program's registers. What it returns is in the program's x0 when that goes on.
+pub(crate) type SystemCall = extern "C" fn(u64, u64, u64, u64, u64, u64, &mut Frame) -> u64;
+
+/// Behind the last number that is looked up in the tables.
+pub(crate) const TABLE_NUMBERS: usize = 464;
+
+/// Behind the last number that the vector looks up by itself. All calls go through [`system_call`] where a self-test may
+/// stand in for the layers above.
+pub(super) const QUICK_NUMBERS: usize = if cfg!(feature = "ktest") { 0 } else { TABLE_NUMBERS };
+
+unsafe extern "Rust" {
+    /// `syscall`: the system calls by number, called straight from the vector with interrupts on. Those that need a whole
+    /// frame are [`system_call_whole`](super::vectors::system_call_whole).
+    pub(super) safe static TINE_QUICK_CALLS: [SystemCall; TABLE_NUMBERS];
+    /// `syscall`: the same, where those that need a whole frame are themselves.
+    pub(super) safe static TINE_WHOLE_CALLS: [SystemCall; TABLE_NUMBERS];
+}
+
 unsafe extern "C" {
-    /// `task`: a program's system call. Called straight from the vector, with interrupts on; when it returns, the program
-    /// goes on as the frame says.
-    pub(super) safe fn tine_syscall(frame: &mut Frame);
+    /// `syscall`: a program's system call by any number, with a whole frame. Called with interrupts on; the program goes on as
+    /// the frame says.
+    safe fn tine_syscall(frame: &mut Frame);
 }
 
 unsafe extern "Rust" {
@@ -91,11 +109,12 @@ pub(crate) fn fatal(report: Fatal<'_>) -> ! {
 }
 
 /// See [`tine_syscall`].
-#[cfg(feature = "ktest")]
 pub(super) extern "C" fn system_call(frame: &mut Frame) {
-    if !ktest_user::system_call(frame) {
-        tine_syscall(frame);
+    #[cfg(feature = "ktest")]
+    if ktest_user::system_call(frame) {
+        return;
     }
+    tine_syscall(frame);
 }
 
 /// See [`tine_user_exception`].

@@ -137,7 +137,6 @@ pub(crate) fn store_u32(to: UserAddr, value: u32) -> Result<(), UserFault> {
 /// # Errors
 ///
 /// [`UserFault`].
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "so far only the self-tests use it"))]
 pub(crate) fn store_u64(to: UserAddr, value: u64) -> Result<(), UserFault> {
     outcome(user_store_64(check(to, size_of::<u64>())?, value))
 }

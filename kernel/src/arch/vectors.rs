@@ -7,9 +7,15 @@
 //! Entries from EL0 need no such test: a program's stack pointer is another register, and the kernel's stands where
 //! [`UserArea`](super::user::UserArea) says. **A system call** is what is asked for most, so its entry is short: all of
 //! it fits the vector's own 32 instructions, it looks at one bit field to tell a call from a fault, leaves `FAR_EL1`
-//! alone, and calls the layer above with interrupts on. With the way back that makes 57 instructions around the call.
+//! alone, and calls the layer above with interrupts on, through a table of that layer's.
 //!
-//! **The way back to a program** is one for all: with interrupts masked it looks at one word of the thread's
+//! A call keeps x19 to x28 by itself, for the procedure call standard has it so: they are neither saved nor restored. The
+//! frame of such a call is not whole. Where it must be, because the call makes a thread, executes a program or may run a
+//! handler, the table names [`system_call_whole`], which completes the frame before the call. Anything that happens on
+//! the way back happens with a whole frame, too. With the way back there are 52 instructions around a call, and 64
+//! around one with a whole frame.
+//!
+//! **The way back to a program** is the same for all: with interrupts masked it looks at one word of the thread's
 //! [`Header`], which says whether there is anything to do before, and if so calls and looks again.
 //! An interrupt that comes after that look is taken as soon as the program runs, and goes the same way.
 //!
@@ -22,12 +28,10 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::boot::STACK_SHIFT;
 use super::cpu::Header;
-#[cfg(feature = "ktest")]
-use super::upcall::system_call;
-#[cfg(not(feature = "ktest"))]
-use super::upcall::tine_syscall as system_call;
+use super::upcall::{self, SystemCall};
 
-/// What an exception interrupted: the registers as they were, and why.
+/// What an exception interrupted: the registers as they were, and why. During a system call that needs no more x19 to x28
+/// are not here.
 #[derive(Clone, Debug, IntoBytes, Immutable)]
 #[repr(C, align(16))]
 pub(crate) struct Frame {
@@ -39,7 +43,7 @@ pub(crate) struct Frame {
     pub(crate) elr: u64,
     /// The interrupted processor state. Nobody sets more of it than the flags: see [`set_flags`](Self::set_flags).
     spsr: u64,
-    /// The syndrome, raw; of no meaning after an interrupt.
+    /// The syndrome, raw; of no meaning after an interrupt or a system call.
     pub(crate) esr: u64,
     /// The fault address; meaningful for aborts only.
     pub(crate) far: u64,
@@ -88,6 +92,14 @@ impl Frame {
     }
 }
 
+unsafe extern "C" {
+    /// Stands in the table of quick calls for one that needs a whole frame: completes it, and makes the call that the other
+    /// table has for the number. Does not return to who called it, but to the program; only the vector calls it.
+    pub(crate) safe fn system_call_whole(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, frame: &mut Frame) -> u64;
+}
+
+const _: SystemCall = system_call_whole;
+
 /// Bytes of an emergency stack.
 const EMERGENCY_SIZE: usize = 8 * 1024;
 
@@ -101,6 +113,30 @@ static EMERGENCY_STACKS: EmergencyStacks = EmergencyStacks(core::cell::UnsafeCel
 
 global_asm!(
     r#"
+    // What a procedure may change, and x29.
+    .macro save_changeable
+    stp     x0, x1, [sp, #16 * 0]
+    stp     x2, x3, [sp, #16 * 1]
+    stp     x4, x5, [sp, #16 * 2]
+    stp     x6, x7, [sp, #16 * 3]
+    stp     x8, x9, [sp, #16 * 4]
+    stp     x10, x11, [sp, #16 * 5]
+    stp     x12, x13, [sp, #16 * 6]
+    stp     x14, x15, [sp, #16 * 7]
+    stp     x16, x17, [sp, #16 * 8]
+    str     x18, [sp, #8 * 18]
+    stp     x29, x30, [sp, #8 * 29]
+    .endm
+
+    // What a procedure keeps.
+    .macro save_kept
+    stp     x19, x20, [sp, #8 * 19]
+    stp     x21, x22, [sp, #8 * 21]
+    stp     x23, x24, [sp, #8 * 23]
+    stp     x25, x26, [sp, #8 * 25]
+    stp     x27, x28, [sp, #8 * 27]
+    .endm
+
     .macro save_registers
     stp     x0, x1, [sp, #16 * 0]
     stp     x2, x3, [sp, #16 * 1]
@@ -173,26 +209,29 @@ global_asm!(
     b       return_to_user
     .endm
 
-    // A system call, whole; anything else that a program does goes on at el0_fault.
+    // A system call; anything else that a program does goes on at el0_fault.
     .macro entry_system_call
     .balign 0x80
     sub     sp, sp, #{size}
-    save_registers
-    mrs     x21, sp_el0
-    stp     x30, x21, [sp, #16 * 15]
-    mrs     x22, elr_el1
-    mrs     x23, spsr_el1
-    mrs     x24, esr_el1
-    stp     x22, x23, [sp, #{elr}]
-    lsr     x25, x24, #26
-    cmp     x25, #{class_svc}
+    save_changeable
+    mrs     x9, sp_el0
+    mrs     x10, elr_el1
+    mrs     x11, spsr_el1
+    mrs     x12, esr_el1
+    str     x9, [sp, #{sp}]
+    stp     x10, x11, [sp, #{elr}]
+    lsr     x13, x12, #26
+    cmp     x13, #{class_svc}
     b.ne    el0_fault
-    str     x24, [sp, #{esr}]
     mov     x29, xzr                    // backtraces end here
-    mov     x0, sp
+    mov     x6, sp
     msr     daifclr, #7
-    bl      {system_call}
-    b       return_to_user
+    cmp     x8, #{calls}
+    b.hs    system_call_other
+    adr     x9, {quick_calls}
+    ldr     x9, [x9, x8, lsl #3]
+    blr     x9                          // x0 to x5 are as the program set them
+    b       return_from_call
     .endm
 
     .macro restore_and_return
@@ -256,9 +295,26 @@ exception_vectors:
     from_el0 el0_32_fiq, exception_fiq
     from_el0 el0_32_serror, exception_serror
 
-el0_fault:                              // x24 = the syndrome, saved is all else
-    mrs     x25, far_el1
-    stp     x24, x25, [sp, #{esr}]
+    // A call that needs a whole frame: x8 is a number of the tables, x0 to x6 are the arguments.
+    .global system_call_whole
+system_call_whole:
+    save_kept
+    adr     x9, {whole_calls}
+    ldr     x9, [x9, x8, lsl #3]
+    blr     x9
+    str     x0, [sp]
+    b       return_to_user
+
+system_call_other:
+    save_kept
+    mov     x0, sp
+    bl      {system_call}
+    b       return_to_user
+
+el0_fault:                              // x12 = the syndrome
+    save_kept
+    mrs     x13, far_el1
+    stp     x12, x13, [sp, #{esr}]
     mov     x29, xzr
     mov     x0, sp
     bl      exception_el0_sync
@@ -293,6 +349,34 @@ return_to_user:
     bl      exception_before_user
     b       return_to_user
 
+    // x0 = the answer, x19 to x28 = the program's, sp = its frame without these.
+return_from_call:
+    msr     daifset, #7
+    mrs     x9, tpidr_el1
+    ldr     x9, [x9, #{pending}]
+    cbnz    x9, 1f
+    ldp     x10, x11, [sp, #{elr}]
+    ldr     x12, [sp, #{sp}]
+    msr     elr_el1, x10
+    msr     spsr_el1, x11
+    msr     sp_el0, x12
+    ldr     x1, [sp, #8 * 1]
+    ldp     x2, x3, [sp, #16 * 1]
+    ldp     x4, x5, [sp, #16 * 2]
+    ldp     x6, x7, [sp, #16 * 3]
+    ldp     x8, x9, [sp, #16 * 4]
+    ldp     x10, x11, [sp, #16 * 5]
+    ldp     x12, x13, [sp, #16 * 6]
+    ldp     x14, x15, [sp, #16 * 7]
+    ldp     x16, x17, [sp, #16 * 8]
+    ldr     x18, [sp, #8 * 18]
+    ldp     x29, x30, [sp, #8 * 29]
+    add     sp, sp, #{size}
+    eret
+1:  str     x0, [sp]
+    save_kept
+    b       return_to_user
+
 return_el1:
     ldp     x21, x22, [sp, #{elr}]
     ldr     x30, [sp, #16 * 15]
@@ -322,8 +406,12 @@ overflow:
 "#,
     size = const size_of::<Frame>(),
     class_svc = const 0x15,
-    system_call = sym system_call,
+    calls = const upcall::QUICK_NUMBERS,
+    quick_calls = sym upcall::TINE_QUICK_CALLS,
+    whole_calls = sym upcall::TINE_WHOLE_CALLS,
+    system_call = sym upcall::system_call,
     pending = const Header::PENDING,
+    sp = const offset_of!(Frame, sp),
     elr = const offset_of!(Frame, elr),
     esr = const offset_of!(Frame, esr),
     x29 = const offset_of!(Frame, x) + 29 * 8,

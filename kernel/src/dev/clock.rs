@@ -42,6 +42,17 @@ pub(crate) fn now_ns() -> u64 {
     clock.scale.to_ns(clock.timer.now_ticks())
 }
 
+/// The counter: for what only asks whether some time has come, and need not know how much it is.
+#[inline]
+pub(crate) fn now_ticks() -> u64 {
+    clock().timer.now_ticks()
+}
+
+/// How many ticks `ns` nanoseconds take.
+pub(crate) fn ns_to_ticks(ns: u64) -> u64 {
+    clock().scale.ticks_for(ns)
+}
+
 /// Microseconds since the counter started; zero before the clock does. For the trace, which may be written at any time.
 pub(crate) fn uptime_us() -> u64 {
     CLOCK.get().map_or(0, |clock| clock.scale.to_ns(clock.timer.now_ticks()) / 1000)
@@ -67,6 +78,7 @@ pub(crate) fn set_alarm(deadline_ns: u64) {
     }
 }
 
+#[inline]
 fn clock() -> &'static Clock {
     CLOCK.get().expect("the clock is started early in the boot")
 }

@@ -25,8 +25,8 @@ const PATIENCE: Polls = Polls::new(5_000_000);
 const JITTER_SAMPLES: usize = 256;
 
 static SOURCE: Once<RandomSource<Arm>> = Once::new();
-/// When new entropy was last offered.
-static OFFERED_NS: AtomicU64 = AtomicU64::new(0);
+/// What the counter shows when new entropy is to be offered next.
+static DUE_TICKS: AtomicU64 = AtomicU64::new(0);
 /// The hardware generator, if the machine has one.
 static HARDWARE: SpinLock<Option<Hardware>, Arm> = SpinLock::new(Rank::RandomHardware, None);
 
@@ -53,7 +53,7 @@ pub(crate) fn init(tree_seed: &[u8]) -> Quality {
     }
     let quality = pool.quality();
     let now_ns = clock::now_ns();
-    OFFERED_NS.store(now_ns, Ordering::Relaxed);
+    DUE_TICKS.store(clock::now_ticks() + clock::ns_to_ticks(OFFER_INTERVAL_NS), Ordering::Relaxed);
     SOURCE.call_once(|| RandomSource::new(pool, Instant::from_ns(now_ns)));
     quality
 }
@@ -78,21 +78,29 @@ pub(crate) fn sample_interrupt() {
 }
 
 /// Offers new entropy every few minutes, to whoever draws first after that: there is no tick that could.
+#[inline]
 fn reseed_if_due() {
-    let now_ns = clock::now_ns();
-    let offered_ns = OFFERED_NS.load(Ordering::Relaxed);
-    if now_ns.saturating_sub(offered_ns) < OFFER_INTERVAL_NS
-        || OFFERED_NS.compare_exchange(offered_ns, now_ns, Ordering::Relaxed, Ordering::Relaxed).is_err()
-    {
+    let (now, due) = (clock::now_ticks(), DUE_TICKS.load(Ordering::Relaxed));
+    if now >= due {
+        reseed(now, due);
+    }
+}
+
+#[cold]
+fn reseed(now: u64, due: u64) {
+    let next = now + clock::ns_to_ticks(OFFER_INTERVAL_NS);
+    if DUE_TICKS.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        // Somebody else is at it.
         return;
     }
     if let Some(words) = hardware_words() {
         source().contribute(Contribution::Hardware(&words));
     }
     // Where there is too little fresh entropy the key stays, and the pool goes on collecting.
-    let _ = source().reseed_if_due(Instant::from_ns(now_ns));
+    let _ = source().reseed_if_due(Instant::from_ns(clock::ticks_to_ns(now)));
 }
 
+#[inline]
 fn source() -> &'static RandomSource<Arm> {
     SOURCE.get().expect("randomness is set up before it is used")
 }

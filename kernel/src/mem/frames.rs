@@ -6,13 +6,14 @@ use core::ptr::NonNull;
 use kcore::addr::{PAGE_SIZE, PhysAddr, PhysFrame};
 use kcore::boot::PhysRange;
 use kcore::boot::memory_map::MemoryMap;
-use kcore::frame::{FrameAllocator, FrameHandle, FrameRecord, FrameUse, Order, Zeroing};
+use kcore::frame::{FrameAllocator, FrameHandle, FrameRecord, FrameUse, Zeroing};
 use kcore::hal::FrameAccess;
 use kcore::paging::{OutOfFrames, TableSource};
 use spin::Once;
 
 use super::layout;
 use crate::arch::cpu::Arm;
+use crate::arch::memory;
 
 /// The linear map: every frame of RAM at [`layout::LINEAR_BASE`] plus its address.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct LinearMemory;
 // SAFETY: `mem::linear` maps all RAM before the allocator exists and never takes any of it away; addresses are distinct
 // because the map adds a constant; frames are page-aligned, and so is the base.
 unsafe impl FrameAccess for LinearMemory {
+    const CLEAR: Option<unsafe fn(NonNull<u8>)> = Some(memory::clear_page);
+
     #[inline]
     fn frame_ptr(&self, frame: PhysFrame) -> NonNull<u8> {
         layout::pointer(layout::linear(frame.start()))
@@ -76,8 +79,9 @@ pub(crate) fn frames_of(range: PhysRange) -> core::ops::Range<PhysFrame> {
 }
 
 /// One frame, as a number with one reference.
+#[inline]
 pub(super) fn single(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
-    frames().allocate(Order::SINGLE, kind, zeroing).map(FrameHandle::into_raw).map_err(|_| OutOfFrames)
+    frames().allocate_raw(kind, zeroing).ok_or(OutOfFrames)
 }
 
 /// Translation tables from the allocator.

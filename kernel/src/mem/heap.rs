@@ -23,7 +23,7 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use critical_section::RawRestoreState;
 use embedded_alloc::TlsfHeap;
 use kcore::addr::{PAGE_SIZE, PhysAddr, PhysFrame};
-use kcore::frame::heap::{fits_a_slot, is_same_class};
+use kcore::frame::heap::Class;
 use kcore::frame::{FrameUse, Order, OutOfFrames, SizeClasses, Zeroing};
 use kcore::hal::Cpu;
 use kcore::sync::Rank;
@@ -57,27 +57,26 @@ struct Heap;
 unsafe impl GlobalAlloc for Heap {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if fits_a_slot(layout) {
-            return SMALL.allocate(layout, frames()).map_or(ptr::null_mut(), NonNull::as_ptr);
+        match Class::of(layout) {
+            Some(class) => SMALL.allocate(class, frames).map_or(ptr::null_mut(), NonNull::as_ptr),
+            None => allocate_large(layout),
         }
-        allocate_large(layout)
     }
 
     #[inline]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         let Some(memory) = NonNull::new(memory) else { return };
-        if fits_a_slot(layout) {
+        match Class::of(layout) {
             // SAFETY: the caller has it from `alloc` with the same layout, or from `realloc` within its class.
-            unsafe { SMALL.free(memory, layout, frames()) };
-        } else {
+            Some(class) => unsafe { SMALL.free(memory, class, frames) },
             // SAFETY: the caller has it from `alloc` with the same layout.
-            unsafe { free_large(memory, layout) };
+            None => unsafe { free_large(memory, layout) },
         }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         let Ok(wanted) = Layout::from_size_align(bytes, layout.align()) else { return ptr::null_mut() };
-        if is_same_class(layout, wanted) {
+        if Class::of(layout).is_some_and(|class| Class::of(wanted) == Some(class)) {
             return memory;
         }
         // SAFETY: `bytes` is not zero, by the caller's contract.

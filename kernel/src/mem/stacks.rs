@@ -1,6 +1,8 @@
 //! Kernel stacks: each the mapped upper half of a slot, above a guard that never is. Each CPU keeps a few for the next
 //! threads.
 
+use core::mem::ManuallyDrop;
+
 use heapless::Vec;
 use kcore::addr::{MAX_CPUS, PAGE_SIZE, VirtAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
@@ -37,11 +39,7 @@ const CACHED: usize = 8;
 
 /// A kernel stack. When it is dropped the next thread may get it, so nothing may run on it then.
 #[derive(Debug)]
-pub(crate) struct KernelStack {
-    slot: usize,
-    /// `None` only while it is dropped.
-    mapped: Option<Mapped>,
-}
+pub(crate) struct KernelStack(ManuallyDrop<Mapped>);
 
 impl KernelStack {
     /// A stack for one thread. What is on it is what others left.
@@ -51,18 +49,19 @@ impl KernelStack {
             Some(mapped) => mapped,
             None => Mapped::new().or_else(|NoStack| take_any().ok_or(NoStack))?,
         };
-        Ok(Self { slot: mapped.slot, mapped: Some(mapped) })
+        Ok(Self(ManuallyDrop::new(mapped)))
     }
 
     /// The address behind the stack's last byte: where the stack pointer starts.
     pub(crate) fn top(&self) -> u64 {
-        bottom(self.slot).get() + STACK_SIZE as u64
+        self.0.top
     }
 }
 
 impl Drop for KernelStack {
     fn drop(&mut self) {
-        let Some(mapped) = self.mapped.take() else { return };
+        // SAFETY: the stack is dropped once, and nobody sees it after that.
+        let mapped = unsafe { ManuallyDrop::take(&mut self.0) };
         // Whatever does not fit goes when the lock is open again.
         let _overflow = CACHES.of(Arm::id()).lock().push(mapped);
     }
@@ -89,6 +88,8 @@ fn take_any() -> Option<Mapped> {
 #[derive(Debug)]
 struct Mapped {
     slot: usize,
+    /// The address behind its last byte.
+    top: u64,
     /// The block under the stack.
     _frames: frames::Frame,
 }
@@ -102,7 +103,7 @@ impl Mapped {
             give_slot(slot);
             return Err(NoStack);
         }
-        Ok(Self { slot, _frames: block })
+        Ok(Self { slot, top: bottom(slot).get() + STACK_SIZE as u64, _frames: block })
     }
 }
 

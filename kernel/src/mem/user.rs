@@ -46,33 +46,53 @@ pub(super) fn init() -> Result<(), OutOfFrames> {
 }
 
 impl UserMemorySystem {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the contents are known in both of the functions that follow")]
     fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
         if !MEMORY.has_room() {
-            // What is kept for speed goes first.
-            stacks::drain();
-            heap::drain();
-            if !MEMORY.has_room() {
-                return Err(OutOfFrames);
-            }
+            make_room()?;
         }
         frames::single(kind, zeroing)
     }
+
+    #[inline(never)]
+    fn allocate_zeroed(kind: FrameUse) -> Result<PhysFrame, OutOfFrames> {
+        Self::allocate(kind, Zeroing::Zeroed)
+    }
+
+    #[inline(never)]
+    fn allocate_unspecified(kind: FrameUse) -> Result<PhysFrame, OutOfFrames> {
+        Self::allocate(kind, Zeroing::Unspecified)
+    }
+}
+
+/// Gives up what is kept for speed.
+///
+/// # Errors
+///
+/// [`OutOfFrames`] if that was not enough.
+#[cold]
+#[inline(never)]
+fn make_room() -> Result<(), OutOfFrames> {
+    stacks::drain();
+    heap::drain();
+    if MEMORY.has_room() { Ok(()) } else { Err(OutOfFrames) }
 }
 
 impl UserMemorySystem {
     /// A frame of zeroes for a file's contents.
     pub(super) fn zeroed_file(&self) -> Option<PhysFrame> {
-        Self::allocate(FrameUse::UserFile, Zeroing::Zeroed).ok()
+        Self::allocate_zeroed(FrameUse::UserFile).ok()
     }
 }
 
 impl MemorySystem for UserMemorySystem {
     fn zeroed(&self) -> Result<PhysFrame, OutOfFrames> {
-        Self::allocate(FrameUse::UserAnonymous, Zeroing::Zeroed)
+        Self::allocate_zeroed(FrameUse::UserAnonymous)
     }
 
     fn unspecified(&self) -> Result<PhysFrame, OutOfFrames> {
-        Self::allocate(FrameUse::UserAnonymous, Zeroing::Unspecified)
+        Self::allocate_unspecified(FrameUse::UserAnonymous)
     }
 
     fn copy(&self, from: PhysFrame, to: PhysFrame) {
@@ -199,11 +219,11 @@ pub(crate) struct UserTables;
 // SAFETY: a handle turned into a number is a frame of the linear map that belongs to nobody else until it is freed.
 unsafe impl TableSource for UserTables {
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
-        UserMemorySystem::allocate(FrameUse::PageTable, Zeroing::Unspecified)
+        UserMemorySystem::allocate_unspecified(FrameUse::PageTable)
     }
 
     fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
-        UserMemorySystem::allocate(FrameUse::PageTable, Zeroing::Zeroed)
+        UserMemorySystem::allocate_zeroed(FrameUse::PageTable)
     }
 
     fn free(&self, frame: PhysFrame) {
@@ -248,6 +268,7 @@ impl LeafCounts for UserMemorySystem {
         }
     }
 
+    #[inline]
     fn release(&self, leaf: Leaf) {
         if let Some(frame) = counted(leaf) {
             // SAFETY: the leaf's reference is given up with it.

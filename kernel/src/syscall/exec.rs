@@ -49,7 +49,7 @@ pub(super) fn execveat(
     gather(&mut strings, arguments)?;
     strings.begin_environment();
     gather(&mut strings, environment)?;
-    *caller.frame = program::execute(caller.thread, file, path.bytes(), strings)?;
+    *caller.whole_frame() = program::execute(caller.thread, file, path.bytes(), strings)?;
     // The new program begins with all registers zero.
     Ok(0)
 }

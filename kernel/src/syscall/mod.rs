@@ -40,7 +40,6 @@ use kcore::proc::{self, FileContext, Files, Next, Process};
 use kcore::signal::{Action, ActionFlags, Info, SignalSet};
 use kcore::vm::Space;
 
-use crate::arch::cpu;
 use crate::arch::vectors::Frame;
 use crate::task::{Kernel, UserThread, signals, with_current_user};
 use argument::Descriptor;
@@ -52,11 +51,22 @@ type Answer = Result<u64, Errno>;
 /// Who calls, and with which registers.
 struct Caller<'a> {
     thread: &'a Arc<UserThread>,
+    /// Use [`whole_frame`](Self::whole_frame) for more than the stack pointer.
     frame: &'a mut Frame,
+    frames: Frames,
     /// The signal that ended the call's wait; its handler runs before the program goes on.
     caught: Option<(Info, Action)>,
     /// Whether the call is made again after such a handler, if that one's action says so.
     again: Again,
+}
+
+/// Which of the program's registers are in the frame of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Frames {
+    /// All but x19 to x28, which the call keeps.
+    Quick,
+    /// All.
+    Whole,
 }
 
 /// What becomes of an interrupted call.
@@ -73,41 +83,44 @@ enum Again {
 /// Bytes of an `SVC` instruction.
 const SVC_BYTES: u64 = 4;
 
-/// The vectors call this for each `SVC` of a program, with interrupts enabled. The answer is in x0 when it returns.
+/// The vectors call this for an `SVC` of a program whose number is not in their tables, with interrupts enabled and a whole
+/// frame. The answer is in x0 when it returns.
 #[unsafe(no_mangle)]
 extern "C" fn tine_syscall(frame: &mut Frame) {
+    let [a, b, c, d, e, f, .., number] = *frame.x.first_chunk::<9>().expect("x0 to x8 are among them");
+    frame.x[0] = table::find(number)(a, b, c, d, e, f, frame);
+}
+
+/// Makes a call in the name of the current program, and says what x0 holds afterwards.
+#[inline(always)]
+fn make(frame: &mut Frame, frames: Frames, call: impl FnOnce(&mut Caller<'_>) -> Answer) -> u64 {
     with_current_user(|thread| {
-        let call = table::find(frame.x[8]);
-        let first = frame.x[0];
-        let mut caller = Caller { thread, frame, caught: None, again: Again::IfWanted };
-        caller.frame.x[0] = (call.run)(&mut caller);
-        if caller.caught.is_some() {
-            handle_caught(&mut caller, first);
-        }
-        // What the call itself brought about, such as a signal that it unblocked.
-        if thread.attention() {
-            cpu::header().request_attention();
-        }
-    });
+        let mut caller = Caller { thread, frame, frames, caught: None, again: Again::IfWanted };
+        let answer = call(&mut caller).unwrap_or_else(Errno::to_register);
+        if frames == Frames::Whole && caller.caught.is_some() { handle_caught(&mut caller, answer) } else { answer }
+    })
 }
 
 /// Lets the handler run whose signal ended the call's wait, before the call is made again or the program learns that it was
-/// interrupted. `first` is what x0 held before the call.
+/// interrupted. The frame is whole: [`table`] says so of calls that wait.
 #[cold]
 #[inline(never)]
-fn handle_caught(caller: &mut Caller<'_>, first: u64) {
-    let Caller { thread, caught, again, frame } = caller;
-    let Some((info, action)) = caught.take() else { return };
+fn handle_caught(caller: &mut Caller<'_>, answer: u64) -> u64 {
+    let Caller { thread, caught, again, frame, .. } = caller;
+    let Some((info, action)) = caught.take() else { return answer };
     let restarts = match again {
         Again::IfWanted => action.flags.contains(ActionFlags::RESTART),
         Again::Always => true,
         Again::Never => false,
     };
-    if restarts && frame.x[0] == Errno::EINTR.to_register() {
-        frame.x[0] = first;
+    // Until the call has an answer x0 in the frame is its first argument.
+    if restarts && answer == Errno::EINTR.to_register() {
         frame.elr -= SVC_BYTES;
+    } else {
+        frame.x[0] = answer;
     }
     signals::deliver(thread, frame, info, &action);
+    frame.x[0]
 }
 
 impl Caller<'_> {
@@ -116,10 +129,14 @@ impl Caller<'_> {
         self.thread.process()
     }
 
-    /// The argument registers.
-    fn registers(&self) -> impl Iterator<Item = u64> + use<> {
-        let [a, b, c, d, e, f, ..] = self.frame.x;
-        [a, b, c, d, e, f].into_iter()
+    /// All of the program's registers.
+    ///
+    /// # Panics
+    ///
+    /// If the table does not say that the call needs them.
+    fn whole_frame(&mut self) -> &mut Frame {
+        assert!(self.frames == Frames::Whole, "the frame is not whole");
+        self.frame
     }
 
     /// Does something with the address space, alone.
@@ -178,12 +195,15 @@ impl Caller<'_> {
     /// Does something that no signal may be pending for; what is pending is acted upon first.
     fn undisturbed<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T, Errno>) -> Result<T, Errno> {
         self.again = Again::Always;
+        // It is a new thread that gets a copy of it.
+        self.whole_frame();
         self.restarting(work)
     }
 
     /// Does what a signal wants of the thread that its program does not see: stops it for as long as it is to be stopped.
     /// Says whether that was all.
     fn settles(&mut self) -> bool {
+        self.whole_frame();
         match proc::before_user(self.thread) {
             Next::Run => true,
             // What is left is found again on the way out.

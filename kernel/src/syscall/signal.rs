@@ -118,8 +118,10 @@ pub(super) fn rt_sigsuspend(caller: &mut Caller<'_>, mask: UserAddr, bytes: u64)
 
 /// Goes back from a handler. What x0 was then is what the frame says.
 pub(super) fn rt_sigreturn(caller: &mut Caller<'_>) -> Answer {
-    signals::go_back(caller.thread, caller.frame);
-    Ok(caller.frame.x[0])
+    let thread = caller.thread;
+    let frame = caller.whole_frame();
+    signals::go_back(thread, frame);
+    Ok(frame.x[0])
 }
 
 pub(super) fn sigaltstack(caller: &mut Caller<'_>, new: Maybe, old: Maybe) -> Answer {

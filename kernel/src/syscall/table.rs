@@ -2,13 +2,19 @@
 //!
 //! One line a call: its number, its name, the types of its arguments (which also say how a tracer shows them), the promise
 //! that a pledged program must have made, and the handler. A number that is not here gives `ENOSYS`, and a trace record.
+//!
+//! At the end stands `whole` where the handler needs all of the program's registers in the frame (see
+//! [`crate::arch::vectors`]): where it makes a thread, or replaces the registers, or waits, so that a signal's handler may
+//! run before it returns.
 
 use kcore::addr::UserAddr;
 use linux_raw_sys::general as linux;
 
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
-use super::{Answer, Caller, exec, file, futex, identity, memory, path, process, schedule, signal, system, time};
+use super::{Frames, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time};
+use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
+use crate::arch::vectors::{Frame, system_call_whole};
 
 /// What a pledged program must have promised to make a call (`pledge(2)`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,82 +53,93 @@ pub(super) struct Call {
     /// What its arguments are.
     #[expect(dead_code, reason = "ktrace(2) reads it")]
     pub(super) arguments: &'static [Format],
-    /// Makes it, and says what x0 holds afterwards.
-    pub(super) run: fn(&mut Caller<'_>) -> u64,
+    /// Which frame it needs.
+    frames: Frames,
+    /// Makes it.
+    run: SystemCall,
 }
 
-/// Behind the last number of Linux's that is looked up.
-const LINUX_END: usize = 464;
 /// Where OpenBSD's numbers begin.
 const OPENBSD_BASE: usize = 0x1000;
 /// Behind the last number of OpenBSD's that is looked up.
 const OPENBSD_END: usize = 336;
 
-static LINUX: [&Call; LINUX_END] = place(0);
-static OPENBSD: [&Call; OPENBSD_END] = place(OPENBSD_BASE);
+/// The vectors' table of Linux's calls.
+#[unsafe(no_mangle)]
+static TINE_QUICK_CALLS: [SystemCall; TABLE_NUMBERS] = place(0, Frames::Quick);
+/// The same for those who have a whole frame.
+#[unsafe(no_mangle)]
+static TINE_WHOLE_CALLS: [SystemCall; TABLE_NUMBERS] = place(0, Frames::Whole);
+static OPENBSD: [SystemCall; OPENBSD_END] = place(OPENBSD_BASE, Frames::Whole);
 
 /// Lays the calls from `base` on out by their numbers.
-const fn place<const N: usize>(base: usize) -> [&'static Call; N] {
+const fn place<const N: usize>(base: usize, frames: Frames) -> [SystemCall; N] {
     let mut taken = [false; N];
-    let mut places = [&UNKNOWN; N];
+    let mut places = [UNKNOWN; N];
     let mut at = 0;
     while at < CALLS.len() {
         let (number, call) = &CALLS[at];
         if *number >= base && *number < base + N {
             assert!(!taken[*number - base], "a number stands for one call");
             taken[*number - base] = true;
-            places[*number - base] = call;
+            places[*number - base] = if matches!((call.frames, frames), (Frames::Whole, Frames::Quick)) {
+                system_call_whole
+            } else {
+                call.run
+            };
         }
         at += 1;
     }
     places
 }
 
-/// The call with this number.
-pub(super) fn find(number: u64) -> &'static Call {
+/// The call with this number, for a whole frame.
+pub(super) fn find(number: u64) -> SystemCall {
     let number = usize::try_from(number).unwrap_or(usize::MAX);
-    match LINUX.get(number) {
-        Some(call) => call,
-        None if number == abi::counters::CALL => &COUNTERS,
-        None => number.checked_sub(OPENBSD_BASE).and_then(|number| OPENBSD.get(number)).unwrap_or(&&UNKNOWN),
+    match TINE_WHOLE_CALLS.get(number) {
+        Some(call) => *call,
+        None if number == abi::counters::CALL => COUNTERS.run,
+        None => number.checked_sub(OPENBSD_BASE).and_then(|number| OPENBSD.get(number)).copied().unwrap_or(UNKNOWN),
     }
 }
 
-static UNKNOWN: Call = Call { name: "unknown", promise: Promise::Never, arguments: &[], run: unknown };
+const UNKNOWN: SystemCall = unknown;
 
-fn unknown(caller: &mut Caller<'_>) -> u64 {
-    defmt::info!("system call {=u64:#x} is not known", caller.frame.x[8]);
+extern "C" fn unknown(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64, frame: &mut Frame) -> u64 {
+    defmt::info!("system call {=u64:#x} is not known", frame.x[8]);
     Errno::ENOSYS.to_register()
-}
-
-/// What a handler returned, as x0 holds it.
-#[inline(always)]
-fn to_register(answer: Answer) -> u64 {
-    answer.unwrap_or_else(Errno::to_register)
 }
 
 macro_rules! call {
     ($handler:path, ($($argument:ty),*), $promise:ident) => {
+        call!($handler, ($($argument),*), $promise, Frames::Quick)
+    };
+    ($handler:path, ($($argument:ty),*), $promise:ident, whole) => {
+        call!($handler, ($($argument),*), $promise, Frames::Whole)
+    };
+    ($handler:path, ($($argument:ty),*), $promise:ident, $frames:expr) => {
         Call {
             name: stringify!($handler),
             promise: Promise::$promise,
             arguments: &[$(<$argument as Argument>::FORMAT),*],
-            run: |caller| {
-                #[inline(always)]
-                fn run(caller: &mut Caller<'_>) -> Answer {
-                    let mut registers = caller.registers();
-                    let _ = &mut registers;
-                    $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+            frames: $frames,
+            run: {
+                extern "C" fn run(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, frame: &mut Frame) -> u64 {
+                    make(frame, $frames, #[inline(always)] |caller| {
+                        let mut registers = [a, b, c, d, e, f].into_iter();
+                        let _ = &mut registers;
+                        $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
+                    })
                 }
-                to_register(run(caller))
+                run
             },
         }
     };
 }
 
 macro_rules! calls {
-    ($($number:expr, $handler:path, ($($argument:ty),*), $promise:ident;)*) => {
-        &[$(($number as usize, call!($handler, ($($argument),*), $promise)),)*]
+    ($($number:expr, $handler:path, ($($argument:ty),*), $promise:ident $(, $whole:ident)?;)*) => {
+        &[$(($number as usize, call!($handler, ($($argument),*), $promise $(, $whole)?)),)*]
     };
 }
 
@@ -135,7 +152,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_dup, file::dup, (Descriptor), Stdio;
     linux::__NR_dup3, file::dup3, (Descriptor, Descriptor, Bits), Stdio;
     linux::__NR_fcntl, file::fcntl, (Descriptor, u32, u64), Stdio;
-    linux::__NR_ioctl, file::ioctl, (Descriptor, u32, u64), Stdio;
+    linux::__NR_ioctl, file::ioctl, (Descriptor, u32, u64), Stdio, whole;
     linux::__NR_faccessat, path::faccessat, (Descriptor, Text, Bits), Rpath;
     linux::__NR_faccessat2, path::faccessat2, (Descriptor, Text, Bits, Bits), Rpath;
     linux::__NR_chdir, path::chdir, (Text), Rpath;
@@ -146,28 +163,28 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_close_range, file::close_range, (u32, u32, Bits), Stdio;
     linux::__NR_getdents64, file::getdents64, (Descriptor, UserAddr, u64), Rpath;
     linux::__NR_lseek, file::lseek, (Descriptor, i64, u32), Stdio;
-    linux::__NR_read, file::read, (Descriptor, UserAddr, u64), Stdio;
-    linux::__NR_write, file::write, (Descriptor, UserAddr, u64), Stdio;
-    linux::__NR_readv, file::readv, (Descriptor, UserAddr, i32), Stdio;
-    linux::__NR_writev, file::writev, (Descriptor, UserAddr, i32), Stdio;
+    linux::__NR_read, file::read, (Descriptor, UserAddr, u64), Stdio, whole;
+    linux::__NR_write, file::write, (Descriptor, UserAddr, u64), Stdio, whole;
+    linux::__NR_readv, file::readv, (Descriptor, UserAddr, i32), Stdio, whole;
+    linux::__NR_writev, file::writev, (Descriptor, UserAddr, i32), Stdio, whole;
     linux::__NR_pread64, file::pread64, (Descriptor, UserAddr, u64, i64), Stdio;
     linux::__NR_pwrite64, file::pwrite64, (Descriptor, UserAddr, u64, i64), Stdio;
     linux::__NR_readlinkat, path::readlinkat, (Descriptor, Text, UserAddr, i64), Rpath;
     linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
-    linux::__NR_ppoll, file::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio;
+    linux::__NR_ppoll, file::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- processes and threads
-    linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc;
-    linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc;
-    linux::__NR_execve, exec::execve, (Text, UserAddr, UserAddr), Exec;
-    linux::__NR_execveat, exec::execveat, (Descriptor, Text, UserAddr, UserAddr, Bits), Exec;
+    linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;
+    linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc, whole;
+    linux::__NR_execve, exec::execve, (Text, UserAddr, UserAddr), Exec, whole;
+    linux::__NR_execveat, exec::execveat, (Descriptor, Text, UserAddr, UserAddr, Bits), Exec, whole;
     linux::__NR_exit, process::exit, (u32), Always;
     linux::__NR_exit_group, process::exit_group, (u32), Always;
-    linux::__NR_wait4, process::wait4, (i32, Maybe, Bits, Maybe), Stdio;
-    linux::__NR_waitid, process::waitid, (u32, i32, Maybe, Bits, Maybe), Stdio;
+    linux::__NR_wait4, process::wait4, (i32, Maybe, Bits, Maybe), Stdio, whole;
+    linux::__NR_waitid, process::waitid, (u32, i32, Maybe, Bits, Maybe), Stdio, whole;
     linux::__NR_set_tid_address, process::set_tid_address, (Maybe), Stdio;
     linux::__NR_prctl, process::prctl, (u32, u64, u64, u64, u64), Stdio;
     linux::__NR_prlimit64, process::prlimit64, (i32, u32, Maybe, Maybe), Stdio;
@@ -206,8 +223,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_rt_sigaction, signal::rt_sigaction, (u32, Maybe, Maybe, u64), Stdio;
     linux::__NR_rt_sigprocmask, signal::rt_sigprocmask, (u32, Maybe, Maybe, u64), Stdio;
     linux::__NR_rt_sigpending, signal::rt_sigpending, (UserAddr, u64), Stdio;
-    linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio;
-    linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio;
+    linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio, whole;
+    linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio, whole;
     linux::__NR_sigaltstack, signal::sigaltstack, (Maybe, Maybe), Stdio;
     // ---- scheduling
     linux::__NR_sched_yield, schedule::sched_yield, (), Stdio;
@@ -237,15 +254,15 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_munlock, memory::munlock, (UserAddr, u64), Stdio;
     linux::__NR_mlockall, memory::mlockall, (Bits), Stdio;
     linux::__NR_munlockall, memory::munlockall, (), Stdio;
-    linux::__NR_futex, futex::futex, (UserAddr, u32, u32, u64, UserAddr, u32), Stdio;
+    linux::__NR_futex, futex::futex, (UserAddr, u32, u32, u64, UserAddr, u32), Stdio, whole;
     linux::__NR_set_robust_list, futex::set_robust_list, (Maybe, u64), Stdio;
     linux::__NR_get_robust_list, futex::get_robust_list, (i32, UserAddr, UserAddr), Stdio;
     // ---- clocks
     linux::__NR_clock_gettime, time::clock_gettime, (u32, UserAddr), Stdio;
     linux::__NR_clock_settime, time::clock_settime, (u32, UserAddr), Settime;
     linux::__NR_clock_getres, time::clock_getres, (u32, Maybe), Stdio;
-    linux::__NR_clock_nanosleep, time::clock_nanosleep, (u32, Bits, UserAddr, Maybe), Stdio;
-    linux::__NR_nanosleep, time::nanosleep, (UserAddr, Maybe), Stdio;
+    linux::__NR_clock_nanosleep, time::clock_nanosleep, (u32, Bits, UserAddr, Maybe), Stdio, whole;
+    linux::__NR_nanosleep, time::nanosleep, (UserAddr, Maybe), Stdio, whole;
     linux::__NR_gettimeofday, time::gettimeofday, (Maybe, Maybe), Stdio;
     // ---- the system
     linux::__NR_uname, system::uname, (UserAddr), Stdio;
@@ -253,9 +270,9 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_getrandom, system::getrandom, (UserAddr, u64, Bits), Stdio;
     linux::__NR_reboot, system::reboot, (u32, u32, u32, Maybe), Never;
     // ---- OpenBSD's
-    OPENBSD_BASE + 2, process::fork, (), Proc;
-    OPENBSD_BASE + 8, process::tfork, (UserAddr, u64), Stdio;
-    OPENBSD_BASE + 66, process::vfork, (), Proc;
+    OPENBSD_BASE + 2, process::fork, (), Proc, whole;
+    OPENBSD_BASE + 8, process::tfork, (UserAddr, u64), Stdio, whole;
+    OPENBSD_BASE + 66, process::vfork, (), Proc, whole;
     OPENBSD_BASE + 250, memory::minherit, (UserAddr, u64, u32), Stdio;
     OPENBSD_BASE + 253, identity::issetugid, (), Stdio;
     OPENBSD_BASE + 299, identity::getthrid, (), Stdio;

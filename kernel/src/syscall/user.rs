@@ -19,8 +19,13 @@ const IOV_MAX: usize = 1024;
 const MOST_BYTES: u64 = 0x7fff_f000;
 
 /// The `T` at `from`.
+#[inline]
 pub(crate) fn read<T: FromBytes + IntoBytes>(from: UserAddr) -> Result<T, Errno> {
     let mut value = T::new_zeroed();
+    if let Ok(word) = <&mut [u8; size_of::<u64>()]>::try_from(value.as_mut_bytes()) {
+        *word = user_copy::load_u64(from)?.to_ne_bytes();
+        return Ok(value);
+    }
     CurrentUser.copy_in(from, value.as_mut_bytes())?;
     Ok(value)
 }
@@ -31,7 +36,11 @@ pub(crate) fn read_if<T: FromBytes + IntoBytes>(from: Maybe) -> Result<Option<T>
 }
 
 /// Stores `value` at `to`.
+#[inline]
 pub(crate) fn write<T: IntoBytes + Immutable>(to: UserAddr, value: &T) -> Result<(), Errno> {
+    if let Ok(word) = <[u8; size_of::<u64>()]>::try_from(value.as_bytes()) {
+        return Ok(user_copy::store_u64(to, u64::from_ne_bytes(word))?);
+    }
     Ok(CurrentUser.copy_out(value.as_bytes(), to)?)
 }
 

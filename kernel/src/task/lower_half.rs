@@ -21,9 +21,9 @@ impl LowerHalf {
         Self(AtomicU64::new(0))
     }
 
-    /// Lets a thread that does not run yet have the space below `root`, whose translations carry `tag`.
-    pub(super) fn set_before_start(&self, root: PhysFrame, tag: Asid) {
-        self.0.store(word(root, tag), Relaxed);
+    /// The space below `root`, whose translations carry `tag`.
+    pub(super) fn of(root: PhysFrame, tag: Asid) -> Self {
+        Self(AtomicU64::new(word(root, tag)))
     }
 
     /// Whether there is one.

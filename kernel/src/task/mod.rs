@@ -108,7 +108,17 @@ pub(crate) fn is_interrupted() -> bool {
 ///
 /// In a thread of the kernel's own: only what runs in a program's name may ask.
 pub(crate) fn with_current_user<T>(look: impl FnOnce(&Arc<UserThread>) -> T) -> T {
-    switch::with_current(|me| look(me.payload().program().expect("the caller runs in a program's name")))
+    switch::with_current(|me| match me.payload().program() {
+        Some(thread) => look(thread),
+        None => no_program(),
+    })
+}
+
+/// Out of the way: every system call asks.
+#[cold]
+#[inline(never)]
+fn no_program() -> ! {
+    panic!("the caller runs in no program's name")
 }
 
 /// Charges the current thread for the time until now. If that was the rest of its slice, others go first.

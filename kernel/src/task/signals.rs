@@ -13,7 +13,7 @@ use kcore::signal::{Action, Delivery, Info, MaskChange, Signal, SignalSet, Stack
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use super::{UserThread, thread};
-use crate::arch::user_copy::CurrentUser;
+use crate::arch::user_copy::{self, CurrentUser};
 use crate::arch::vectors::Frame;
 
 /// `struct rt_sigframe` up to the registers, as far as it is written: behind the mask there is room for larger sets.
@@ -70,7 +70,8 @@ pub(crate) fn deliver(me: &Arc<UserThread>, frame: &mut Frame, info: Info, actio
     if plan.resets {
         me.process().reset_action(info.signal);
     }
-    if plan.alternate != alternate {
+    // It is the same, or put away with its flags.
+    if plan.alternate.flags() != alternate.flags() {
         me.set_alternate_stack(plan.alternate);
     }
     me.change_mask(MaskChange::Set, plan.mask);
@@ -92,7 +93,7 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
         mask: plan.saved_mask.bits(),
     };
     CurrentUser.copy_out(head.as_bytes(), place(0))?;
-    CurrentUser.copy_out(frame.far.as_bytes(), place(CONTEXT))?;
+    user_copy::store_u64(place(CONTEXT), frame.far)?;
     CurrentUser.copy_out(frame.program_registers(), place(REGISTERS))?;
     thread::with_fp_registers(|fp| {
         let head = FpHead { magic: FP_MAGIC, bytes: FP_BYTES, status: fp.fpsr, control: fp.fpcr };

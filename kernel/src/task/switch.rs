@@ -96,24 +96,37 @@ pub(crate) fn load(cpu: CpuId) -> (u32, u64) {
 /// # Panics
 ///
 /// On a CPU that has no thread yet.
+#[inline]
 pub(crate) fn with_current<T>(look: impl FnOnce(&Arc<Thread>) -> T) -> T {
     let pointer = cpu::header().thread.load(Ordering::Relaxed).cast::<Thread>().cast_const();
-    assert!(!pointer.is_null(), "this CPU has no thread yet");
+    if pointer.is_null() {
+        no_thread();
+    }
     // SAFETY: the header of a running thread holds an `Arc` that was turned into a pointer, and the thread, being the
     // caller, runs; so the count is not given up meanwhile. `ManuallyDrop` leaves it where it is.
     let current = ManuallyDrop::new(unsafe { Arc::from_raw(pointer) });
     look(&current)
 }
 
+/// Out of the way: [`with_current`] is nearly everywhere.
+#[cold]
+#[inline(never)]
+fn no_thread() -> ! {
+    panic!("this CPU has no thread yet")
+}
+
 /// Tells the CPUs that a placement concerns.
 pub(crate) fn act_on(placement: Placement) {
+    let poked = placement.poked();
+    if poked.is_empty() {
+        return;
+    }
     let state = Arm::irq_save();
     let me = Arm::id();
-    let poked = placement.poked();
     if poked.contains(me) {
         if placement.cpu == me && placement.poke == Poke::ArmSlice {
             // The current thread goes on, and its slice has an end from now on: no pass is needed for that.
-            renew_slice(SWITCHERS.of(me).charged_ns.load(Ordering::Relaxed));
+            renew_slice(me, SWITCHERS.of(me).charged_ns.load(Ordering::Relaxed));
         } else {
             cpu::header().request_resched();
         }
@@ -195,12 +208,12 @@ pub(super) fn pass(leaving: Leaving) {
         (SCHEDULER.next(here, me, leaving), leaving)
     });
     match decision {
-        (Decision::Keep, _) => renew_slice(now_ns),
+        (Decision::Keep, _) => renew_slice(here, now_ns),
         (Decision::Run(next), leaving) => change(switcher, next, leaving),
         (Decision::Idle, leaving) => {
             let idle = idle_of(switcher);
             if with_current(|me| Arc::ptr_eq(me, &idle)) {
-                renew_slice(now_ns);
+                renew_slice(here, now_ns);
             } else {
                 change(switcher, idle, leaving);
             }
@@ -208,9 +221,10 @@ pub(super) fn pass(leaving: Leaving) {
     }
 }
 
-/// Sets the end of the current thread's slice, if somebody waits for it; it was charged at `now_ns`.
-fn renew_slice(now_ns: u64) {
-    with_current(|me| timers::set_slice_end(SCHEDULER.slice_deadline(Arm::id(), me, now_ns)));
+/// Sets the end of the current thread's slice, if somebody waits for it; it was charged at `now_ns`, and runs `here`.
+#[inline]
+fn renew_slice(here: CpuId, now_ns: u64) {
+    with_current(|me| timers::set_slice_end(here, SCHEDULER.slice_deadline(here, me, now_ns)));
 }
 
 /// Switches to `next`; returns when the caller's thread is switched to again.
@@ -243,7 +257,8 @@ fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
 /// nothing that was read before the switch holds.
 pub(super) fn finish() {
     let here = Arm::id();
-    let slot = SWITCHERS.of(here).previous.get();
+    let switcher = SWITCHERS.of(here);
+    let slot = switcher.previous.get();
     // SAFETY: only this CPU reaches the slot, and interrupts are masked.
     let previous = unsafe { (*slot).take() };
     if let Some((thread, leaving)) = previous
@@ -252,7 +267,7 @@ pub(super) fn finish() {
         act_on(placement);
     }
     // The time of the switch, by which the previous thread was charged.
-    renew_slice(SWITCHERS.of(here).charged_ns.load(Ordering::Relaxed));
+    renew_slice(here, switcher.charged_ns.load(Ordering::Relaxed));
 }
 
 /// Makes `idle` the thread that this CPU has been running since it booted, and lets the CPU take others.

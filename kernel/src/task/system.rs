@@ -12,7 +12,7 @@ use kcore::vm::Asids;
 use super::switch::{self, Kernel, SCHEDULER, with_current};
 use super::thread::{self, Machine, Thread};
 use super::{futexes, robust};
-use crate::arch::cpu::Arm;
+use crate::arch::cpu::{self, Arm};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::irq::{self, Ipi};
 use crate::dev::{power, random};
@@ -75,7 +75,12 @@ impl System for Kernel {
     }
 
     fn kick(thread: &Arc<sched::Thread<Machine>>) {
-        thread.payload().header().request_attention();
+        let header = thread.payload().header();
+        header.request_attention();
+        // The caller itself passes by on its way back.
+        if core::ptr::eq(header, cpu::header()) {
+            return;
+        }
         if thread.park().state() != ParkState::Running {
             return;
         }

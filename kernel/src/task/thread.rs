@@ -53,11 +53,18 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    fn new(context: Context, stack: Option<KernelStack>, program: Option<Arc<UserThread>>) -> Self {
+    /// Inlined, so that the thread is put together where it stays.
+    #[inline(always)]
+    fn new(
+        context: Context,
+        lower_half: LowerHalf,
+        stack: Option<KernelStack>,
+        program: Option<Arc<UserThread>>,
+    ) -> Self {
         Self {
             header: Header::new(0, 0),
             context: ContextCell(UnsafeCell::new(context)),
-            lower_half: LowerHalf::none(),
+            lower_half,
             timer: Once::new(),
             ended: AtomicBool::new(false),
             joiners: Waiters::new(),
@@ -163,7 +170,7 @@ pub(crate) fn spawn(
 ) -> Result<Arc<Thread>, SpawnError> {
     let stack = KernelStack::new()?;
     let top = stack.top();
-    let machine = Machine::new(Context::new(top, first_steps, 0), Some(stack), None);
+    let machine = Machine::new(Context::new(top, first_steps, 0), LowerHalf::none(), Some(stack), None);
     *machine.start.lock() = Some(Box::new(run));
     let thread = Thread::new(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, priority, machine);
     // A thread for no CPU is a thread for all of them.
@@ -175,7 +182,7 @@ pub(crate) fn spawn(
 
 /// The idle thread of a CPU: it is made of what the CPU boots with.
 pub(super) fn new_idle(cpu: kcore::addr::CpuId, name: &str) -> Result<Arc<Thread>, SpawnError> {
-    let machine = Machine::new(Context::default(), None, None);
+    let machine = Machine::new(Context::default(), LowerHalf::none(), None, None);
     machine.header.set_cpu(cpu);
     let thread = Thread::idle(Tid(NEXT_ID.fetch_add(1, Ordering::Relaxed)), name, cpu, machine);
     register(&thread)?;
@@ -237,62 +244,63 @@ fn enter_program() {
 /// Makes what is scheduled of a program's new thread. Its registers are those of the current program, but for what
 /// `start` says.
 pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: Start) -> Arc<Thread> {
-    let top = stack.top();
-    let machine = match start {
-        Start::Kernel(function, argument) => {
-            // Below the area, which is to hold the registers of the program that it executes.
-            let below = user::area_of(top).addr().get() as u64;
-            let machine = Machine::new(Context::new(below, first_steps, 0), Some(stack), Some(Arc::clone(thread)));
-            *machine.start.lock() = Some(Box::new(move || function(argument)));
-            machine
-        }
-        Start::Fork => copy_of_current(stack, thread, None, None),
-        Start::Thread { stack: stack_pointer, tls } => copy_of_current(stack, thread, stack_pointer, tls),
+    let (stack_pointer, tls) = match start {
+        Start::Kernel(function, argument) => return for_kernel(stack, thread, function, argument),
+        Start::Fork => (None, None),
+        Start::Thread { stack, tls } => (stack, tls),
     };
-    if let Some(space) = thread.space() {
-        machine.lower_half.set_before_start(space.root(), space.tag());
-    }
-    let made = Thread::new(thread.thread_id(), thread.name().as_str(), Priority::DEFAULT, machine);
-    if !matches!(start, Start::Kernel(..)) {
-        switch::with_current(|parent| made.inherit(parent));
-    }
-    made
-}
-
-/// A thread that goes on where the current program is, with 0 for the result of its call.
-#[inline(always)]
-fn copy_of_current(
-    stack: KernelStack,
-    thread: &Arc<UserThread>,
-    stack_pointer: Option<UserAddr>,
-    tls: Option<UserAddr>,
-) -> Machine {
     let top = stack.top();
     let tls = tls.map_or_else(cpu::user_tls, UserAddr::get);
     switch::with_current(|me| {
-        let parent = me.payload().area().expect("a program's thread has a stack of its own");
-        // SAFETY: the area is the current thread's own, written when it came into the kernel, and stays until it leaves.
-        let parent = unsafe { parent.as_ref() };
-        let child = user::area_of(top).as_ptr();
-        // Part by part, in its place: most of the area is not to be written at all.
-        // SAFETY: the area lies on the new stack.
-        let frame = unsafe { &raw mut (*child).frame };
-        // SAFETY: nobody else uses that stack yet.
-        unsafe { frame.copy_from_nonoverlapping(&raw const parent.frame, 1) };
-        // SAFETY: just written, and still ours alone.
-        let frame = unsafe { &mut *frame };
-        frame.x[0] = 0;
-        if let Some(stack_pointer) = stack_pointer {
-            frame.sp = stack_pointer.get();
-        }
-        // SAFETY: as for the frame.
-        let fp = unsafe { &raw mut (*child).fp };
-        // SAFETY: as for the frame.
-        let fp = unsafe { FpState::begin(fp) };
-        fp::clone_into(&parent.fp, fp);
-    });
-    let context = Context::for_program(top, first_steps_of_program, 0, tls);
-    Machine::new(context, Some(stack), Some(Arc::clone(thread)))
+        copy_registers(me, top, stack_pointer);
+        let (lower_half, name) = (space_of(thread), thread.name());
+        let context = Context::for_program(top, first_steps_of_program, 0, tls);
+        let machine = Machine::new(context, lower_half, Some(stack), Some(Arc::clone(thread)));
+        let made = Thread::new(thread.thread_id(), name, Priority::DEFAULT, machine);
+        made.inherit(me);
+        made
+    })
+}
+
+/// As [`for_program`], for one that begins in the kernel.
+#[cold]
+fn for_kernel(stack: KernelStack, thread: &Arc<UserThread>, function: fn(usize), argument: usize) -> Arc<Thread> {
+    // Below the area, which is to hold the registers of the program that it executes.
+    let below = user::area_of(stack.top()).addr().get() as u64;
+    let context = Context::new(below, first_steps, 0);
+    let machine = Machine::new(context, space_of(thread), Some(stack), Some(Arc::clone(thread)));
+    *machine.start.lock() = Some(Box::new(move || function(argument)));
+    Thread::new(thread.thread_id(), thread.name(), Priority::DEFAULT, machine)
+}
+
+fn space_of(thread: &UserThread) -> LowerHalf {
+    thread.process().with_space(|space| LowerHalf::of(space.root(), space.tag())).unwrap_or_default()
+}
+
+/// Gives the thread whose stack ends at `top` the registers of the program that `me` runs, the current thread, with 0 for
+/// the result of its call.
+#[inline]
+fn copy_registers(me: &Thread, top: u64, stack_pointer: Option<UserAddr>) {
+    let parent = me.payload().area().expect("a program's thread has a stack of its own");
+    // SAFETY: the area is the current thread's own, written when it came into the kernel, and stays until it leaves.
+    let parent = unsafe { parent.as_ref() };
+    let child = user::area_of(top).as_ptr();
+    // Part by part, in its place: most of the area is not to be written at all.
+    // SAFETY: the area lies on the new stack.
+    let frame = unsafe { &raw mut (*child).frame };
+    // SAFETY: nobody else uses that stack yet.
+    unsafe { frame.copy_from_nonoverlapping(&raw const parent.frame, 1) };
+    // SAFETY: just written, and still ours alone.
+    let frame = unsafe { &mut *frame };
+    frame.x[0] = 0;
+    if let Some(stack_pointer) = stack_pointer {
+        frame.sp = stack_pointer.get();
+    }
+    // SAFETY: as for the frame.
+    let fp = unsafe { &raw mut (*child).fp };
+    // SAFETY: as for the frame.
+    let fp = unsafe { FpState::begin(fp) };
+    fp::clone_into(&parent.fp, fp);
 }
 
 /// Lets the program that the current thread has executed begin with no register used: floating point, thread pointer.

@@ -30,11 +30,18 @@ pub(crate) enum Action {
 pub(crate) type Timer = kcore::time::Timer<Action>;
 
 static TIMERS: TimerQueues<Action, Arm> = TimerQueues::new();
-/// When the current slice ends on each CPU; `u64::MAX` for never. Its own CPU writes it.
-static SLICE_ENDS: PerCpu<AtomicU64> = PerCpu::new([const { Padded(AtomicU64::new(u64::MAX)) }; kcore::addr::MAX_CPUS]);
+/// What a CPU waits for. Its own CPU writes it, with interrupts masked.
+struct Ends {
+    /// When the current slice ends; `u64::MAX` for never.
+    slice_ns: AtomicU64,
+    /// What the comparator is set for; `u64::MAX` for nothing.
+    alarm_ns: AtomicU64,
+}
 
-/// What each CPU's comparator is set for; `u64::MAX` for nothing. Its own CPU writes it, with interrupts masked.
-static ALARMS: PerCpu<AtomicU64> = PerCpu::new([const { Padded(AtomicU64::new(u64::MAX)) }; kcore::addr::MAX_CPUS]);
+static ENDS: PerCpu<Ends> = PerCpu::new(
+    [const { Padded(Ends { slice_ns: AtomicU64::new(u64::MAX), alarm_ns: AtomicU64::new(u64::MAX) }) };
+        kcore::addr::MAX_CPUS],
+);
 
 /// Lets `timer` expire at `deadline_ns`, on this CPU.
 pub(crate) fn arm(timer: &Arc<Timer>, deadline_ns: u64) {
@@ -54,30 +61,32 @@ pub(crate) fn disarm(timer: &Timer) {
     let _ = TIMERS.cancel_and_wait(timer);
 }
 
-/// Notes when the current slice ends, and sets the comparator. With interrupts masked.
-pub(super) fn set_slice_end(deadline_ns: Option<u64>) {
-    let here = Arm::id();
+/// Notes when the current slice ends on this CPU, and sets the comparator. With interrupts masked.
+#[inline]
+pub(super) fn set_slice_end(here: CpuId, deadline_ns: Option<u64>) {
+    let ends = ENDS.of(here);
     let end = deadline_ns.unwrap_or(u64::MAX);
-    SLICE_ENDS.of(here).store(end, Ordering::Relaxed);
-    set_alarm_before(here, end);
+    ends.slice_ns.store(end, Ordering::Relaxed);
+    set_alarm_before(ends, end);
 }
 
 /// When the next timer and the slice end on `cpu`.
 pub(crate) fn next_on(cpu: CpuId) -> (Option<u64>, Option<u64>) {
-    let slice = SLICE_ENDS.of(cpu).load(Ordering::Relaxed);
+    let slice = ENDS.of(cpu).slice_ns.load(Ordering::Relaxed);
     (TIMERS.next_deadline(cpu).map(Instant::as_ns), (slice != u64::MAX).then_some(slice))
 }
 
 fn program(here: CpuId) {
     let timer = TIMERS.next_deadline(here).map_or(u64::MAX, Instant::as_ns);
-    set_alarm_before(here, timer.min(SLICE_ENDS.of(here).load(Ordering::Relaxed)));
+    let ends = ENDS.of(here);
+    set_alarm_before(ends, timer.min(ends.slice_ns.load(Ordering::Relaxed)));
 }
 
 /// Sets the comparator for `end_ns`, if it is not set for that or an earlier time.
-fn set_alarm_before(here: CpuId, end_ns: u64) {
-    let alarm = ALARMS.of(here);
-    if end_ns < alarm.load(Ordering::Relaxed) {
-        alarm.store(end_ns, Ordering::Relaxed);
+#[inline]
+fn set_alarm_before(ends: &Ends, end_ns: u64) {
+    if end_ns < ends.alarm_ns.load(Ordering::Relaxed) {
+        ends.alarm_ns.store(end_ns, Ordering::Relaxed);
         clock::set_alarm(end_ns);
     }
 }
@@ -96,13 +105,13 @@ pub(crate) fn on_alarm() {
             Action::Call(function) => function(),
         }
     }
-    let slice = SLICE_ENDS.of(here);
-    if slice.load(Ordering::Relaxed) <= now_ns {
-        slice.store(u64::MAX, Ordering::Relaxed);
+    let ends = ENDS.of(here);
+    if ends.slice_ns.load(Ordering::Relaxed) <= now_ns {
+        ends.slice_ns.store(u64::MAX, Ordering::Relaxed);
         cpu::header().request_resched();
     }
     // It has done what it was set for.
-    ALARMS.of(here).store(u64::MAX, Ordering::Relaxed);
+    ends.alarm_ns.store(u64::MAX, Ordering::Relaxed);
     clock::set_alarm(u64::MAX);
     program(here);
 }

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod memory;
 pub mod number;
 pub mod process;
+pub mod registers;
 pub mod sacrifice;
 pub mod signal;
 pub mod sync;

@@ -1,4 +1,5 @@
-//! Signal handlers, as few as the programs here need: one that counts, one that steps over what failed.
+//! Signal handlers, as few as the programs here need: one that counts, one that steps over what failed, one that changes
+//! registers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +12,9 @@ static CAUGHT: AtomicU32 = AtomicU32::new(0);
 /// The handler takes three arguments.
 const SA_SIGINFO: i32 = 4;
 /// Where the C library's `ucontext_t` has the program counter.
-const PROGRAM_COUNTER: usize = 176 + 8 + 31 * 8 + 8;
+const PROGRAM_COUNTER: usize = REGISTERS + 31 * 8 + 8;
+/// Where it has x0 to x30.
+const REGISTERS: usize = 176 + 8;
 
 /// The C library's `struct sigaction`.
 #[repr(C)]
@@ -38,6 +41,8 @@ pub enum Handler {
     Count,
     /// Counts, and goes on after the instruction that failed.
     StepOver,
+    /// Counts, and adds one to each of x19 to x28.
+    AddToKept,
 }
 
 extern "C" fn count(_signal: i32) {
@@ -53,6 +58,17 @@ extern "C" fn step_over(_signal: i32, _info: *const u8, context: *mut u8) {
     unsafe { counter.write((at + 4).to_ne_bytes()) };
 }
 
+extern "C" fn add_to_kept(_signal: i32, _info: *const u8, context: *mut u8) {
+    CAUGHT.fetch_add(1, Ordering::Relaxed);
+    for register in 19..=28 {
+        let place = context.wrapping_add(REGISTERS + register * 8).cast::<[u8; 8]>();
+        // SAFETY: the kernel passes a context, which is the handler's to change.
+        let value = u64::from_ne_bytes(unsafe { place.read() });
+        // SAFETY: as above.
+        unsafe { place.write(value.wrapping_add(1).to_ne_bytes()) };
+    }
+}
+
 /// Sets what happens on a signal.
 ///
 /// # Errors
@@ -64,6 +80,7 @@ pub fn handle(signal: Signal, handler: Handler) -> Result<(), Errno> {
         Handler::Ignore => (1, 0),
         Handler::Count => (count as extern "C" fn(i32) as usize, 0),
         Handler::StepOver => (step_over as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
+        Handler::AddToKept => (add_to_kept as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
     };
     let action = Action { handler, mask: [0; 16], flags, restorer: 0 };
     // SAFETY: the handlers use atomics and their own context only.

@@ -13,7 +13,7 @@ use super::statistics::Statistics;
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::hal::{Cpu, FrameAccess};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{IrqLock, PerCpu, Rank};
+use crate::sync::{IrqLock, PerCpu, Rank, StockLock};
 
 /// No block of this size is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +58,7 @@ pub struct FrameAllocator<M: FrameAccess, C: Cpu> {
     /// Never locked while a cache is.
     buddy: IrqLock<Buddy, C>,
     /// Never two of them locked together.
-    caches: PerCpu<IrqLock<Cache, C>>,
+    caches: PerCpu<StockLock<Cache, C>>,
     /// Frames handed over so far.
     managed: AtomicU32,
     /// What the buddy had free after its last change.
@@ -89,7 +89,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
             memory,
             records,
             buddy: IrqLock::new(Rank::FrameAllocator, Buddy::new(records, low_limit)),
-            caches: PerCpu::from_fn(|_| IrqLock::new(Rank::FrameAllocator, Cache::default())),
+            caches: PerCpu::from_fn(|_| StockLock::new(Rank::FrameAllocator, Cache::default())),
             managed: AtomicU32::new(0),
             free: AtomicU32::new(0),
             refused: AtomicU32::new(0),
@@ -151,6 +151,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// # Errors
     ///
     /// [`OutOfFrames`]. A caller that can wait or give something back may do so and ask again.
+    #[inline]
     pub fn allocate(
         &self,
         order: Order,
@@ -160,8 +161,18 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         if order != Order::SINGLE {
             return self.allocate_block(order, Reach::Any, kind, zeroing);
         }
-        let taken = self.take_single(kind, zeroing).ok_or(OutOfFrames { order })?;
-        Ok(self.hand_out(taken, order, kind, zeroing))
+        match self.allocate_single(kind, zeroing) {
+            Some(index) => Ok(FrameHandle::new(self, index)),
+            None => Err(OutOfFrames { order }),
+        }
+    }
+
+    /// A single frame as a number with one reference, as [`allocate`](Self::allocate) and
+    /// [`into_raw`](FrameHandle::into_raw) would give it; `None` where there is none.
+    #[must_use = "the reference is lost with the number"]
+    #[inline]
+    pub fn allocate_raw(&self, kind: FrameUse, zeroing: Zeroing) -> Option<PhysFrame> {
+        self.allocate_single(kind, zeroing).map(|index| PhysFrame::from_number(index.into()))
     }
 
     /// A block that every device can reach, for use [`FrameUse::Dma`]. It goes past the caches: drivers take their
@@ -182,7 +193,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         let Some(index) = self.with_buddy(|buddy| buddy.allocate(Order::SINGLE, Reach::Any)) else {
             return Stock::NoFrames;
         };
-        self.zero(index, Order::SINGLE);
+        self.zero(index);
         let put = self.cache().lock().push_zeroed(index);
         match put {
             Ok(()) => Stock::Added,
@@ -238,46 +249,50 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     /// One frame for `kind`, counted there, its record not yet written.
+    #[inline]
     pub(super) fn take_single(&self, kind: FrameUse, wanted: Zeroing) -> Option<Taken> {
-        {
-            let mut cache = self.cache().lock();
-            if let Some(taken) = cache.pop(wanted) {
-                cache.tally.add(kind, 1);
-                return Some(taken);
-            }
+        let taken = self.cache().lock().take(kind, wanted);
+        if taken.is_some() {
+            return taken;
         }
-        self.refill(kind).or_else(|| self.take_from_any_cache(kind, wanted))
+        self.take_single_elsewhere(kind, wanted)
     }
 
-    /// Counts and frees a block whose last reference is gone.
-    pub(super) fn free_block(&self, index: Index, order: Order, kind: FrameUse) {
-        let mut overflow = Batch::new();
-        if order == Order::SINGLE {
-            self.record(index).set_cached();
-            let mut cache = self.cache().lock();
-            cache.tally.subtract(kind, 1);
-            cache.push(index, &mut overflow);
-        } else {
-            self.cache().lock().tally.subtract(kind, order.frames());
-            self.with_buddy(|buddy| buddy.free(index, order));
-        }
-        if !overflow.is_empty() {
-            self.free_batch(&overflow);
+    /// Counts and frees a single frame, whose record this is and whose last reference is gone.
+    #[inline]
+    pub(super) fn free_single(&self, index: Index, record: &FrameRecord, kind: FrameUse) {
+        record.set_cached();
+        let put = self.cache().lock().put(kind, index);
+        if let Err(index) = put {
+            self.free_past_cache(index);
         }
     }
 
     /// The same for a single frame of zeroes.
-    pub(super) fn free_single_zeroed(&self, index: Index, kind: FrameUse) {
+    #[inline]
+    pub(super) fn free_single_zeroed(&self, index: Index, record: &FrameRecord, kind: FrameUse) {
         debug_assert!(self.is_zero(index), "frame {index:#x} does not hold zeroes");
-        self.record(index).set_cached();
-        let mut overflow = Batch::new();
-        {
-            let mut cache = self.cache().lock();
-            cache.tally.subtract(kind, 1);
-            if let Err(index) = cache.push_zeroed(index) {
-                cache.push(index, &mut overflow);
-            }
+        record.set_cached();
+        let put = self.cache().lock().put_zeroed(kind, index);
+        if let Err(index) = put {
+            self.free_past_cache(index);
         }
+    }
+
+    /// Counts and frees a block of several frames whose last reference is gone.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn free_block(&self, index: Index, order: Order, kind: FrameUse) {
+        self.cache().lock().tally.subtract(kind, order.frames());
+        self.with_buddy(|buddy| buddy.free(index, order));
+    }
+
+    /// Frees a single frame that found the cache full, and has been counted: room for the next ones is made, too.
+    #[cold]
+    #[inline(never)]
+    fn free_past_cache(&self, index: Index) {
+        let mut overflow = Batch::new();
+        self.cache().lock().push(index, &mut overflow);
         if !overflow.is_empty() {
             self.free_batch(&overflow);
         }
@@ -292,6 +307,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     /// Somebody gave back what was not in use. A debug build stops; otherwise the block stays as it is, and is counted.
     #[cold]
+    #[inline(never)]
     pub(super) fn refuse(&self, index: Index) {
         self.refused.fetch_add(1, Relaxed);
         if cfg!(debug_assertions) {
@@ -299,25 +315,43 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         }
     }
 
-    /// Writes the record of a frame that we took, and its contents.
-    pub(super) fn hand_out(
-        &self,
-        taken: Taken,
-        order: Order,
-        kind: FrameUse,
-        wanted: Zeroing,
-    ) -> FrameHandle<'_, M, C> {
-        self.record(taken.index).set_used(FrameState::Used(kind), order);
-        if wanted == Zeroing::Zeroed && taken.contents == Zeroing::Unspecified {
-            self.zero(taken.index, order);
+    /// A single frame with one reference, which is left to the caller. What seldom happens is out of the way: no more than a
+    /// lock, a few loads and a few stores are left.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most callers know what they ask for, and what for")]
+    fn allocate_single(&self, kind: FrameUse, zeroing: Zeroing) -> Option<Index> {
+        let taken = self.cache().lock().take(kind, zeroing);
+        match taken {
+            Some(taken) => Some(self.ready_single(taken, kind, zeroing)),
+            None => self.allocate_single_elsewhere(kind, zeroing),
         }
-        FrameHandle::new(self, taken.index)
     }
 
+    /// The same where this CPU's cache is empty.
+    #[cold]
+    #[inline(never)]
+    fn allocate_single_elsewhere(&self, kind: FrameUse, zeroing: Zeroing) -> Option<Index> {
+        let taken = self.take_single_elsewhere(kind, zeroing)?;
+        Some(self.ready_single(taken, kind, zeroing))
+    }
+
+    /// Writes the record of a single frame that we took, and its contents.
+    #[inline]
+    pub(super) fn ready_single(&self, taken: Taken, kind: FrameUse, wanted: Zeroing) -> Index {
+        self.record(taken.index).set_used(FrameState::Used(kind), Order::SINGLE);
+        if wanted == Zeroing::Zeroed && taken.contents == Zeroing::Unspecified {
+            self.zero(taken.index);
+        }
+        taken.index
+    }
+
+    #[inline]
     pub(super) fn record(&self, index: Index) -> &'static FrameRecord {
         &self.records[index as usize]
     }
 
+    #[cold]
+    #[inline(never)]
     fn allocate_block(
         &self,
         order: Order,
@@ -333,8 +367,18 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         });
         let index = index.ok_or(OutOfFrames { order })?;
         self.cache().lock().tally.add(kind, order.frames());
-        let taken = Taken { index, contents: Zeroing::Unspecified };
-        Ok(self.hand_out(taken, order, kind, zeroing))
+        self.record(index).set_used(FrameState::Used(kind), order);
+        if zeroing == Zeroing::Zeroed {
+            (index..index + order.frames()).for_each(|index| self.zero(index));
+        }
+        Ok(FrameHandle::new(self, index))
+    }
+
+    /// A frame that this CPU's cache does not have.
+    #[cold]
+    #[inline(never)]
+    fn take_single_elsewhere(&self, kind: FrameUse, wanted: Zeroing) -> Option<Taken> {
+        self.refill(kind).or_else(|| self.take_from_any_cache(kind, wanted))
     }
 
     /// Takes a batch from the buddy: one frame for the caller, the others for this CPU.
@@ -347,7 +391,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
             // Somebody may have filled this cache meanwhile, or we are on another CPU: then as much goes back.
             let mut cache = self.cache().lock();
             cache.tally.add(kind, 1);
-            batch.iter().for_each(|&spare| cache.push(spare, &mut overflow));
+            cache.push_batch(&batch, &mut overflow);
         }
         if !overflow.is_empty() {
             self.free_batch(&overflow);
@@ -357,24 +401,23 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
 
     /// Looks into the caches of all CPUs: the last resort before being out of memory.
     fn take_from_any_cache(&self, kind: FrameUse, wanted: Zeroing) -> Option<Taken> {
-        self.caches.iter().find_map(|(_, cache)| {
-            let mut cache = cache.lock();
-            let taken = cache.pop(wanted)?;
-            cache.tally.add(kind, 1);
-            Some(taken)
-        })
+        self.caches.iter().find_map(|(_, cache)| cache.lock().take(kind, wanted))
     }
 
     fn free_batch(&self, batch: &[Index]) {
-        self.with_buddy(|buddy| batch.iter().for_each(|&index| buddy.free(index, Order::SINGLE)));
+        self.with_buddy(|buddy| buddy.free_singles(batch));
     }
 
-    fn zero(&self, first: Index, order: Order) {
-        for index in first..first + order.frames() {
-            let frame = self.memory.frame_ptr(PhysFrame::from_number(index.into()));
-            // SAFETY: the pointer is good for the whole frame by `FrameAccess`, and the frame was just taken from the
-            // free ones: nobody else uses it.
-            unsafe { frame.write_bytes(0, PAGE_SIZE) };
+    /// Fills a frame that was just taken with zeroes.
+    #[inline]
+    fn zero(&self, index: Index) {
+        let frame = self.memory.frame_ptr(PhysFrame::from_number(index.into()));
+        match M::CLEAR {
+            // SAFETY: the pointer is good for the whole frame by `FrameAccess`, and the frame was just taken from the free ones:
+            // nobody else uses it.
+            Some(clear) => unsafe { clear(frame) },
+            // SAFETY: as above.
+            None => unsafe { frame.write_bytes(0, PAGE_SIZE) },
         }
     }
 
@@ -387,7 +430,8 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     }
 
     /// The cache of the CPU that we are on, or were a moment ago: its lock makes both right.
-    fn cache(&self) -> &IrqLock<Cache, C> {
+    #[inline]
+    fn cache(&self) -> &StockLock<Cache, C> {
         self.caches.of(C::id())
     }
 

@@ -8,8 +8,10 @@
 //! GiB, and so does the mailbox. Others are served from above that limit first. The limit is a multiple of the largest block,
 //! hence no block straddles it.
 
+use super::cache::{BATCH, Batch};
 use super::order::{MAX_ORDER, Order};
 use super::record::{FrameRecord, Index, NIL};
+use crate::addr::PAGE_SIZE;
 
 /// Where in memory a block may lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +21,12 @@ pub(super) enum Reach {
     /// Below the limit that devices have.
     Low,
 }
+
+/// The size of a batch that is a block.
+const BATCH_ORDER: Order = match Order::for_bytes(BATCH * PAGE_SIZE) {
+    Some(order) if order.frames() as usize == BATCH => order,
+    _ => panic!("a batch is a power of two"),
+};
 
 const LOW: usize = 0;
 const HIGH: usize = 1;
@@ -52,6 +60,16 @@ impl Zone {
     }
 }
 
+/// The first of the frames in `batch`, in whatever order they are, if together they are a block.
+fn as_block(batch: &[Index]) -> Option<Index> {
+    let first = batch.first()? & !(BATCH_ORDER.frames() - 1);
+    let seen = batch.iter().try_fold(0_u32, |seen, &index| {
+        let offset = index.wrapping_sub(first);
+        (offset < BATCH_ORDER.frames()).then(|| seen | 1 << offset)
+    })?;
+    (seen.count_ones() == BATCH_ORDER.frames()).then_some(first)
+}
+
 impl Buddy {
     /// No free block, in a table of `records` by frame number.
     pub(super) fn new(records: &'static [FrameRecord], low_limit: Index) -> Self {
@@ -73,16 +91,29 @@ impl Buddy {
         }
     }
 
-    /// Takes single frames until `into` is full or nothing is left, and marks them cached. Small blocks go first, whole:
-    /// large ones stay large, and a batch is cheaper than its frames one by one.
-    pub(super) fn allocate_singles<const N: usize>(&mut self, into: &mut heapless::Vec<Index, N>) {
-        while let Some((first, order)) = self.allocate_up_to(N - into.len()) {
-            for index in first..first + order.frames() {
-                self.records[index as usize].set_cached();
+    /// Takes up to a batch of single frames, at least one if there is any, and marks them cached. Small blocks go first, whole,
+    /// as many as fit. A larger one is cut only for who would have nothing otherwise, and then by the whole batch: large
+    /// ones stay large, batches stay whole blocks, and are cheaper than their frames one by one, here and on their way back.
+    pub(super) fn allocate_singles(&mut self, into: &mut Batch) {
+        while let Some((first, order)) = self.allocate_up_to(BATCH - into.len(), into.is_empty()) {
+            let block = first as usize..(first + order.frames()) as usize;
+            for (index, record) in (first..).zip(&self.records[block]) {
+                record.set_cached();
                 let pushed = into.push(index);
                 debug_assert!(pushed.is_ok(), "the block was chosen to fit");
             }
         }
+    }
+
+    /// Takes back single frames that were cached: all at once where they are a block, as they are when a program gives up what it
+    /// got page by page.
+    pub(super) fn free_singles(&mut self, batch: &[Index]) {
+        let Some(first) = as_block(batch) else {
+            return batch.iter().for_each(|&index| self.free(index, Order::SINGLE));
+        };
+        let block = first as usize..first as usize + BATCH;
+        self.records[block].iter().for_each(FrameRecord::set_inside);
+        self.free(first, BATCH_ORDER);
     }
 
     /// Takes back a block, joined with its buddy as often as that one is free.
@@ -104,15 +135,16 @@ impl Buddy {
         self.link(zone, index, order);
     }
 
-    /// The largest block of at most `limit` frames out of the smallest free one.
-    fn allocate_up_to(&mut self, limit: usize) -> Option<(Index, Order)> {
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX).checked_ilog2()?;
-        [HIGH, LOW].into_iter().find_map(|zone| {
-            let smallest = self.zones[zone].smallest_from(Order::SINGLE)?;
-            let fitting = u8::try_from(limit).ok().and_then(Order::new).unwrap_or(Order::MAX);
-            let order = smallest.min(fitting);
-            Some((self.allocate_in(zone, order)?, order))
-        })
+    /// The smallest free block, if it has at most `limit` frames or else may be cut: then as much of it as that.
+    fn allocate_up_to(&mut self, limit: usize, may_cut: bool) -> Option<(Index, Order)> {
+        let limit = u8::try_from(limit.checked_ilog2()?).ok().and_then(Order::new)?;
+        let smallest = |zone: usize| Some((zone, self.zones[zone].smallest_from(Order::SINGLE)?));
+        let (zone, found) = smallest(HIGH).or_else(|| smallest(LOW))?;
+        if found > limit && !may_cut {
+            return None;
+        }
+        let order = found.min(limit);
+        Some((self.allocate_in(zone, order)?, order))
     }
 
     fn allocate_in(&mut self, zone: usize, order: Order) -> Option<Index> {

@@ -4,8 +4,8 @@ use super::allocator::Zeroing;
 use super::kind::FrameUse;
 use super::record::Index;
 
-/// The most frames of unspecified contents in a cache.
-pub(super) const CAPACITY: usize = 64;
+/// The most frames of unspecified contents in a cache, which makes one eight cache lines.
+pub(super) const CAPACITY: usize = 80;
 /// The most frames in a cache that are already zero.
 pub(super) const ZEROED_CAPACITY: usize = 32;
 /// How many frames go to or from the buddy at a time.
@@ -20,11 +20,13 @@ pub(super) type Batch = heapless::Vec<Index, BATCH>;
 pub(super) struct Tally([u32; FrameUse::COUNT]);
 
 impl Tally {
+    #[inline]
     pub(super) fn add(&mut self, kind: FrameUse, frames: u32) {
         let count = &mut self.0[kind.index()];
         *count = count.wrapping_add(frames);
     }
 
+    #[inline]
     pub(super) fn subtract(&mut self, kind: FrameUse, frames: u32) {
         let count = &mut self.0[kind.index()];
         *count = count.wrapping_sub(frames);
@@ -54,8 +56,32 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// A frame for `kind`, counted there, with the wanted contents if there is one.
+    #[inline]
+    pub(super) fn take(&mut self, kind: FrameUse, wanted: Zeroing) -> Option<Taken> {
+        let taken = self.pop(wanted)?;
+        self.tally.add(kind, 1);
+        Some(taken)
+    }
+
+    /// Puts a frame of unspecified contents in that was in use for `kind`. It is counted even where there is no room and the
+    /// frame comes back.
+    #[inline]
+    pub(super) fn put(&mut self, kind: FrameUse, index: Index) -> Result<(), Index> {
+        self.tally.subtract(kind, 1);
+        self.plain.push(index)
+    }
+
+    /// The same for a frame of zeroes, which is kept as any frame where there is no room for more of its kind.
+    #[inline]
+    pub(super) fn put_zeroed(&mut self, kind: FrameUse, index: Index) -> Result<(), Index> {
+        self.tally.subtract(kind, 1);
+        self.zeroed.push(index).or_else(|index| self.plain.push(index))
+    }
+
     /// A frame, with the wanted contents if there is one.
-    pub(super) fn pop(&mut self, wanted: Zeroing) -> Option<Taken> {
+    #[inline]
+    fn pop(&mut self, wanted: Zeroing) -> Option<Taken> {
         let plain = |index| Taken { index, contents: Zeroing::Unspecified };
         let zeroed = |index| Taken { index, contents: Zeroing::Zeroed };
         match wanted {
@@ -64,16 +90,30 @@ impl Cache {
         }
     }
 
-    /// Puts a frame of unspecified contents in, after taking a batch out into `overflow` if there is no room.
+    /// Puts a frame of unspecified contents in, after taking a batch out into `overflow`, which is empty, if there is no room.
+    ///
+    /// The batch is what came last but for the frames next to `index`: those wait for the rest of their block, and what came
+    /// before them is one if frames come back as they were handed out.
     pub(super) fn push(&mut self, index: Index, overflow: &mut Batch) {
         if self.plain.is_full() {
-            while let Some(oldest) = (!overflow.is_full()).then(|| self.plain.pop()).flatten() {
-                let moved = overflow.push(oldest);
-                debug_assert!(moved.is_ok(), "checked to have room");
-            }
+            let block = |index: Index| index as usize / BATCH;
+            let next = self.plain.iter().rev().take(BATCH).take_while(|&&kept| block(kept) == block(index)).count();
+            let end = self.plain.len() - next;
+            let moved = overflow.extend_from_slice(&self.plain[end - BATCH..end]);
+            debug_assert!(moved.is_ok(), "it was empty");
+            self.plain.copy_within(end.., end - BATCH);
+            self.plain.truncate(CAPACITY - BATCH);
         }
         let pushed = self.plain.push(index);
         debug_assert!(pushed.is_ok(), "a batch was taken out");
+    }
+
+    /// Puts a batch in, all but the part that has no room, which goes into `overflow`, empty so far.
+    pub(super) fn push_batch(&mut self, batch: &[Index], overflow: &mut Batch) {
+        let (fitting, rest) = batch.split_at(batch.len().min(CAPACITY - self.plain.len()));
+        let kept = self.plain.extend_from_slice(fitting);
+        let left = overflow.extend_from_slice(rest);
+        debug_assert!(kept.is_ok() && left.is_ok(), "checked to have room");
     }
 
     /// Puts a frame of zeroes in, or gives it back where there is no room.

@@ -8,7 +8,7 @@
 use super::allocator::FrameAllocator;
 use super::count::Dropped;
 use super::handle::FrameHandle;
-use super::kind::FrameState;
+use super::kind::{FrameState, FrameUse};
 use super::order::Order;
 use super::record::{FrameRecord, Index};
 use crate::addr::PhysFrame;
@@ -23,9 +23,9 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// * The caller has a reference to the block that begins at `frame`, from [`FrameHandle::into_raw`],
     ///   [`add_reference`](Self::add_reference) or [`adopt`](Self::adopt), and does not use it again.
     /// * While a page of the handle is borrowed, nobody writes to it, not even a program, unless `page_mut` lent it.
+    #[inline]
     pub unsafe fn from_raw(&self, frame: PhysFrame) -> FrameHandle<'_, M, C> {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        FrameHandle::new(self, index)
+        FrameHandle::new(self, index_of(frame))
     }
 
     /// Gives up a reference to the block that begins at `frame`, and frees the block if it was the last: a drop of its
@@ -36,7 +36,7 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// As for [`from_raw`](Self::from_raw).
     #[inline]
     pub unsafe fn release(&self, frame: PhysFrame) {
-        self.give_up(Index::try_from(frame.number()).expect("the number was a handle's"));
+        self.give_up(index_of(frame));
     }
 
     /// Makes one more reference to the block that begins at `frame`.
@@ -56,10 +56,12 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// # Safety
     ///
     /// As for [`from_raw`](Self::from_raw).
+    #[inline]
     pub unsafe fn drop_reference(&self, frame: PhysFrame) -> Option<FrameHandle<'_, M, C>> {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        self.decrement(index).then(|| {
-            self.record(index).references().set(1);
+        let index = index_of(frame);
+        let record = self.record(index);
+        self.decrement(index, record).map(|_| {
+            record.references().set(1);
             FrameHandle::new(self, index)
         })
     }
@@ -70,12 +72,11 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     ///
     /// As for [`from_raw`](Self::from_raw); all bytes of the frame are zero.
     pub unsafe fn free_zeroed(&self, frame: PhysFrame) {
-        let index = Index::try_from(frame.number()).expect("the number was a handle's");
-        debug_assert_eq!(self.record(index).order(), Order::SINGLE, "{frame:?} is a larger block");
-        if self.decrement(index)
-            && let FrameState::Used(kind) = self.record(index).state()
-        {
-            self.free_single_zeroed(index, kind);
+        let index = index_of(frame);
+        let record = self.record(index);
+        debug_assert_eq!(record.order(), Order::SINGLE, "{frame:?} is a larger block");
+        if let Some(kind) = self.decrement(index, record) {
+            self.free_single_zeroed(index, record, kind);
         }
     }
 
@@ -113,32 +114,48 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
     /// Gives up a reference and frees the block if it was the last.
     #[inline]
     pub(super) fn give_up(&self, index: Index) {
-        if self.decrement(index) {
-            self.free(index);
+        let record = self.record(index);
+        if let Some(kind) = self.decrement(index, record) {
+            self.free(index, record, kind);
         }
     }
 
     /// Frees a block whose last reference is gone.
     #[inline(never)]
-    fn free(&self, index: Index) {
-        let record = self.record(index);
-        if let FrameState::Used(kind) = record.state() {
+    fn free(&self, index: Index, record: &FrameRecord, kind: FrameUse) {
+        if record.is_single() {
+            self.free_single(index, record, kind);
+        } else {
             self.free_block(index, record.order(), kind);
         }
     }
 
-    /// Gives up a reference. Says whether it was the last.
+    /// Gives up a reference to the block whose first record this is. If it was the last, says what the block was used for.
     #[inline]
-    fn decrement(&self, index: Index) -> bool {
-        let record = self.record(index);
-        let dropped = if record.is_used() { record.references().decrement() } else { Dropped::Underflow };
-        if dropped == Dropped::Underflow {
+    fn decrement(&self, index: Index, record: &FrameRecord) -> Option<FrameUse> {
+        let Some(kind) = record.used_for() else {
             self.refuse(index);
+            return None;
+        };
+        match record.references().decrement() {
+            Dropped::Last => Some(kind),
+            Dropped::Shared => None,
+            Dropped::Underflow => {
+                self.refuse(index);
+                None
+            }
         }
-        dropped == Dropped::Last
     }
 
+    #[inline]
     fn record_of(&self, frame: PhysFrame) -> &'static FrameRecord {
-        self.record(Index::try_from(frame.number()).expect("a managed frame"))
+        self.record(index_of(frame))
     }
+}
+
+/// The frame's place in the table. A number too large for one has none, as one that is merely beyond the table's end, and
+/// is refused as that is.
+#[inline]
+fn index_of(frame: PhysFrame) -> Index {
+    Index::try_from(frame.number()).unwrap_or(Index::MAX)
 }

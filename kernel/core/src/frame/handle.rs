@@ -95,6 +95,7 @@ impl<'a, M: FrameAccess, C: Cpu> FrameHandle<'a, M, C> {
 }
 
 impl<M: FrameAccess, C: Cpu> Drop for FrameHandle<'_, M, C> {
+    #[inline]
     fn drop(&mut self) {
         self.allocator.give_up(self.index);
     }

@@ -24,13 +24,13 @@ const STEP: usize = 16;
 /// The largest alignment.
 const MAX_ALIGN: usize = 64;
 
-/// By size in steps, rounded up, less one: the index of the smallest size that is enough.
-static CLASSES: [u8; LARGEST / STEP] = {
-    let mut classes = [0; LARGEST / STEP];
+/// By size in steps, rounded up: the index of the smallest size that is enough.
+static CLASSES: [u8; LARGEST / STEP + 1] = {
+    let mut classes = [0; LARGEST / STEP + 1];
     let mut class = 0;
     let mut step = 0;
     while step < classes.len() {
-        if (step + 1) * STEP > SIZES[class as usize] as usize {
+        if step * STEP > SIZES[class as usize] as usize {
             class += 1;
         }
         classes[step] = class;
@@ -67,26 +67,40 @@ impl<C: Cpu> SizeClasses<C> {
         Self { classes: classes![0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] }
     }
 
-    /// Memory for `layout`, from `frames`; `None` where there is no frame, or where the layout is none for slots, which is
-    /// the same at each call.
+    /// Memory of this class, `None` where there is no frame for it. Only where there is no slot left `frames` is asked for the
+    /// allocator, always the same.
     #[inline]
-    pub fn allocate<M: FrameAccess>(&self, layout: Layout, frames: &FrameAllocator<M, C>) -> Option<NonNull<u8>> {
-        let class = class_of(layout)?;
-        self.classes[class].take(frames).map(Slot::into_memory)
+    pub fn allocate<'f, M: FrameAccess + 'f>(
+        &self,
+        class: Class,
+        frames: impl FnOnce() -> &'f FrameAllocator<M, C>,
+    ) -> Option<NonNull<u8>> {
+        self.slots(class).take(frames).map(Slot::into_memory)
     }
 
-    /// Takes back memory.
+    /// Takes back memory; `frames` as in [`allocate`](Self::allocate).
     ///
     /// # Safety
     ///
-    /// `memory` came from [`allocate`](Self::allocate) with this `layout`, or one of the same class, and the same allocator
-    /// of frames, and is not used again.
+    /// `memory` came from [`allocate`](Self::allocate) with this class and the same allocator of frames, and is not used
+    /// again.
     #[inline]
-    pub unsafe fn free<M: FrameAccess>(&self, memory: NonNull<u8>, layout: Layout, frames: &FrameAllocator<M, C>) {
-        let Some(class) = class_of(layout) else { return };
+    pub unsafe fn free<'f, M: FrameAccess + 'f>(
+        &self,
+        memory: NonNull<u8>,
+        class: Class,
+        frames: impl FnOnce() -> &'f FrameAllocator<M, C>,
+    ) {
         // SAFETY: the caller's promise.
         let slot = unsafe { Slot::from_memory(memory) };
-        self.classes[class].put(slot, frames);
+        self.slots(class).put(slot, frames);
+    }
+
+    #[inline]
+    fn slots(&self, class: Class) -> &Slots<C> {
+        // There are as many sizes as the mask lets pass.
+        const { assert!(SIZES.len().is_power_of_two()) };
+        &self.classes[usize::from(class.0) & (SIZES.len() - 1)]
     }
 
     /// Gives back all frames in which nothing is in use.
@@ -107,39 +121,35 @@ impl<C: Cpu> SizeClasses<C> {
     }
 }
 
-/// Whether memory of the one layout can be had from slots, and serves the other as well.
-#[inline]
-#[must_use]
-pub fn is_same_class(one: Layout, other: Layout) -> bool {
-    class_of(one).is_some_and(|class| class_of(other) == Some(class))
-}
+/// One of the sizes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Class(u8);
 
-/// Whether memory of this layout can be had from slots.
-#[inline]
-#[must_use]
-pub fn fits_a_slot(layout: Layout) -> bool {
-    class_of(layout).is_some()
-}
-
-#[inline]
-fn class_of(layout: Layout) -> Option<usize> {
-    let (size, align) = (layout.size(), layout.align());
-    if align <= STEP {
-        return CLASSES.get(size.saturating_sub(1) / STEP).map(|&class| usize::from(class));
+impl Class {
+    /// The class whose slots serve `layout`, `None` where there is none: the same at each call.
+    #[inline]
+    #[must_use]
+    pub fn of(layout: Layout) -> Option<Self> {
+        let (size, align) = (layout.size(), layout.align());
+        if align <= STEP {
+            // A layout's size is at most `isize::MAX`.
+            return CLASSES.get(size.wrapping_add(STEP - 1) / STEP).copied().map(Self);
+        }
+        Self::aligned(size, align)
     }
-    aligned_class_of(size, align)
-}
 
-#[inline]
-fn aligned_class_of(size: usize, align: usize) -> Option<usize> {
-    if align > MAX_ALIGN {
-        return None;
+    /// The same for a large alignment.
+    #[inline]
+    fn aligned(size: usize, align: usize) -> Option<Self> {
+        if align > MAX_ALIGN {
+            return None;
+        }
+        // Alignments are powers of two: no division. Each multiple of one has its place among sizes that are multiples as
+        // well, but for the last.
+        let rounded = size.max(1).wrapping_add(align - 1) & !(align - 1);
+        let class = *CLASSES.get(rounded / STEP)?;
+        (usize::from(SIZES[usize::from(class)]) & (align - 1) == 0).then_some(Self(class))
     }
-    // Alignments are powers of two: no division. Each multiple of one has its place among sizes that are multiples as well,
-    // but for the last.
-    let rounded = (size.max(1).wrapping_add(align - 1)) & !(align - 1);
-    let class = usize::from(*CLASSES.get(rounded.wrapping_sub(1) / STEP)?);
-    (usize::from(SIZES[class]) & (align - 1) == 0).then_some(class)
 }
 
 /// How a frame is cut into slots of `bytes`: aligned as far as their size is.

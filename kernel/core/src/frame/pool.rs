@@ -5,7 +5,7 @@
 //! and Adams, "Magazines and Vmem", USENIX 2001). A slab without objects goes back to the frame allocator, but one is
 //! kept.
 //!
-//! Locks: each magazine is an `IrqLock`, the depot another, all of rank `ObjectPool`, and no two of them are held
+//! Locks: each magazine has a `StockLock`, the depot an `IrqLock`, all of rank `ObjectPool`, and no two of them are held
 //! together; none is held while a frame is asked for or given back.
 
 mod slab;
@@ -52,7 +52,7 @@ impl<'a, T, M: FrameAccess, C: Cpu> Pool<'a, T, M, C> {
     ///
     /// [`OutOfMemory`]; the value is dropped.
     pub fn allocate(&self, value: T) -> Result<PoolBox<'_, T, M, C>, OutOfMemory> {
-        let slot = self.slots.take(self.frames).ok_or(OutOfMemory { bytes: size_of::<T>() })?;
+        let slot = self.slots.take(|| self.frames).ok_or(OutOfMemory { bytes: size_of::<T>() })?;
         let object = slot.into_memory().cast::<T>();
         // SAFETY: the slot is big enough and aligned for a `T`, by the pool's geometry, and ours.
         unsafe { object.write(value) };
@@ -120,7 +120,7 @@ impl<T, M: FrameAccess, C: Cpu> Drop for PoolBox<'_, T, M, C> {
         unsafe { self.object.drop_in_place() };
         // SAFETY: the memory came from a slot of this pool, and its object is gone.
         let slot = unsafe { Slot::from_memory(self.object.cast()) };
-        self.pool.slots.put(slot, self.pool.frames);
+        self.pool.slots.put(slot, || self.pool.frames);
     }
 }
 

@@ -17,7 +17,7 @@
 //! written by several at once.
 
 use super::count::ReferenceCount;
-use super::kind::FrameState;
+use super::kind::{FrameState, FrameUse};
 use super::order::Order;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -61,10 +61,16 @@ impl FrameRecord {
         FrameState::from_bits(self.head.load(Relaxed) & ((1 << STATE_BITS) - 1))
     }
 
-    /// Whether it is the first frame of a block that somebody uses.
+    /// What the block that begins here is used for, if it is.
     #[inline]
-    pub(super) fn is_used(&self) -> bool {
-        FrameState::are_used(self.head.load(Relaxed) & ((1 << STATE_BITS) - 1))
+    pub(super) fn used_for(&self) -> Option<FrameUse> {
+        FrameUse::from_state_bits(self.head.load(Relaxed) & ((1 << STATE_BITS) - 1))
+    }
+
+    /// Whether it is a single frame that begins here.
+    #[inline]
+    pub(super) fn is_single(&self) -> bool {
+        self.head.load(Relaxed) & ((1 << ORDER_BITS) - 1) << STATE_BITS == u32::from(Order::SINGLE.log2()) << STATE_BITS
     }
 
     /// The size of the block that begins here.
@@ -145,7 +151,6 @@ fn head(state: FrameState, order: Order, next: Index) -> u32 {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::super::kind::FrameUse;
     use super::*;
 
     #[test]

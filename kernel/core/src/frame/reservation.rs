@@ -59,7 +59,7 @@ impl<'a, M: FrameAccess, C: Cpu> Reservation<'a, M, C> {
         let index = self.pop().expect("no more frames are taken than were reserved");
         self.allocator.recount(1, FrameUse::Promised, kind);
         let taken = Taken { index, contents: Zeroing::Unspecified };
-        self.allocator.hand_out(taken, Order::SINGLE, kind, zeroing)
+        FrameHandle::new(self.allocator, self.allocator.ready_single(taken, kind, zeroing))
     }
 
     fn pop(&mut self) -> Option<Index> {

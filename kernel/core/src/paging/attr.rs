@@ -47,9 +47,9 @@ impl MemoryType {
     /// Of bits that this kernel wrote.
     const fn decode_ours(bits: u64) -> Self {
         match bits >> 2 & 0b111 {
-            1 => Self::Device,
+            0 => Self::Normal,
             2 => Self::NormalNonCacheable,
-            _ => Self::Normal,
+            _ => Self::Device,
         }
     }
 }
@@ -293,6 +293,7 @@ impl Attributes<Access> {
     }
 
     /// Of bits that this kernel wrote: nothing is checked, and what the caller does not look at is not computed.
+    #[inline]
     pub(super) const fn decode_ours(bits: u64) -> Self {
         Self {
             memory: MemoryType::decode_ours(bits),

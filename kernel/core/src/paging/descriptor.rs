@@ -81,6 +81,21 @@ impl Groups {
         Self(1 << (index.get() / Self::ENTRIES))
     }
 
+    /// Those of the entries from `first` to `last`.
+    #[must_use]
+    #[inline]
+    pub(super) const fn of_range(first: Index, last: Index) -> Self {
+        let (low, high) = (first.get() / Self::ENTRIES, last.get() / Self::ENTRIES);
+        Self(u8::MAX << low & u8::MAX >> (7 - high))
+    }
+
+    /// Those that are among `others`, too.
+    #[must_use]
+    #[inline]
+    pub(super) const fn among(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
     /// These and `others`.
     #[must_use]
     #[inline]

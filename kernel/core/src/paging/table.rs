@@ -245,7 +245,23 @@ impl<'m> Table<'m> {
         }
     }
 
-    /// The same for one group, which begins with the entry `first`. Returns how many entries are left to be found.
+    /// The same for those of them from `first` to `last`.
+    #[inline]
+    pub(super) fn in_use_between(
+        self,
+        (first, last): (Index, Index),
+        live: u16,
+        groups: Groups,
+        mut each: impl FnMut(Index, Descriptor),
+    ) {
+        self.in_use(live, Groups::of_range(first, last).among(groups), |index, descriptor| {
+            if first <= index && index <= last {
+                each(index, descriptor);
+            }
+        });
+    }
+
+    /// The same as [`in_use`](Self::in_use) for one group, which begins with the entry `first`. Returns how many entries are left to be found.
     #[inline]
     fn in_use_of(
         group: &[AtomicU64; Groups::ENTRIES],

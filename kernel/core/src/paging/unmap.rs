@@ -152,6 +152,27 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
         gone
     }
 
+    /// [`clear_table`](Self::clear_table) of a table of level 3: of all the entries of a large span, few may be in use.
+    fn clear_pages(&mut self, table: Table<'_>, span: Span, live: u16, groups: Groups) -> u16 {
+        let level = Level::Three;
+        if span.bytes() == 0 {
+            return 0;
+        }
+        let places = (level.index(span.start), level.index(span.end - 1));
+        // What the table's first entry translates.
+        let begin = span.start - places.0.get() as u64 * level.entry_size();
+        let mut gone = 0;
+        table.in_use_between(places, live, groups, |index, descriptor| {
+            let Some(leaf) = descriptor.decode_ours(level).leaf() else { return };
+            table.clear_leaf(index);
+            let start = A::from_offset(begin + index.get() as u64 * level.entry_size());
+            self.retire_leaf(MappedLeaf { start, level, leaf });
+            gone += 1;
+        });
+        self.found += u64::from(gone);
+        gone
+    }
+
     /// Clears `span` in the table below `index`; breaks if nothing is left of it and it was taken out.
     fn clear_child(&mut self, table: Table<'_>, index: Index, span: Span) -> ControlFlow<()> {
         let Some((child, entry)) = table.child(self.mmu.memory(), index) else { return ControlFlow::Continue(()) };
@@ -159,7 +180,11 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
         if whole {
             self.found += count_leaves(self.mmu.memory(), child, entry.live, entry.groups);
         }
-        let live = if whole { entry.live } else { entry.live - self.clear_table(child, span) };
+        let live = match child.level() {
+            _ if whole => entry.live,
+            Level::Three => entry.live - self.clear_pages(child, span, entry.live, entry.groups),
+            _ => entry.live - self.clear_table(child, span),
+        };
         if live > 0 && !whole {
             table.set_live(index, live);
             return ControlFlow::Continue(());
@@ -195,12 +220,14 @@ impl<'a, A: HalfAddress, X: Mmu, F: FnMut(MappedLeaf<A>)> Retired<'a, A, X, F> {
     /// Invalidates, then gives everything back.
     fn finish_batch(&mut self) {
         core::mem::take(&mut self.pending).finish(self.mmu.tlb(), self.tag);
-        for table in core::mem::take(&mut self.tables) {
+        // From where they are: a list of either is long to move.
+        while let Some(table) = self.tables.pop() {
             self.give_up(table);
         }
-        for leaf in core::mem::take(&mut self.leaves) {
+        for &leaf in &self.leaves {
             (self.release)(leaf);
         }
+        self.leaves.clear();
     }
 
     /// One reference less; with the last one the table goes, and all below it.

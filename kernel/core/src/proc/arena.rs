@@ -5,12 +5,24 @@
 //! outlive what it points to, and a test can make one of numbers.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use super::map::NoMemory;
 
-/// The name of a node.
+/// The name of a node: its place, counted from 1, so that one that may be missing takes no more room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Slot(u32);
+pub(super) struct Slot(NonZeroU32);
+
+impl Slot {
+    /// The name of the node at `index`; `None` where there are no names left.
+    fn at(index: usize) -> Option<Self> {
+        u32::try_from(index).ok()?.checked_add(1).and_then(NonZeroU32::new).map(Self)
+    }
+
+    const fn index(self) -> usize {
+        (self.0.get() - 1) as usize
+    }
+}
 
 enum Place<T> {
     /// And the next free place.
@@ -30,17 +42,28 @@ impl<T> Arena<T> {
     }
 
     /// Puts `node` somewhere.
+    #[inline]
     pub(super) fn insert(&mut self, node: T) -> Result<Slot, NoMemory> {
-        if let Some(slot) = self.free {
-            let place = &mut self.places[slot.0 as usize];
-            if let Place::Free(next) = core::mem::replace(place, Place::Used(node)) {
-                self.free = next;
-            }
-            return Ok(slot);
-        }
-        let slot = Slot(u32::try_from(self.places.len()).map_err(|_| NoMemory)?);
+        let slot = match self.free {
+            Some(slot) => slot,
+            None => self.grow()?,
+        };
+        let place = &mut self.places[slot.index()];
+        // Where the node goes is told first, so that it is put together there.
+        let Place::Free(next) = *place else { unreachable!("what is free has no node") };
+        self.free = next;
+        *place = Place::Used(node);
+        Ok(slot)
+    }
+
+    /// One more free place, for there is none.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> Result<Slot, NoMemory> {
+        let slot = Slot::at(self.places.len()).ok_or(NoMemory)?;
         self.places.try_reserve(1).map_err(|_| NoMemory)?;
-        self.places.push(Place::Used(node));
+        self.places.push(Place::Free(None));
+        self.free = Some(slot);
         Ok(slot)
     }
 
@@ -50,7 +73,7 @@ impl<T> Arena<T> {
     ///
     /// When there is none: a slot is given up once.
     pub(super) fn remove(&mut self, slot: Slot) -> T {
-        match core::mem::replace(&mut self.places[slot.0 as usize], Place::Free(self.free)) {
+        match core::mem::replace(&mut self.places[slot.index()], Place::Free(self.free)) {
             Place::Used(node) => {
                 self.free = Some(slot);
                 node
@@ -64,16 +87,18 @@ impl<T> Arena<T> {
     /// # Panics
     ///
     /// When there is none: slots are kept no longer than their nodes.
+    #[inline]
     pub(super) fn get(&self, slot: Slot) -> &T {
-        match &self.places[slot.0 as usize] {
+        match &self.places[slot.index()] {
             Place::Used(node) => node,
             Place::Free(_) => unreachable!("a slot is kept no longer than its node"),
         }
     }
 
     /// The node at `slot`, to be changed; as [`get`](Self::get).
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: Slot) -> &mut T {
-        match &mut self.places[slot.0 as usize] {
+        match &mut self.places[slot.index()] {
             Place::Used(node) => node,
             Place::Free(_) => unreachable!("a slot is kept no longer than its node"),
         }
@@ -81,9 +106,9 @@ impl<T> Arena<T> {
 
     /// The first slot in use after this one, or of all.
     pub(super) fn next_used(&self, after: Option<Slot>) -> Option<Slot> {
-        let from = after.map_or(0, |slot| slot.0 as usize + 1);
+        let from = after.map_or(0, |slot| slot.index() + 1);
         let found = self.places.iter().skip(from).position(|place| matches!(place, Place::Used(_)))?;
-        u32::try_from(from + found).ok().map(Slot)
+        Slot::at(from + found)
     }
 
     /// All nodes, in no order.

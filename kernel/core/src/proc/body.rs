@@ -199,7 +199,7 @@ impl<S: System> Body<S> {
     /// The same, of a thread for which itself these signals are pending.
     pub(super) fn review_with(&mut self, thread: &Thread<S>, own: SignalSet) {
         let pending = own | self.pending.set();
-        let mut reasons = 0;
+        let mut reasons = if pending.is_empty() { 0 } else { attention::PENDING };
         if !pending.difference(thread.mask()).is_empty() {
             reasons |= attention::SIGNAL;
         }
@@ -210,6 +210,19 @@ impl<S: System> Body<S> {
             reasons |= attention::END;
         }
         thread.set_attention(reasons);
+    }
+
+    /// `thread` has changed its mask: what is pending for the process and blocked there now is for another to take, if one
+    /// does not block it.
+    pub(super) fn leave_to_others(&self, thread: &Thread<S>) {
+        let left = self.pending.set().intersection(thread.mask());
+        if left.is_empty() {
+            return;
+        }
+        let others = self.threads.iter().filter(|other| !core::ptr::eq(&raw const ***other, thread));
+        others
+            .filter(|other| !left.difference(other.mask()).is_empty())
+            .for_each(|other| other.alert(attention::SIGNAL));
     }
 
     /// How the process ended, or is ending.
@@ -246,6 +259,17 @@ impl<S: System> Body<S> {
         let mut usage = self.ended_usage;
         self.threads.iter().for_each(|thread| usage.add(&thread.usage()));
         usage
+    }
+
+    /// How much processor time its threads used, in user mode and in the kernel, in nanoseconds.
+    pub(super) fn times_ns(&self) -> (u64, u64) {
+        let (mut user, mut system) = (self.ended_usage.user_ns, self.ended_usage.system_ns);
+        self.threads.iter().for_each(|thread| {
+            let (more_user, more_system) = thread.times_ns();
+            user = user.saturating_add(more_user);
+            system = system.saturating_add(more_system);
+        });
+        (user, system)
     }
 
     /// What its threads and the children that were waited for used.

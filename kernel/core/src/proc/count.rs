@@ -94,21 +94,21 @@ impl Counts {
         }
     }
 
-    /// Counts a thread of the user `uid` in.
+    /// Counts a thread of the user `uid` in. What time it is is asked only if there is one too many.
     ///
     /// # Errors
     ///
     /// [`Full`], and nothing was counted.
-    pub fn claim_thread(&self, uid: u32, now_ns: u64) -> Result<Claim<'_>, Full> {
+    pub fn claim_thread(&self, uid: u32, now_ns: impl FnOnce() -> u64) -> Result<Claim<'_>, Full> {
         self.threads.claim(uid, now_ns)
     }
 
-    /// Counts a process of the user `uid` in.
+    /// Counts a process of the user `uid` in; as [`claim_thread`](Self::claim_thread).
     ///
     /// # Errors
     ///
     /// [`Full`], and nothing was counted.
-    pub fn claim_process(&self, uid: u32, now_ns: u64) -> Result<Claim<'_>, Full> {
+    pub fn claim_process(&self, uid: u32, now_ns: impl FnOnce() -> u64) -> Result<Claim<'_>, Full> {
         self.processes.claim(uid, now_ns)
     }
 
@@ -168,15 +168,17 @@ impl Limited {
         Self { table, count: AtomicU32::new(1), limit: AtomicU32::new(limit), told_ns: AtomicU64::new(0) }
     }
 
-    fn claim(&self, uid: u32, now_ns: u64) -> Result<Claim<'_>, Full> {
+    #[inline]
+    fn claim(&self, uid: u32, now_ns: impl FnOnce() -> u64) -> Result<Claim<'_>, Full> {
         let before = self.count.fetch_add(1, Relaxed);
         let claim = Claim(Some(&self.count));
         let limit = self.limit.load(Relaxed);
         let limit = if uid == 0 { limit } else { limit.saturating_sub(RESERVED_FOR_ROOT) };
-        if before < limit { Ok(claim) } else { Err(Full { table: self.table, tell: self.is_time_to_tell(now_ns) }) }
+        if before < limit { Ok(claim) } else { Err(Full { table: self.table, tell: self.is_time_to_tell(now_ns()) }) }
     }
 
     /// At most once an interval, however many ask.
+    #[cold]
     fn is_time_to_tell(&self, now_ns: u64) -> bool {
         let told = self.told_ns.load(Relaxed);
         let due = told == 0 || now_ns >= (told - 1).saturating_add(LOG_INTERVAL_NS);
@@ -245,7 +247,7 @@ mod tests {
 
     fn fill(counts: &Counts, uid: u32) -> u32 {
         let mut taken = 0;
-        while let Ok(claim) = counts.claim_thread(uid, 0) {
+        while let Ok(claim) = counts.claim_thread(uid, || 0) {
             claim.keep();
             taken += 1;
         }
@@ -271,9 +273,9 @@ mod tests {
     fn f25_the_last_five_processes_are_for_root() {
         let counts = Counts::new();
         counts.set_max_processes(7);
-        counts.claim_process(USER, 0).map(Claim::keep).unwrap();
-        assert_eq!(counts.claim_process(USER, 0).map(Claim::keep).unwrap_err().table, Table::Processes);
-        counts.claim_process(0, 0).map(Claim::keep).unwrap();
+        counts.claim_process(USER, || 0).map(Claim::keep).unwrap();
+        assert_eq!(counts.claim_process(USER, || 0).map(Claim::keep).unwrap_err().table, Table::Processes);
+        counts.claim_process(0, || 0).map(Claim::keep).unwrap();
         assert_eq!(counts.processes(), 3);
     }
 
@@ -300,8 +302,8 @@ mod tests {
         let counts = Counts::new();
         counts.set_max_threads(0);
         counts.set_max_processes(0);
-        let threads = |ns| counts.claim_thread(0, ns).map(Claim::keep).unwrap_err().tell;
-        let processes = |ns| counts.claim_process(0, ns).map(Claim::keep).unwrap_err().tell;
+        let threads = |ns| counts.claim_thread(0, || ns).map(Claim::keep).unwrap_err().tell;
+        let processes = |ns| counts.claim_process(0, || ns).map(Claim::keep).unwrap_err().tell;
         assert_eq!((threads(0), threads(9_999_999_999), threads(10_000_000_000)), (true, false, true));
         assert_eq!((processes(10_000_000_001), processes(10_000_000_002)), (true, false));
     }
@@ -313,7 +315,7 @@ mod tests {
         counts.set_max_processes(u32::MAX);
         assert_eq!(counts.max_processes(), MOST_PROCESSES, "never more than there are numbers for");
         counts.set_max_processes(1);
-        assert!(counts.claim_process(0, 0).is_err(), "the one that exists stays");
+        assert!(counts.claim_process(0, || 0).is_err(), "the one that exists stays");
         assert_eq!(counts.processes(), 1);
     }
 
@@ -327,7 +329,7 @@ mod tests {
             let work = || {
                 for _ in 0..rounds {
                     barrier.wait();
-                    let claim = counts.claim_thread(0, 0);
+                    let claim = counts.claim_thread(0, || 0);
                     granted.fetch_add(u32::from(claim.is_ok()), Relaxed);
                     barrier.wait();
                     assert!(granted.load(Relaxed) <= 2, "one of three is the system's");

@@ -297,8 +297,9 @@ fn publish<S: System>(
     let place = Place { forker: process.slot(), parent, kind };
     tree.link(numbers, place, Arc::clone(child), Arc::clone(thread));
     child.set_parent_pid(tree.pid(parent));
-    if tree.terminal(tree.session(numbers.slot)).is_some() {
-        child.set_flags(process.flags() & ProcessFlags::TERMINAL);
+    let terminal = process.flags() & ProcessFlags::TERMINAL;
+    if !terminal.is_empty() && tree.terminal(tree.session(numbers.slot)).is_some() {
+        child.set_flags(terminal);
     }
     report_to_tracer(process, child);
     child.set_started_ns(S::now_ns());

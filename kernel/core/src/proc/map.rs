@@ -31,10 +31,15 @@ impl<V> NumberMap<V> {
     }
 
     /// Makes room, so that the map can have `total` values without asking for memory.
+    #[inline]
     pub(super) fn reserve(&mut self, total: usize) -> Result<(), NoMemory> {
-        if total * 2 <= self.places.len() {
-            return Ok(());
-        }
+        if total <= self.places.len() / 2 { Ok(()) } else { self.grow(total) }
+    }
+
+    /// A larger table, for `total` values.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, total: usize) -> Result<(), NoMemory> {
         let size = (total * 2).next_power_of_two().max(FIRST);
         let mut places = Vec::new();
         places.try_reserve_exact(size).map_err(|_| NoMemory)?;
@@ -48,6 +53,7 @@ impl<V> NumberMap<V> {
     }
 
     /// The value at `key`.
+    #[inline]
     pub(super) fn get(&self, key: u32) -> Option<&V> {
         if self.places.is_empty() {
             return None;
@@ -56,6 +62,7 @@ impl<V> NumberMap<V> {
     }
 
     /// The value at `key`, to be changed.
+    #[inline]
     pub(super) fn get_mut(&mut self, key: u32) -> Option<&mut V> {
         if self.places.is_empty() {
             return None;
@@ -65,6 +72,7 @@ impl<V> NumberMap<V> {
     }
 
     /// Whether there is a value at `key`.
+    #[inline]
     pub(super) fn contains(&self, key: u32) -> bool {
         self.get(key).is_some()
     }
@@ -75,7 +83,7 @@ impl<V> NumberMap<V> {
     ///
     /// When room was not reserved, or something is there: either breaks an invariant of the caller.
     pub(super) fn insert(&mut self, key: u32, value: V) {
-        assert!((self.used + 1) * 2 <= self.places.len(), "room is reserved before a number is entered");
+        assert!(self.used < self.places.len() / 2, "room is reserved before a number is entered");
         let place = self.find(key);
         let was = self.places[place].replace((key, value));
         assert!(was.is_none(), "a number is entered once");
@@ -109,6 +117,7 @@ impl<V> NumberMap<V> {
     }
 
     /// The place of `key`, or the free one where it would go. There is a free one, since half of them are.
+    #[inline]
     fn find(&self, key: u32) -> usize {
         let mut place = self.home(key);
         while self.places[place].as_ref().is_some_and(|(other, _)| *other != key) {

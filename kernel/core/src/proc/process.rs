@@ -152,6 +152,12 @@ impl<S: System> Process<S> {
         self.body().space()
     }
 
+    /// Shows its memory to `look`, with the process locked; `None` as [`space`](Self::space).
+    #[inline]
+    pub fn with_space<T>(&self, look: impl FnOnce(&AddressSpace<S>) -> T) -> Option<T> {
+        self.body().belongings.as_ref().and_then(|belongings| belongings.space.as_deref().map(look))
+    }
+
     /// Its table of file descriptors; none once it exits.
     pub fn files(&self) -> Option<Arc<Files<S>>> {
         self.body().belongings.as_ref().map(|belongings| Arc::clone(&belongings.files))

@@ -12,7 +12,8 @@ use super::usage::Usage;
 use crate::addr::UserAddr;
 use crate::sched::{self, ThreadName, Tid, unpark};
 use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
-use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::atomic::Ordering::{Acquire, Release, SeqCst};
+use crate::sync::atomic::fence;
 use crate::sync::{Once, Rank, SpinGuard, SpinLock};
 
 /// Why a thread must not go on in its program before it has been through
@@ -24,6 +25,12 @@ pub(super) mod attention {
     pub(in crate::proc) const STOP: u32 = 1 << 1;
     /// It is to end: with its process, or because another thread executes a program.
     pub(in crate::proc) const END: u32 = 1 << 2;
+    /// No reason by itself, but a note beside them: a signal may be pending, blocked or not, that a change of the mask has
+    /// to look at.
+    pub(in crate::proc) const PENDING: u32 = 1 << 3;
+
+    /// All reasons.
+    pub(in crate::proc) const REASONS: u32 = SIGNAL | STOP | END;
 }
 
 /// A thread of a process.
@@ -36,8 +43,9 @@ pub struct Thread<S: System> {
     /// The number that its program knows it by. Changed when it executes a program, by itself.
     visible: AtomicU32,
     attention: AtomicU32,
-    /// Which signals it blocks. Written by the thread itself with its process locked, so that whoever posts a signal
-    /// sees either the mask or the thread's look at what is pending after it.
+    /// Which signals it blocks. Written by the thread itself, which then looks whether [`attention::PENDING`] is noted.
+    /// Whoever posts a signal notes that, and then looks at the mask. With a fence between both steps of both, one sees
+    /// the other.
     mask: AtomicU64,
     /// What is scheduled; set once, before anybody finds the thread.
     machine: Once<Weak<sched::Thread<S::Payload>>>,
@@ -146,7 +154,7 @@ impl<S: System> Thread<S> {
     /// Whether it must pass through [`before_user`](super::signal::before_user) before it goes on in its program, and
     /// whether an interruptible sleep ends.
     pub fn attention(&self) -> bool {
-        self.attention.load(Acquire) != 0
+        self.attention.load(Acquire) & attention::REASONS != 0
     }
 
     /// Its process locked: sets a reason for attention and makes the thread notice.
@@ -158,6 +166,12 @@ impl<S: System> Thread<S> {
     /// By the thread itself, its process locked: sets a reason for attention. It is awake, and in the kernel.
     pub(super) fn note(&self, reason: u32) {
         self.attention.fetch_or(reason, Release);
+    }
+
+    /// Its process locked: a signal is pending that it might take. A look at its mask after a fence is the latest, or the
+    /// thread's change of it finds the note.
+    pub(super) fn note_pending(&self) {
+        self.attention.fetch_or(attention::PENDING, Relaxed);
     }
 
     /// Its process locked: what it has to attend to is exactly this.
@@ -188,13 +202,31 @@ impl<S: System> Thread<S> {
         SignalSet::from_bits(self.mask.load(Relaxed))
     }
 
-    /// By the thread itself: changes which signals it blocks, and returns those before.
+    /// By the thread itself: changes which signals it blocks, and returns those before. While nothing is pending no lock is
+    /// taken.
     pub fn change_mask(&self, change: MaskChange, signals: SignalSet) -> SignalSet {
-        let mut body = self.process.body();
         let before = self.mask();
         self.mask.store(before.changed(change, signals).bits(), Relaxed);
-        body.review(self);
+        fence(SeqCst);
+        if self.attention.load(Relaxed) & attention::PENDING != 0 {
+            self.review_mask();
+        }
         before
+    }
+
+    /// Something may be pending that the mask lets through now, or does not any more.
+    #[cold]
+    #[inline(never)]
+    fn review_mask(&self) {
+        let mut body = self.process.body();
+        body.review(self);
+        body.leave_to_others(self);
+        drop(body);
+        if self.attention()
+            && let Some(machine) = self.machine()
+        {
+            S::kick(&machine);
+        }
     }
 
     /// By the thread itself: blocks exactly these signals until a handler has run, or until
@@ -321,12 +353,18 @@ impl<S: System> Thread<S> {
         self.system_ns.fetch_add(ns, Relaxed);
     }
 
-    /// What it has used.
-    pub fn usage(&self) -> Usage {
+    /// How much processor time it used, in user mode and in the kernel, in nanoseconds.
+    pub(super) fn times_ns(&self) -> (u64, u64) {
         let ran_ns = self.machine().map_or(0, |machine| machine.cpu_time_ns());
         let system_ns = self.system_ns.load(Relaxed).min(ran_ns);
+        (ran_ns - system_ns, system_ns)
+    }
+
+    /// What it has used.
+    pub fn usage(&self) -> Usage {
+        let (user_ns, system_ns) = self.times_ns();
         Usage {
-            user_ns: ran_ns - system_ns,
+            user_ns,
             system_ns,
             minor_faults: self.minor_faults.load(Relaxed),
             major_faults: self.major_faults.load(Relaxed),

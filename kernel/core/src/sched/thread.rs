@@ -238,6 +238,10 @@ impl<P> Thread<P> {
     pub(super) fn account(&self, ran_ns: u64, slice_ns: u64) -> u64 {
         self.cpu_time_ns.store(self.cpu_time_ns().saturating_add(ran_ns), Relaxed);
         let used = self.slice_used_ns().saturating_add(ran_ns);
+        if used < slice_ns {
+            self.slice_used_ns.store(used, Relaxed);
+            return 0;
+        }
         let slices = used / slice_ns;
         self.slice_used_ns.store(used % slice_ns, Relaxed);
         let penalty = u64::from(self.penalty.load(Relaxed)).saturating_add(slices);

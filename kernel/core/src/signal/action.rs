@@ -210,6 +210,7 @@ impl Actions {
     }
 
     /// What `signal` leads to when a thread takes it.
+    #[inline]
     pub const fn effective(&self, signal: Signal) -> Effective {
         let action = self.get(signal);
         match action.handler {

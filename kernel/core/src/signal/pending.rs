@@ -76,10 +76,18 @@ impl Pending {
 
     /// Takes the signal that comes first among those not in `blocked`: what an instruction of the program caused, in the
     /// order it came; then such signals from elsewhere; then the lowest number.
+    #[inline]
     pub fn take(&mut self, blocked: SignalSet) -> Option<Info> {
         let ready = self.set.difference(blocked);
-        if ready.is_empty() {
-            return None;
+        if ready.is_empty() { None } else { self.take_one_of(ready, blocked) }
+    }
+
+    fn take_one_of(&mut self, ready: SignalSet, blocked: SignalSet) -> Option<Info> {
+        // Most often it is alone: the queue has never needed memory.
+        let alone = |info: &Info| self.set == SignalSet::EMPTY.with(info.signal);
+        if self.later.capacity() == 0 && self.oldest.as_ref().is_some_and(alone) {
+            self.set = SignalSet::EMPTY;
+            return self.oldest.take();
         }
         if let Some(info) = self.take_synchronous(blocked) {
             return Some(info);
@@ -159,6 +167,10 @@ impl Pending {
 
 /// Takes the next signal for a thread that blocks `blocked`, from its own and from its process's: a fault of its own
 /// first, then the rest of its own, then its process's.
+#[inline]
 pub fn take_next(own: &mut Pending, process: &mut Pending, blocked: SignalSet) -> Option<Info> {
-    own.take(blocked).or_else(|| process.take(blocked))
+    if let Some(info) = own.take(blocked) {
+        return Some(info);
+    }
+    process.take(blocked)
 }

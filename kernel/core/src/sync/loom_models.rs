@@ -93,3 +93,21 @@ fn loom_an_irq_lock_excludes_and_puts_the_mask_back() {
         assert_eq!(lock.lock().get(), 2);
     });
 }
+
+#[test]
+fn loom_a_stock_lock_excludes_publishes_and_puts_the_mask_back() {
+    loom::model(|| {
+        let lock = Arc::new(StockLock::<_, FakeCpu>::new(Rank::TestIrqOuter, Watched::new()));
+        let other = Arc::clone(&lock);
+        let thread = thread::spawn(move || {
+            (0..2).for_each(|_| other.lock().add_one());
+            assert!(!FakeCpu::irqs_masked());
+        });
+        let mut guard = lock.lock();
+        guard.add_one();
+        assert!(FakeCpu::irqs_masked());
+        drop(guard);
+        thread.join().unwrap();
+        assert_eq!(lock.lock().get(), 3);
+    });
+}

@@ -11,6 +11,7 @@ use crate::hal::fake::FakeCpu;
 
 type Spin<T> = SpinLock<T, FakeCpu>;
 type Irq<T> = IrqLock<T, FakeCpu>;
+type Stock<T> = StockLock<T, FakeCpu>;
 
 #[test]
 fn a_lock_can_stand_in_a_static() {
@@ -41,6 +42,40 @@ fn no_addition_under_a_lock_is_lost() {
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(*lock.lock(), 4 * rounds);
+}
+
+#[test]
+fn no_addition_to_a_stock_is_lost() {
+    let rounds = if cfg!(miri) { 20 } else { 2_000 };
+    let lock = Arc::new(Stock::new(Rank::TestIrqOuter, 0));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || (0..rounds).for_each(|_| *lock.lock() += 1))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(*lock.lock(), 4 * rounds);
+}
+
+#[test]
+fn a_stock_lock_masks_interrupts_and_puts_the_mask_back() {
+    let (outer, inner) = (Stock::new(Rank::WaitQueue, ()), Stock::new(Rank::RunQueue, ()));
+    let guard = outer.lock();
+    drop(inner.lock());
+    assert!(FakeCpu::irqs_masked(), "the inner lock restores the masked state it found");
+    assert_eq!(FakeCpu::preempt_depth(), 0);
+    drop(guard);
+    assert!(!FakeCpu::irqs_masked());
+}
+
+#[test]
+#[should_panic(expected = "lock order: test irq outer taken while test irq inner is held")]
+#[cfg(debug_assertions)]
+fn a_stock_lock_has_its_place_in_the_order() {
+    let (above, below) = (Stock::new(Rank::TestIrqInner, ()), Stock::new(Rank::TestIrqOuter, ()));
+    let _above = above.lock();
+    drop(below.lock());
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use sys::machine::{Across, affinity, current, names, registers, set_affinity, yield_now};
 use sys::process::{self, spawn, wait};
+use sys::registers::{self, Quiet};
 use sys::{Errno, time};
 
 use crate::expect::{Checked, ensure, equal, exited, in_child, known, refused};
 
 super::tests!("machine":
     affinity_is_honoured, affinity_is_inherited, an_empty_affinity_is_refused, registers_outlive_a_call,
+    every_general_register_outlives_a_call, a_handler_finds_every_register,
     registers_outlive_a_switch, registers_outlive_preemption, registers_are_forked, uname_says_who, yielding_lets_others_run,
     all_cpus_are_used);
 
@@ -48,6 +50,30 @@ fn an_empty_affinity_is_refused() -> Checked {
     refused(set_affinity(0, 0), Errno::INVAL)?;
     refused(set_affinity(0, 1 << 63), Errno::INVAL)?;
     refused(set_affinity(99_999_999, 1), Errno::SRCH)
+}
+
+fn every_general_register_outlives_a_call() -> Checked {
+    for seed in 1..50 {
+        for call in [Quiet::Parent, Quiet::ReadNothing, Quiet::OtherRange, Quiet::Unknown] {
+            let (mut put, found) = registers::across(seed, call)?;
+            ensure(found[0] != put[0], "x0 is the answer")?;
+            put[0] = found[0];
+            equal(found, put)?;
+        }
+    }
+    Ok(())
+}
+
+/// The frame that a handler is given holds what the program had, also where the call did not save it, and all of it comes
+/// back.
+fn a_handler_finds_every_register() -> Checked {
+    for seed in 1..50 {
+        let (mut put, found) = registers::across(seed, Quiet::Raise)?;
+        put[0] = 0;
+        put[19..=28].iter_mut().for_each(|register| *register = register.wrapping_add(1));
+        equal(found, put)?;
+    }
+    Ok(())
 }
 
 /// The registers are as they were.

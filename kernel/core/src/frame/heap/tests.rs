@@ -20,7 +20,7 @@ fn each_layout_gets_the_smallest_size_that_is_enough_and_aligned() {
                 usize::from(**bytes) >= size.max(1).next_multiple_of(align) && usize::from(**bytes) % align == 0
             };
             let expected = SIZES.iter().find(enough);
-            let found = class_of(layout(size, align)).map(|class| &SIZES[class]);
+            let found = Class::of(layout(size, align)).map(|class| &SIZES[usize::from(class.0)]);
             assert_eq!(found, expected, "{size} bytes aligned to {align}");
         }
     }
@@ -28,12 +28,10 @@ fn each_layout_gets_the_smallest_size_that_is_enough_and_aligned() {
 
 #[test]
 fn what_is_too_large_or_too_aligned_is_refused() {
-    let memory = Fixture::new(4);
-    let classes = classes();
-    for layout in [layout(LARGEST + 1, 8), layout(8, 128), layout(1 << 40, 1), layout(LARGEST, 64)] {
-        assert!(!fits_a_slot(layout) && classes.allocate(layout, &memory.allocator).is_none());
+    let most = usize::try_from(isize::MAX).unwrap();
+    for (size, align) in [(LARGEST + 1, 8), (8, 128), (1 << 40, 1), (LARGEST, 64), (most, 1), (most - 63, 64)] {
+        assert_eq!(Class::of(layout(size, align)), None);
     }
-    memory.assert_no_frame_lost();
 }
 
 #[test]
@@ -49,29 +47,31 @@ fn memory_is_aligned_apart_and_comes_back() {
     const ROUNDS: usize = if cfg!(miri) { 60 } else { 2000 };
     let memory = Fixture::new(256);
     let classes = classes();
-    let mut held: Vec<(NonNull<u8>, Layout, u8)> = Vec::new();
+    let mut held: Vec<(NonNull<u8>, Layout, Class, u8)> = Vec::new();
     for round in 0..ROUNDS {
         let size = 1 + (round * 7919) % LARGEST;
         let layout = layout(size, 1 << (round % 7));
-        if let Some(block) = classes.allocate(layout, &memory.allocator) {
+        if let Some(class) = Class::of(layout)
+            && let Some(block) = classes.allocate(class, || &memory.allocator)
+        {
             assert!(block.addr().get().is_multiple_of(layout.align()));
             let byte = u8::try_from(round % 251).unwrap();
             // SAFETY: the block is as large as its layout says, and ours.
             unsafe { block.write_bytes(byte, size) };
-            held.push((block, layout, byte));
+            held.push((block, layout, class, byte));
         }
         if held.len() > 40 {
-            let (block, layout, byte) = held.swap_remove(round % 40);
+            let (block, layout, class, byte) = held.swap_remove(round % 40);
             // SAFETY: written above, and ours still.
             let contents = unsafe { core::slice::from_raw_parts(block.as_ptr(), layout.size()) };
             assert!(contents.iter().all(|&found| found == byte), "round {round}");
-            // SAFETY: allocated above with this layout.
-            unsafe { classes.free(block, layout, &memory.allocator) };
+            // SAFETY: allocated above with this class.
+            unsafe { classes.free(block, class, || &memory.allocator) };
         }
     }
-    for (block, layout, _) in held {
-        // SAFETY: allocated above with this layout.
-        unsafe { classes.free(block, layout, &memory.allocator) };
+    for (block, _, class, _) in held {
+        // SAFETY: allocated above with this class.
+        unsafe { classes.free(block, class, || &memory.allocator) };
     }
     assert_eq!(classes.statistics().live, 0);
     classes.drain(&memory.allocator);
@@ -83,16 +83,16 @@ fn memory_is_aligned_apart_and_comes_back() {
 fn out_of_frames_is_none_and_what_comes_back_can_be_had_again() {
     let memory = Fixture::new(4);
     let classes = classes();
-    let layout = layout(1000, 8);
-    let mut held: Vec<_> = core::iter::from_fn(|| classes.allocate(layout, &memory.allocator)).collect();
+    let class = Class::of(layout(1000, 8)).unwrap();
+    let mut held: Vec<_> = core::iter::from_fn(|| classes.allocate(class, || &memory.allocator)).collect();
     assert_eq!(held.len(), 4 * 3);
     let last = held.pop().unwrap();
-    // SAFETY: allocated above with this layout.
-    unsafe { classes.free(last, layout, &memory.allocator) };
-    held.push(classes.allocate(layout, &memory.allocator).unwrap());
+    // SAFETY: allocated above with this class.
+    unsafe { classes.free(last, class, || &memory.allocator) };
+    held.push(classes.allocate(class, || &memory.allocator).unwrap());
     for block in held {
-        // SAFETY: allocated above with this layout.
-        unsafe { classes.free(block, layout, &memory.allocator) };
+        // SAFETY: allocated above with this class.
+        unsafe { classes.free(block, class, || &memory.allocator) };
     }
     classes.drain(&memory.allocator);
     memory.assert_no_frame_lost();
@@ -116,16 +116,16 @@ fn memory_may_come_back_on_another_cpu() {
             scope.spawn(move || {
                 as_cpu(cpu);
                 for n in 0..ROUNDS {
-                    let layout = layout(16 + n % 300, 16);
-                    let block = classes.allocate(layout, allocator).unwrap();
-                    give.send((Block(block), layout)).unwrap();
+                    let class = Class::of(layout(16 + n % 300, 16)).unwrap();
+                    let block = classes.allocate(class, || allocator).unwrap();
+                    give.send((Block(block), class)).unwrap();
                 }
             });
         }
         drop(give);
-        for (Block(block), layout) in take {
-            // SAFETY: allocated by another thread with this layout, and sent here to be freed.
-            unsafe { classes.free(block, layout, &memory.allocator) };
+        for (Block(block), class) in take {
+            // SAFETY: allocated by another thread with this class, and sent here to be freed.
+            unsafe { classes.free(block, class, || &memory.allocator) };
         }
     });
     assert_eq!(classes.statistics().live, 0);

@@ -88,6 +88,8 @@ pub(super) struct Depot {
     /// Slabs without an object, at most one.
     spare: Option<NonNull<Header>>,
     slabs: u32,
+    /// Slots that are out, in use or in magazines.
+    out: u64,
 }
 
 // SAFETY: the depot owns the memory behind its pointers, and there is no object in it.
@@ -95,12 +97,17 @@ unsafe impl Send for Depot {}
 
 impl Depot {
     pub(super) const fn new(geometry: Geometry) -> Self {
-        Self { geometry, usable: None, spare: None, slabs: 0 }
+        Self { geometry, usable: None, spare: None, slabs: 0, out: 0 }
     }
 
     /// How many slabs there are.
     pub(super) fn slabs(&self) -> u32 {
         self.slabs
+    }
+
+    /// How many slots are out, in use or in magazines.
+    pub(super) fn out(&self) -> u64 {
+        self.out
     }
 
     /// Cuts a frame into slots.
@@ -139,9 +146,11 @@ impl Depot {
             // SAFETY: a free slot of our slab: `next` is what was last written there.
             header.free = unsafe { link.as_ref().next };
             header.taken += 1;
-            if header.free.is_none() {
+            let is_used_up = header.free.is_none();
+            if is_used_up {
                 self.unlink(slab);
             }
+            self.out += 1;
             let pushed = into.push(Slot(link));
             debug_assert!(pushed.is_ok(), "checked to have room");
         }
@@ -161,6 +170,7 @@ impl Depot {
         header.free = Some(link);
         header.taken -= 1;
         let is_empty = header.taken == 0;
+        self.out -= 1;
         if was_full {
             self.link(slab);
         }

@@ -6,12 +6,12 @@ use crate::frame::allocator::{FrameAllocator, Zeroing};
 use crate::frame::kind::FrameUse;
 use crate::frame::order::Order;
 use crate::hal::{Cpu, FrameAccess};
-use crate::sync::{IrqLock, Padded, PerCpu, Rank};
+use crate::sync::{IrqLock, Padded, PerCpu, Rank, StockLock};
 
-/// The most free slots in a magazine.
-pub(super) const MAGAZINE: usize = 16;
+/// The most free slots in a magazine, which makes one two cache lines.
+pub(super) const MAGAZINE: usize = 14;
 /// How many slots go between a magazine and the depot at a time.
-const BATCH: usize = 8;
+const BATCH: usize = 7;
 
 type Batch = heapless::Vec<Slot, BATCH>;
 
@@ -22,14 +22,12 @@ pub(crate) struct Slots<C: Cpu> {
     /// Never locked while a magazine is.
     depot: IrqLock<Depot, C>,
     /// Never two of them locked together.
-    magazines: PerCpu<IrqLock<Magazine, C>>,
+    magazines: PerCpu<StockLock<Magazine, C>>,
 }
 
 /// One CPU's free slots.
 struct Magazine {
     slots: heapless::Vec<Slot, MAGAZINE>,
-    /// Slots taken less slots put back, as this CPU saw it; only the sum over all CPUs means anything.
-    live: u64,
 }
 
 /// How full a set of slots is.
@@ -52,7 +50,7 @@ impl<C: Cpu> Slots<C> {
             kind,
             depot: IrqLock::new(Rank::ObjectPool, Depot::new(geometry)),
             magazines: PerCpu::new(
-                [const { Padded(IrqLock::new(Rank::ObjectPool, Magazine::new())) }; crate::addr::MAX_CPUS],
+                [const { Padded(StockLock::new(Rank::ObjectPool, Magazine::new())) }; crate::addr::MAX_CPUS],
             ),
         }
     }
@@ -64,7 +62,7 @@ impl<C: Cpu> Slots<C> {
             geometry,
             kind,
             depot: IrqLock::new(Rank::ObjectPool, Depot::new(geometry)),
-            magazines: PerCpu::from_fn(|_| IrqLock::new(Rank::ObjectPool, Magazine::new())),
+            magazines: PerCpu::from_fn(|_| StockLock::new(Rank::ObjectPool, Magazine::new())),
         }
     }
 
@@ -73,42 +71,36 @@ impl<C: Cpu> Slots<C> {
         self.geometry.slots()
     }
 
-    /// How full they are.
+    /// How full they are. What the magazines do not have of what left the depot is in use, or on its way.
     pub(crate) fn fill(&self) -> Fill {
-        let mut fill = Fill { slabs: self.depot.lock().slabs(), ..Fill::default() };
-        for (_, magazine) in self.magazines.iter() {
-            let magazine = magazine.lock();
-            fill.live = fill.live.wrapping_add(magazine.live);
-            fill.cached += magazine.slots.len();
-        }
-        fill
+        let (slabs, out) = {
+            let depot = self.depot.lock();
+            (depot.slabs(), depot.out())
+        };
+        let cached = self.magazines.iter().map(|(_, magazine)| magazine.lock().slots.len()).sum();
+        Fill { live: out.saturating_sub(cached as u64), cached, slabs }
     }
 
-    /// A slot, or none where there is no frame either.
+    /// A slot, or none where there is no frame either. Only an empty magazine asks for `frames`.
     #[inline]
-    pub(crate) fn take<M: FrameAccess>(&self, frames: &FrameAllocator<M, C>) -> Option<Slot> {
-        {
-            let mut magazine = self.magazine().lock();
-            if let Some(slot) = magazine.slots.pop() {
-                magazine.live = magazine.live.wrapping_add(1);
-                return Some(slot);
-            }
+    pub(crate) fn take<'f, M: FrameAccess + 'f>(
+        &self,
+        frames: impl FnOnce() -> &'f FrameAllocator<M, C>,
+    ) -> Option<Slot> {
+        let slot = self.magazine().lock().slots.pop();
+        match slot {
+            Some(slot) => Some(slot),
+            None => self.take_from_depot(frames()),
         }
-        self.take_from_depot(frames)
     }
 
-    /// Takes a slot back.
-    #[inline]
-    pub(crate) fn put<M: FrameAccess>(&self, slot: Slot, frames: &FrameAllocator<M, C>) {
-        let mut magazine = self.magazine().lock();
-        magazine.live = magazine.live.wrapping_sub(1);
-        let Err(slot) = magazine.slots.push(slot) else { return };
-        let mut overflow = Batch::new();
-        magazine.drain(&mut overflow);
-        let kept = magazine.slots.push(slot);
-        debug_assert!(kept.is_ok(), "a batch was taken out");
-        drop(magazine);
-        self.give_back(overflow, frames);
+    /// Takes a slot back. Only a full magazine asks for `frames`. A call, for there are many who drop something.
+    #[inline(never)]
+    pub(crate) fn put<'f, M: FrameAccess + 'f>(&self, slot: Slot, frames: impl FnOnce() -> &'f FrameAllocator<M, C>) {
+        let put = self.magazine().lock().slots.push(slot);
+        if let Err(slot) = put {
+            self.put_past_magazine(slot, frames());
+        }
     }
 
     /// Gives back all that is not in use.
@@ -129,6 +121,17 @@ impl<C: Cpu> Slots<C> {
         }
     }
 
+    /// Puts a slot that found the magazine full into the depot, and a batch of the magazine's with it.
+    #[cold]
+    #[inline(never)]
+    fn put_past_magazine<M: FrameAccess>(&self, slot: Slot, frames: &FrameAllocator<M, C>) {
+        let mut batch = Batch::new();
+        let first = batch.push(slot);
+        debug_assert!(first.is_ok(), "the batch was empty");
+        self.magazine().lock().drain(&mut batch);
+        self.give_back(batch, frames);
+    }
+
     #[cold]
     #[inline(never)]
     fn take_from_depot<M: FrameAccess>(&self, frames: &FrameAllocator<M, C>) -> Option<Slot> {
@@ -141,7 +144,6 @@ impl<C: Cpu> Slots<C> {
         let mut overflow = Batch::new();
         {
             let mut magazine = self.magazine().lock();
-            magazine.live = magazine.live.wrapping_add(1);
             while let Some(spare) = batch.pop() {
                 if let Err(spare) = magazine.slots.push(spare) {
                     // Another CPU's magazine by now, or filled meanwhile.
@@ -168,12 +170,7 @@ impl<C: Cpu> Slots<C> {
 
     /// Looks into the magazines of all CPUs: the last resort before being out of memory.
     fn take_from_any_magazine(&self) -> Option<Slot> {
-        self.magazines.iter().find_map(|(_, magazine)| {
-            let mut magazine = magazine.lock();
-            let slot = magazine.slots.pop()?;
-            magazine.live = magazine.live.wrapping_add(1);
-            Some(slot)
-        })
+        self.magazines.iter().find_map(|(_, magazine)| magazine.lock().slots.pop())
     }
 
     /// Returns slots to the depot, and slabs that became empty to the frame allocator.
@@ -193,7 +190,8 @@ impl<C: Cpu> Slots<C> {
         }
     }
 
-    fn magazine(&self) -> &IrqLock<Magazine, C> {
+    #[inline]
+    fn magazine(&self) -> &StockLock<Magazine, C> {
         self.magazines.of(C::id())
     }
 }
@@ -206,7 +204,7 @@ fn release<M: FrameAccess, C: Cpu>(slab: PhysFrame, frames: &FrameAllocator<M, C
 
 impl Magazine {
     const fn new() -> Self {
-        Self { slots: heapless::Vec::new(), live: 0 }
+        Self { slots: heapless::Vec::new() }
     }
 
     fn drain(&mut self, into: &mut Batch) {

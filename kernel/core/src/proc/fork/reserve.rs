@@ -91,7 +91,7 @@ impl Claims<'_> {
 pub(super) fn claim<'a, S: System>(parent: &'a Parent<'_, S>) -> Result<Claims<'a>, ForkError> {
     let uid = parent.credentials.uid.real;
     let thread = claim_thread::<S>(uid)?;
-    let process = S::processes().counts.claim_process(uid, S::now_ns()).map_err(full::<S>)?;
+    let process = S::processes().counts.claim_process(uid, S::now_ns).map_err(full::<S>)?;
     let limit = parent.limits.soft(Resource::Processes);
     let user = parent.account.claim(limit).map_err(|_| ForkError::UserLimit)?;
     Ok(Claims { thread, process, user })
@@ -99,7 +99,7 @@ pub(super) fn claim<'a, S: System>(parent: &'a Parent<'_, S>) -> Result<Claims<'
 
 /// Counts a thread.
 pub(super) fn claim_thread<S: System>(uid: u32) -> Result<Claim<'static>, ForkError> {
-    S::processes().counts.claim_thread(uid, S::now_ns()).map_err(full::<S>)
+    S::processes().counts.claim_thread(uid, S::now_ns).map_err(full::<S>)
 }
 
 fn full<S: System>(full: Full) -> ForkError {

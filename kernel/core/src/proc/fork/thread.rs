@@ -7,6 +7,7 @@ use super::reserve::claim_thread;
 use crate::addr::UserAddr;
 use crate::proc::id::visible;
 use crate::proc::signal::post_fault;
+use crate::proc::space::AddressSpace;
 use crate::proc::system::{Start, System};
 use crate::proc::table::ProcessTree;
 use crate::proc::thread::{Inherited, Thread, TidPointers};
@@ -47,7 +48,8 @@ pub fn thread_fork<S: System>(caller: &Arc<Thread<S>>, request: &ThreadRequest) 
         return Err(ForkError::Invalid);
     }
     let process = caller.process();
-    let claim = claim_thread::<S>(process.credentials().uid.real)?;
+    let uid = process.body().credentials.uid.real;
+    let claim = claim_thread::<S>(uid)?;
     let seed = S::reserve_thread().map_err(|_| ForkError::OutOfMemory)?;
     if !S::has_room() {
         return Err(ForkError::OutOfMemory);
@@ -58,9 +60,8 @@ pub fn thread_fork<S: System>(caller: &Arc<Thread<S>>, request: &ThreadRequest) 
     // The point of no return.
     let inherited = Inherited { mask: caller.mask(), alternate: AlternateStack::DISABLED, name: caller.name() };
     let thread = Thread::new(Arc::clone(process), number, visible(number), inherited, request.child);
-    if let Some(space) = caller.space() {
-        space.join();
-    }
+    // It has one, or it could not have asked.
+    let _joined = process.with_space(AddressSpace::join);
     let machine = S::make_thread(seed, &thread, Start::Thread { stack: Some(request.stack), tls: request.tls });
     thread.set_machine(&machine);
     publish(&mut S::processes().tree(), number, &thread);

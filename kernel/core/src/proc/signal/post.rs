@@ -12,7 +12,10 @@ use crate::proc::system::System;
 use crate::proc::table::ProcessTree;
 use crate::proc::thread::{Thread, attention};
 use crate::proc::tree::{Life, Report};
+use crate::proc::usage::ticks;
 use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_by};
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::fence;
 
 /// Sends a signal of the kernel's own to a process, or to one thread of it.
 pub fn signal<S: System>(process: &Arc<Process<S>>, thread: Option<&Arc<Thread<S>>>, info: Info) -> Posted {
@@ -100,12 +103,23 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
         Some(thread) => thread.own().pending.post(info, bound),
         None => body.pending.post(info, bound),
     };
-    if posted != Posted::Full && !blocked {
-        // The oldest first: that is the main thread, as programs expect.
-        let taker = thread.or_else(|| body.threads.iter().find(|thread| !blocks(thread)));
-        if let Some(taker) = taker {
-            taker.alert(attention::SIGNAL);
-        }
+    if posted == Posted::Full {
+        return posted;
+    }
+    match thread {
+        Some(thread) => thread.note_pending(),
+        None => body.threads.iter().for_each(|thread| thread.note_pending()),
+    }
+    // A mask that is changed from here on is changed by one who finds the note.
+    fence(SeqCst);
+    // The oldest first: that is the main thread, as programs expect.
+    let takes = |thread: &&Arc<Thread<S>>| !blocks(thread);
+    let taker = match thread {
+        Some(thread) => Some(thread).filter(takes),
+        None => body.threads.iter().find(takes),
+    };
+    if let Some(taker) = taker {
+        taker.alert(attention::SIGNAL);
     }
     posted
 }
@@ -137,9 +151,9 @@ pub(super) fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Pr
 
 /// What a parent's handler is told of a child.
 pub(in crate::proc) fn child_info<S: System>(child: &Process<S>, body: &Body<S>, event: ChildEvent) -> Info {
-    let usage = body.usage();
+    let (user_ns, system_ns) = body.times_ns();
     let uid = body.credentials.uid.real;
-    Info::child(event, child.pid().0, uid, usage.user_ticks(), usage.system_ticks())
+    Info::child(event, child.pid().0, uid, ticks(user_ns), ticks(system_ns))
 }
 
 /// What becomes of a fault.
@@ -169,6 +183,6 @@ pub fn post_fault<S: System>(thread: &Arc<Thread<S>>, info: Info) -> FaultPosted
     }
     let bound = body.limits.soft(Resource::SignalsPending);
     let _merged = thread.own().pending.post(info, bound);
-    thread.alert(attention::SIGNAL);
+    thread.alert(attention::SIGNAL | attention::PENDING);
     FaultPosted::Handled
 }

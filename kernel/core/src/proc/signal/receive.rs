@@ -36,31 +36,42 @@ pub enum Next {
 
 /// By a thread that is about to go back to its program: what it has to do first. Sleeps as long as the process is
 /// stopped.
+#[inline]
 pub fn before_user<S: System>(thread: &Arc<Thread<S>>) -> Next {
+    if thread.attention() { attend(thread) } else { Next::Run }
+}
+
+#[inline(never)]
+fn attend<S: System>(thread: &Arc<Thread<S>>) -> Next {
+    // Filled in where it is returned: a signal and an action are no small thing to move about.
+    let mut next = Next::Run;
     while thread.attention() {
-        match step(thread) {
-            Step::Next(next) => return next,
+        match step(thread, &mut next) {
+            Step::Done => break,
             Step::Again => {}
             Step::Halt => halt(thread),
             Step::Stop(signal, continues) => stop(thread, signal, continues),
         }
     }
-    Next::Run
+    next
 }
 
 enum Step {
-    Next(Next),
+    /// What it has to do has been said.
+    Done,
     Again,
     Halt,
     /// The signal asks to stop the process; so many times it had been continued when it was taken.
     Stop(Signal, u32),
 }
 
-fn step<S: System>(thread: &Arc<Thread<S>>) -> Step {
+#[inline]
+fn step<S: System>(thread: &Arc<Thread<S>>, next: &mut Next) -> Step {
     let process = thread.process();
     let mut body = process.body();
     if body.must_end(thread) {
-        return Step::Next(Next::Exit(body.control.exit.unwrap_or(ExitStatus::Exited(0))));
+        *next = Next::Exit(body.control.exit.unwrap_or(ExitStatus::Exited(0)));
+        return Step::Done;
     }
     if body.control.stop != Stop::Running {
         return Step::Halt;
@@ -75,12 +86,16 @@ fn step<S: System>(thread: &Arc<Thread<S>>) -> Step {
     let effective = body.handlers.look(|actions| actions.effective(info.signal));
     match effective {
         Effective::Ignore | Effective::Continue => Step::Again,
-        Effective::Handle(action) => Step::Next(Next::Handle(info, action)),
+        Effective::Handle(action) => {
+            *next = Next::Handle(info, action);
+            Step::Done
+        }
         Effective::Stop => Step::Stop(info.signal, body.control.continues),
         Effective::Terminate { core } => {
             let status = ExitStatus::Killed { signal: info.signal, core };
             begin_exit(process, &mut body, status);
-            Step::Next(Next::Exit(status))
+            *next = Next::Exit(status);
+            Step::Done
         }
     }
 }

@@ -123,6 +123,11 @@ fn send<S: System>(
     let tree = &mut *tree;
     let own = sender.process();
     match target {
+        // A sender is there, and may.
+        Target::Process(pid) if pid == own.pid() => match info {
+            Some(info) => settle(post(tree, own, None, info)),
+            None => Ok(()),
+        },
         Target::Process(pid) => {
             let slot = tree.find(pid).ok_or(SignalError::NoSuchProcess)?;
             send_to(tree, own, slot, signal, info)

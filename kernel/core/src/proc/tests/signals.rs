@@ -92,6 +92,40 @@ fn a_signal_to_a_process_goes_to_a_thread_that_does_not_block_it() {
 }
 
 #[test]
+fn whoever_blocks_a_signal_that_is_pending_leaves_it_to_others() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    let usr = SignalSet::EMPTY.with(Signal::USR1);
+    main.process().set_action(Signal::USR1, HANDLER).unwrap();
+    let other = sibling_of(world, &main);
+    sends(world, &init, Target::Process(pid(&main)), Signal::USR1).unwrap();
+    assert!(main.attention() && !other.attention());
+    world.act(&main, || main.change_mask(MaskChange::Block, usr));
+    assert!(!main.attention() && other.attention());
+    assert_eq!(next(world, &main), Next::Run);
+    world.act(&other, || other.change_mask(MaskChange::Block, usr));
+    assert!(!other.attention());
+    world.act(&main, || main.change_mask(MaskChange::Set, SignalSet::EMPTY));
+    assert!(main.attention());
+    assert!(matches!(next(world, &main), Next::Handle(..)));
+    assert!(main.pending().is_empty() && !main.attention());
+}
+
+#[test]
+fn a_new_thread_finds_what_was_pending_before_it() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    let usr = SignalSet::EMPTY.with(Signal::USR1);
+    main.process().set_action(Signal::USR1, HANDLER).unwrap();
+    world.act(&main, || main.change_mask(MaskChange::Block, usr));
+    sends(world, &init, Target::Process(pid(&main)), Signal::USR1).unwrap();
+    let other = sibling_of(world, &main);
+    assert!(!other.attention());
+    world.act(&other, || other.change_mask(MaskChange::Unblock, usr));
+    assert!(matches!(next(world, &other), Next::Handle(..)));
+}
+
+#[test]
 fn a_signal_to_a_thread_is_that_threads() {
     let (world, _, init) = World::new();
     let main = child_of(world, &init);

@@ -225,6 +225,7 @@ impl<P: Clone, T: Clone> Tree<P, T> {
     }
 
     /// Counts the process as anchored, if it is.
+    #[inline]
     pub(super) fn anchor(&mut self, slot: Slot) {
         if self.is_anchored(slot)
             && let Some(group) = self.groups.get_mut(self.nodes.get(slot).group.0)
@@ -248,12 +249,17 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         anchored
     }
 
+    #[inline]
     fn is_anchored(&self, slot: Slot) -> bool {
         let node = self.nodes.get(slot);
         let Some(parent) = node.parent.map(|parent| self.nodes.get(parent)) else { return false };
-        node.life == Life::Alive
-            && parent.group != node.group
-            && self.session_of_group(parent.group) == self.session_of_group(node.group)
+        // Most are in their parent's group, and there the look ends.
+        node.life == Life::Alive && parent.group != node.group && self.same_session(parent.group, node.group)
+    }
+
+    #[inline(never)]
+    fn same_session(&self, group: Pid, other: Pid) -> bool {
+        self.session_of_group(group) == self.session_of_group(other)
     }
 
     pub(super) fn note_orphaned(&mut self, group: Pid) {

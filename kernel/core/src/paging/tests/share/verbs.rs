@@ -97,6 +97,39 @@ fn what_fork_divides_each_side_stores_to_without_a_fault() {
 }
 
 #[test]
+fn what_stands_far_from_a_divided_page_in_its_tables_is_shared_too() {
+    let far = [0, 200 * PAGE, 511 * PAGE, 3 * MIB_2, 511 * MIB_2];
+    let (lab, mut parent) = family(&[&far[..], &[5 * PAGE]].concat());
+    let supply = Supply { lab: &lab, left: Cell::new(1), copied: |_, _| () };
+    let child = parent.fork_dividing(&lab, Asid(CHILD), range(5 * PAGE, PAGE), &supply).unwrap();
+    assert_ne!(frame_at(&lab, &parent, 5 * PAGE), frame_at(&lab, &child, 5 * PAGE));
+    for at in far {
+        assert!(frame_at(&lab, &child, at).is_some());
+        assert_eq!(frame_at(&lab, &parent, at), frame_at(&lab, &child, at));
+    }
+    check(&lab, &[&parent, &child], &[]);
+    end(&lab, parent);
+    end(&lab, child);
+    expect_empty(&lab);
+}
+
+#[test]
+fn a_path_through_full_tables_is_shared_like_all_else() {
+    let lab = Lab::new(64, &[0]);
+    let mut parent = start(&lab, PARENT);
+    map(&lab, &mut parent, 0, 100);
+    let tables = lab.tables.used().len();
+    let supply = Supply { lab: &lab, left: Cell::new(9), copied: |_, _| panic!("nothing to copy") };
+    let child = parent.fork_dividing(&lab, Asid(CHILD), range(0, PAGE), &supply).unwrap();
+    assert_eq!(lab.tables.used().len() - tables, 1, "a root, and no table below it");
+    assert_eq!(frame_at(&lab, &parent, 0), frame_at(&lab, &child, 0));
+    check(&lab, &[&parent, &child], &[]);
+    end(&lab, parent);
+    end(&lab, child);
+    expect_empty(&lab);
+}
+
+#[test]
 fn a_page_that_somebody_else_has_or_that_finds_no_frame_is_not_divided() {
     let (lab, mut parent) = family(&[0, PAGE]);
     let supply = |left| Supply { lab: &lab, left: Cell::new(left), copied: |_, _| panic!("nothing to copy") };

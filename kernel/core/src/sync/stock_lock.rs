@@ -1,0 +1,161 @@
+//! The lock around what one CPU keeps at hand.
+
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
+use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
+
+use super::atomic::{AtomicU32, Ordering};
+use super::rank::{Band, Held, Rank, RankNote};
+use crate::hal::Cpu;
+
+/// A spin lock for a CPU's own stock of something: its CPU takes it at every turn, the others when memory has run out or
+/// somebody asks for statistics. Interrupts are masked on the holder's CPU, as with an [`IrqLock`](super::IrqLock).
+///
+/// Two things are left out of it that an `IrqLock` has, and with them half of what it costs:
+///
+/// * the queue: as good as nobody ever waits, so a flag is as fair as tickets;
+/// * at the end, the question whether a preemption has come due. **Nothing that is done under it may wake a thread.** What an
+///   interrupt asked for meanwhile comes with the interrupt, as soon as the mask is gone.
+pub struct StockLock<T, C: Cpu> {
+    rank: RankNote,
+    inner: Mutex<RawFlagLock<C>, T>,
+}
+
+impl<T, C: Cpu> StockLock<T, C> {
+    /// An open lock around `value`.
+    ///
+    /// # Panics
+    ///
+    /// When `rank` is not of the band for this kind of lock; in a `static` that is a compile-time error.
+    #[cfg(not(loom))]
+    pub const fn new(rank: Rank, value: T) -> Self {
+        assert!(matches!(rank.band(), Band::Irq), "a StockLock needs a rank of the irq band");
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawFlagLock::new(), value) }
+    }
+
+    /// An open lock around `value`.
+    #[cfg(loom)]
+    pub fn new(rank: Rank, value: T) -> Self {
+        assert!(matches!(rank.band(), Band::Irq), "a StockLock needs a rank of the irq band");
+        Self { rank: RankNote::new(rank), inner: Mutex::from_raw(RawFlagLock::new(), value) }
+    }
+
+    /// Waits until the lock is open and takes it.
+    ///
+    /// # Panics
+    ///
+    /// In a debug build, when this breaks the lock order.
+    #[inline]
+    #[track_caller]
+    pub fn lock(&self) -> StockGuard<'_, T, C> {
+        let _masked = Masked { before: C::irq_save(), cpu: PhantomData };
+        let held = Held::note(self.rank);
+        StockGuard { value: self.inner.lock(), _held: held, _masked }
+    }
+}
+
+/// The right to a [`StockLock`]'s value. Dropping it gives the lock back, then puts the interrupt mask back.
+#[must_use = "the lock is given back when the guard is dropped"]
+pub struct StockGuard<'a, T, C: Cpu> {
+    // Fields are dropped in this order.
+    value: MutexGuard<'a, RawFlagLock<C>, T>,
+    _held: Held<C>,
+    _masked: Masked<C>,
+}
+
+impl<T, C: Cpu> Deref for StockGuard<'_, T, C> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T, C: Cpu> DerefMut for StockGuard<'_, T, C> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+/// Interrupts are masked on this CPU as long as this lives; what comes after asks for no preemption.
+struct Masked<C: Cpu> {
+    before: C::IrqState,
+    /// Neither `Send` nor `Sync`: the state is one CPU's.
+    cpu: PhantomData<*mut C>,
+}
+
+impl<C: Cpu> Drop for Masked<C> {
+    #[inline]
+    fn drop(&mut self) {
+        C::irq_restore_only(self.before);
+    }
+}
+
+/// A lock without data or order among those who wait.
+struct RawFlagLock<C> {
+    /// 1 while somebody has the lock.
+    taken: AtomicU32,
+    cpu: PhantomData<fn() -> C>,
+}
+
+impl<C> RawFlagLock<C> {
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        Self { taken: AtomicU32::new(0), cpu: PhantomData }
+    }
+
+    #[cfg(loom)]
+    fn new() -> Self {
+        Self { taken: AtomicU32::new(0), cpu: PhantomData }
+    }
+
+    /// Sets the flag, unless it is set, or for no reason fails to.
+    #[inline]
+    fn take(&self) -> bool {
+        self.taken.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl<C: Cpu> RawFlagLock<C> {
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        loop {
+            // Only looking: the line stays shared until it is worth a store.
+            while self.taken.load(Ordering::Relaxed) != 0 {
+                C::relax();
+            }
+            if self.take() {
+                return;
+            }
+        }
+    }
+}
+
+// SAFETY: the lock is held by whoever changed `taken` from 0 to 1, and nobody can do so again until its holder has stored
+// 0. Taking it is an Acquire that reads what giving it back wrote with Release: what one holder wrote, the next sees.
+unsafe impl<C: Cpu> RawMutex for RawFlagLock<C> {
+    const INIT: Self = panic!("a lock is made with its rank: StockLock::new");
+
+    type GuardMarker = GuardNoSend;
+
+    #[inline]
+    fn lock(&self) {
+        if !self.take() {
+            self.wait();
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.taken.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        self.taken.store(0, Ordering::Release);
+    }
+}
