@@ -107,11 +107,8 @@ impl MemorySystem for UserMemorySystem {
         assert!(bytes <= PAGE_SIZE, "{bytes} bytes of a page");
         debug_assert_ne!(from, to);
         frames().set_fetchable(to, false);
-        let (from, to) = (LinearMemory.frame_ptr(from), LinearMemory.frame_ptr(to));
         // SAFETY: as in `copy`, of a part of the frames.
-        unsafe { from.copy_to_nonoverlapping(to, bytes) };
-        // SAFETY: the rest of a frame that the caller has to itself.
-        unsafe { to.add(bytes).write_bytes(0, PAGE_SIZE - bytes) };
+        unsafe { LinearMemory.frame_ptr(from).copy_to_nonoverlapping(LinearMemory.frame_ptr(to), bytes) };
     }
 
     fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
@@ -149,11 +146,10 @@ impl MemorySystem for UserMemorySystem {
         PhysFrame::from_number(ZERO_PAGE.load(Ordering::Relaxed))
     }
 
+    #[inline]
     fn make_executable(&self, frame: PhysFrame) {
         if !frames().is_fetchable(frame) {
-            let start = LinearMemory.frame_ptr(frame).addr().get();
-            cache::make_executable(&(start..start + PAGE_SIZE));
-            frames().set_fetchable(frame, true);
+            make_fetchable(frame);
         }
     }
 
@@ -180,6 +176,14 @@ impl MemorySystem for UserMemorySystem {
     fn shared_memory(&self, pages: u64) -> Result<Arc<dyn Pager>, OverCommitted> {
         Ok(Arc::new(SharedMemory::<Self, Arm>::new(&MEMORY, pages)?))
     }
+}
+
+/// Lets instruction fetches see what is in `frame`.
+#[cold]
+fn make_fetchable(frame: PhysFrame) {
+    let start = LinearMemory.frame_ptr(frame).addr().get();
+    cache::make_executable(&(start..start + PAGE_SIZE));
+    frames().set_fetchable(frame, true);
 }
 
 impl Mmu for UserMemorySystem {

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use kcore::addr::UserAddr;
-use kcore::elf::stack::{Arguments, FillError, total_limit};
+use kcore::elf::stack::{Arguments, FillError, Piece, total_limit};
 use kcore::fs::{self, Base, Follow};
 use kcore::proc::limit::Resource;
 use linux_raw_sys::general as linux;
@@ -70,9 +70,8 @@ fn gather(strings: &mut Arguments, array: UserAddr) -> Result<(), Errno> {
         strings
             .fill(|offset, room| {
                 let from = UserAddr::new(string).checked_add(offset as u64).ok_or(Errno::EFAULT)?;
-                // With its NUL, as far as there is room.
                 let end = user_copy::copy_in_string(from, room)?;
-                Ok::<usize, Errno>(end.map_or(room.len(), |length| length + 1))
+                Ok::<Piece, Errno>(end.map_or(Piece::More(room.len()), Piece::Last))
             })
             .map_err(|error| match error {
                 FillError::Refused(refused) => refused.into(),

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use kcore::addr::UserAddr;
-use kcore::elf::stack::{Arguments, Identity};
+use kcore::elf::stack::{Arguments, Facts, Identity};
 use kcore::fs::{self, Base, BufferSink, FileError, Follow, OpenFile};
 use kcore::hal::syndrome::{Access, Cause, Fault as Abort, Syndrome};
 use kcore::proc::cred::{Credentials, SetIds};
@@ -14,6 +14,7 @@ use kcore::proc::{self, AddressSpace, ExitStatus, NewImage, Next, System};
 use kcore::sched::{Leaving, ThreadName};
 use kcore::signal::{Info, Signal, code};
 use kcore::vm::{self, AccessKind, Fault, Pager};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::switch::{self, Kernel};
 use super::{UserThread, signals, thread, with_current_user};
@@ -190,6 +191,16 @@ pub(crate) enum ExecFailure {
     Ended,
 }
 
+/// What is random about a new program.
+#[derive(Default, IntoBytes, FromBytes)]
+#[repr(C)]
+struct Drawn {
+    /// For its own use.
+    own: [u8; Facts::RANDOM_BYTES],
+    /// Where its parts go: a number each, of the whole range.
+    places: [u64; 5],
+}
+
 /// Executes `file`, which was opened by `path`, in the current thread, and says how its frame shall be to begin the new
 /// program.
 #[inline(never)]
@@ -205,15 +216,22 @@ pub(crate) fn execute(
     let process = me.process();
     let tag = Kernel::take_asid().ok_or(ExecFailure::Refused(ExecError::OutOfMemory))?;
     let before = process.credentials();
-    let mut random_bytes = [0; 16];
-    random::fill(&mut random_bytes);
+    // All that chance has to say about a program comes in one draw.
+    let mut drawn = Drawn::default();
+    random::fill(drawn.as_mut_bytes());
+    let mut places = drawn.places.into_iter();
+    let mut uniform = |bound: u64| match places.next() {
+        // Of 2^64 equally likely parts of the range, `bound` at most are not within one number's.
+        Some(place) => ((u128::from(place) * u128::from(bound)) >> 64) as u64,
+        None => random::uniform(bound),
+    };
     let request = Request {
         path,
         arguments,
         identity: &|file: &ProgramFile| identity(&before, file),
         hardware: cpu::hardware_capabilities(),
-        random: random_bytes,
-        uniform: &mut random::uniform,
+        random: drawn.own,
+        uniform: &mut uniform,
         limits: space_limits(&process.limits()),
         write_execute: if write_execute_allowed() { WriteExecute::Allowed } else { WriteExecute::Refused },
         tag,

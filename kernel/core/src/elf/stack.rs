@@ -31,7 +31,7 @@ use zerocopy::IntoBytes;
 
 use crate::addr::UserAddr;
 
-pub use arguments::{Arguments, ArgumentsError, FillError, MAX_STRING_BYTES, MIN_TOTAL_BYTES, total_limit};
+pub use arguments::{Arguments, ArgumentsError, FillError, MAX_STRING_BYTES, MIN_TOTAL_BYTES, Piece, total_limit};
 pub use auxiliary::{CLOCK_TICKS, Facts, Identity, PLATFORM};
 
 /// Alignment of the stack pointer (AAPCS64 6.4.5).

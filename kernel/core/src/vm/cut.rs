@@ -26,7 +26,7 @@ impl Space {
             return Err(Fault::Denied);
         }
         let page = pager.page(area.offset_of(slot.start()) / PAGE)?;
-        let copy = system.unspecified().inspect(|&copy| {
+        let copy = system.zeroed().inspect(|&copy| {
             system.copy_beginning(page, copy, usize::try_from(at.page_offset()).unwrap_or(0));
         });
         system.release(page);

@@ -180,9 +180,8 @@ impl MemorySystem for Machine {
     fn copy_beginning(&self, from: PhysFrame, to: PhysFrame, bytes: usize) {
         assert_ne!(to, self.zero);
         let mut contents = self.contents.lock().unwrap();
-        let mut page = contents[&from].clone();
-        page[bytes..].fill(0);
-        *contents.get_mut(&to).expect("a page that is out") = page;
+        let page = contents[&from].clone();
+        contents.get_mut(&to).expect("a page that is out")[..bytes].copy_from_slice(&page[..bytes]);
     }
 
     fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {

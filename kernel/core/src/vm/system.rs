@@ -28,7 +28,7 @@ pub trait MemorySystem: SharingMmu + Sync {
     /// Copies a frame's contents.
     fn copy(&self, from: PhysFrame, to: PhysFrame);
 
-    /// Copies the first `bytes` bytes of a frame, and lets the rest of the other one be zeroes.
+    /// Copies the first `bytes` bytes of a frame.
     fn copy_beginning(&self, from: PhysFrame, to: PhysFrame, bytes: usize);
 
     /// Reads `to.len()` bytes of `frame` from `offset` on, all of them in the frame.

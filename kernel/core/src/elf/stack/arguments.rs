@@ -55,6 +55,15 @@ pub enum FillError<E> {
     Failed(E),
 }
 
+/// A piece of a string that was read ([`Arguments::fill`]): so many bytes without a NUL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// The string goes on; at least one byte.
+    More(usize),
+    /// The string ends behind them.
+    Last(usize),
+}
+
 /// What strings and their pointers may take in a program whose stack may have so many bytes: a quarter of it, within reason
 /// (Linux's rule).
 #[must_use]
@@ -84,12 +93,12 @@ impl Arguments {
     }
 
     /// Adds a string that is read piece by piece: `read` gets how much of it was read before, puts what follows into the
-    /// buffer and returns how much that was, at least one byte. What comes behind a NUL is not used.
+    /// buffer and says how much that was, and whether the string ends there.
     ///
     /// # Errors
     ///
     /// [`FillError`]; it is as if nothing had been added.
-    pub fn fill<E>(&mut self, mut read: impl FnMut(usize, &mut [u8]) -> Result<usize, E>) -> Result<(), FillError<E>> {
+    pub fn fill<E>(&mut self, mut read: impl FnMut(usize, &mut [u8]) -> Result<Piece, E>) -> Result<(), FillError<E>> {
         let start = self.bytes.len();
         let result = self.fill_from(start, &mut read);
         match result {
@@ -188,7 +197,7 @@ impl Arguments {
     fn fill_from<E>(
         &mut self,
         start: usize,
-        read: &mut impl FnMut(usize, &mut [u8]) -> Result<usize, E>,
+        read: &mut impl FnMut(usize, &mut [u8]) -> Result<Piece, E>,
     ) -> Result<usize, FillError<E>> {
         let mut length = 0_usize;
         loop {
@@ -196,15 +205,15 @@ impl Arguments {
             let from = start.saturating_add(length);
             self.bytes.resize(from.saturating_add(CHUNK_BYTES), 0);
             let room = self.bytes.get_mut(from..).unwrap_or_default();
-            let got = read(length, room).map_err(FillError::Failed)?.min(CHUNK_BYTES);
-            let new = room.get(..got).unwrap_or_default();
-            let end = up_to_nul(new).map(<[u8]>::len);
-            length = length.saturating_add(end.unwrap_or(got));
+            let piece = read(length, room).map_err(FillError::Failed)?;
+            let (Piece::Last(got) | Piece::More(got)) = piece;
+            let got = got.min(CHUNK_BYTES);
+            length = length.saturating_add(got);
             self.bytes.truncate(start.saturating_add(length));
-            if end.is_some() {
+            if let Piece::Last(_) = piece {
                 return self.check(length).map(|()| length).map_err(FillError::Refused);
             }
-            // With no end in sight, all that was read belongs to the string. Nothing read means that nothing will be.
+            // Nothing read means that nothing will be.
             if got == 0 {
                 return Err(FillError::Refused(ArgumentsError::TooLong));
             }

@@ -9,7 +9,7 @@ use proptest::test_runner::Config;
 
 use crate::addr::UserAddr;
 use crate::elf::stack::{
-    Arguments, ArgumentsError, Facts, FillError, Identity, MAX_STRING_BYTES, StackError, StackImage, total_limit,
+    Arguments, ArgumentsError, Facts, FillError, Identity, MAX_STRING_BYTES, Piece, StackError, StackImage, total_limit,
 };
 
 const TOP: u64 = 0x7f_ffff_f000;
@@ -174,11 +174,12 @@ fn a_string_is_read_piece_by_piece() {
     for step in [1, 7, 127, 128, 1000] {
         let mut list = Arguments::new(10_000);
         list.push(b"first").unwrap();
-        let source = [&long[..], b"\0behind"].concat();
         let read = |done: usize, room: &mut [u8]| {
-            let bytes = room.len().min(step).min(source.len() - done);
-            room[..bytes].copy_from_slice(&source[done..done + bytes]);
-            Ok::<usize, ()>(bytes)
+            // What is in the room behind the piece is not used.
+            room.fill(b'n');
+            let bytes = room.len().min(step).min(long.len() - done);
+            room[..bytes].copy_from_slice(&long[done..done + bytes]);
+            Ok::<Piece, ()>(if done + bytes == long.len() { Piece::Last(bytes) } else { Piece::More(bytes) })
         };
         list.fill(read).unwrap();
         assert_eq!(list.bytes(), [b"first\0", &long[..], b"\0"].concat());
@@ -195,17 +196,17 @@ fn a_string_that_cannot_be_read_or_does_not_end_leaves_nothing_behind() {
     let fails = |_: usize, room: &mut [u8]| {
         reads += 1;
         room.fill(b'z');
-        if reads < 3 { Ok(room.len()) } else { Err("fault") }
+        if reads < 3 { Ok(Piece::More(room.len())) } else { Err("fault") }
     };
     assert_eq!(list.fill(fails), Err(FillError::Failed("fault")));
     assert_eq!(list, before);
     let endless = |_: usize, room: &mut [u8]| {
         room.fill(b'z');
-        Ok::<usize, ()>(room.len())
+        Ok::<Piece, ()>(Piece::More(room.len()))
     };
     assert_eq!(list.fill(endless), Err(FillError::Refused(ArgumentsError::TooLong)));
     assert_eq!(list, before);
-    assert_eq!(list.fill(|_, _| Ok::<usize, ()>(0)), Err(FillError::Refused(ArgumentsError::TooLong)));
+    assert_eq!(list.fill(|_, _| Ok::<Piece, ()>(Piece::More(0))), Err(FillError::Refused(ArgumentsError::TooLong)));
     assert_eq!(list, before);
 }
 

@@ -125,7 +125,8 @@ impl UserTree {
         }
         let first = Level::Three.index(span.start).get();
         let mut vacant = 0;
-        for (number, _) in Level::Three.pieces(span).take(FEW_PAGES).enumerate() {
+        let pages = (span.end - span.start) >> Level::Three.shift();
+        for number in 0..usize::try_from(pages).map_or(FEW_PAGES, |pages| pages.min(FEW_PAGES)) {
             let descriptor = trail.table.descriptor(Index::within(first + number));
             vacant |= u16::from(!descriptor.is_valid()) << number;
         }

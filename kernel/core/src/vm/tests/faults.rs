@@ -115,6 +115,27 @@ fn neighbours_that_are_ready_come_along_within_the_area() {
 }
 
 #[test]
+fn neighbours_end_where_the_object_or_the_table_does_and_pages_that_are_there_stay() {
+    let machine = Machine::plain();
+    let mut space = start(machine, 1);
+    let file = FakeFile::ready(machine, 5 * 4096, 1);
+    let own: Vec<_> = (0..5).map(|page| file.page(page).unwrap()).collect();
+    own.iter().for_each(|&page| machine.release(page));
+    // A group of sixteen pages, of which the object has five.
+    map_object(machine, &mut space, AT, 16, Sharing::Private, file);
+    store(machine, &mut space, AT + 2 * PAGE, 99);
+    assert_eq!(space.statistics().resident, 1, "a store brings nothing along");
+    assert_eq!(load(machine, &mut space, AT), 1);
+    assert_eq!(space.statistics().resident, 5);
+    assert_eq!(load(machine, &mut space, AT + 2 * PAGE), 99);
+    let counts = machine.pages();
+    assert_eq!(own.iter().map(|page| counts[page]).collect::<Vec<_>>(), [2, 2, 1, 2, 2]);
+    assert_eq!(fault(machine, &mut space, AT + 5 * PAGE, AccessKind::Read), Fault::BeyondEnd);
+    assert_eq!(space.statistics().resident, 5);
+    finish(machine, [space]);
+}
+
+#[test]
 fn what_can_be_executed_was_made_so_before() {
     let machine = Machine::plain();
     let mut space = start(machine, 1);
