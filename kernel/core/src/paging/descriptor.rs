@@ -264,6 +264,18 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn the_eighths_of_a_range_are_those_of_its_entries() {
+        let ends: Vec<_> = (0..ENTRIES).step_by(Groups::ENTRIES - 1).filter_map(Index::new).collect();
+        for &first in &ends {
+            for &last in ends.iter().filter(|&&last| last >= first) {
+                let each = (first.get()..=last.get()).filter_map(Index::new).map(Groups::of);
+                let all = each.fold(Groups::default(), Groups::with);
+                assert_eq!(Groups::of_range(first, last), all, "{first:?} to {last:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_bits_are_those_of_the_manual() {
         let code = Leaf {
             output: PhysAddr::new(0x8_0000),
