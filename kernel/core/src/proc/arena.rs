@@ -88,7 +88,7 @@ impl<T> Arena<T> {
     ///
     /// When there is none: a slot is given up once.
     pub(super) fn discard(&mut self, slot: Slot) {
-        let place = &mut self.places[slot.0 as usize];
+        let place = &mut self.places[slot.index()];
         assert!(matches!(place, Place::Used(_)), "a slot is given up once");
         *place = Place::Free(self.free);
         self.free = Some(slot);
