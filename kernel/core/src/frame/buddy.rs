@@ -227,3 +227,25 @@ impl Buddy {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_a_block_in_any_order_and_only_when_it_is_whole_and_aligned() {
+        let block: [Index; BATCH] = core::array::from_fn(|at| 0x120 + Index::try_from(at).unwrap());
+        let (mut backwards, mut mixed) = (block, block);
+        backwards.reverse();
+        mixed.swap(3, 11);
+        for batch in [block, backwards, mixed] {
+            assert_eq!(as_block(&batch), Some(0x120));
+        }
+        let mut twice = block;
+        twice[5] = twice[6];
+        for batch in [&block[1..], &[], &block.map(|index| index + 1), &block.map(|index| index * 2), &twice] {
+            assert_eq!(as_block(batch), None, "{batch:x?}");
+        }
+    }
+}
