@@ -191,6 +191,22 @@ impl Descriptor {
         self.0 & VALID != 0
     }
 
+    /// A table descriptor as it may stand in two tables: nothing below is written by way of either.
+    #[must_use]
+    #[inline]
+    pub(super) const fn read_only(self) -> Self {
+        Self(self.0 | TableLimits::READ_ONLY.bits())
+    }
+
+    /// The frame of the next table, if it is a table descriptor in a table of `level`.
+    #[must_use]
+    #[inline]
+    pub(super) fn next_table(self, level: Level) -> Option<PhysFrame> {
+        const TABLE: u64 = TABLE_OR_PAGE | VALID;
+        let is_table = level != Level::Three && self.0 & TABLE == TABLE;
+        is_table.then(|| PhysFrame::containing(PhysAddr::new(self.0 & ADDRESS)))
+    }
+
     /// A leaf as it may stand in two tables: private memory is not written by way of either.
     #[must_use]
     #[inline]

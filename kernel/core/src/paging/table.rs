@@ -365,20 +365,23 @@ impl<'m> Table<'m> {
         self.store(index, Descriptor::table(entry));
     }
 
-    /// Writes `entry`, which names the table of `reference`, where there is nothing.
-    #[expect(clippy::needless_pass_by_value, reason = "the descriptor holds the reference from here on")]
-    pub(super) fn link_shared(self, index: Index, reference: TableReference, entry: TableEntry) {
-        debug_assert_eq!(Some(reference.level), self.level.below(), "a table hangs below the level above");
-        debug_assert_eq!(self.entry(index), Entry::Invalid, "a live entry is not overwritten");
-        self.store(index, Descriptor::table(TableEntry { frame: reference.frame, ..entry }));
-    }
-
-    /// One more reference to the table below `index`, if there is one, and what the descriptor says.
-    pub(super) fn share(self, index: Index, counts: &impl TableCounts) -> Option<(TableReference, TableEntry)> {
-        let entry = self.named(index)?;
-        let level = self.level.below()?;
-        counts.share(entry.frame);
-        Some((TableReference { frame: entry.frame, level }, entry))
+    /// Lets `copy`, a table of this level, have the table below `index` too, if there is one: one more reference, and
+    /// nothing below is written by way of either. Says whether it could be written by way of this one. Stores nothing
+    /// here if it could not: the line of a shared table is not taken from other CPUs without need.
+    #[inline]
+    pub(super) fn share_with(self, copy: Table<'_>, index: Index, counts: &impl TableCounts) -> bool {
+        debug_assert_eq!(copy.level, self.level, "a reference stays at its level");
+        debug_assert_eq!(copy.entry(index), Entry::Invalid, "a live entry is not overwritten");
+        let descriptor = self.descriptor(index);
+        let Some(frame) = descriptor.next_table(self.level) else { return false };
+        counts.share(frame);
+        let shared = descriptor.read_only();
+        let was_writable = shared != descriptor;
+        if was_writable {
+            self.store(index, shared);
+        }
+        copy.store(index, shared);
+        was_writable
     }
 
     /// Hangs `table` below `index` in place of the table there, of which it is a copy, under `limits`. Walkers may

@@ -2,8 +2,8 @@
 
 use super::counts::{LeafCounts, SharingMmu};
 use crate::paging::address::{Index, Level};
-use crate::paging::attr::{SoftwareBits, TableLimits, UserAccess};
-use crate::paging::descriptor::{Descriptor, Entry, Groups, Leaf, TableEntry};
+use crate::paging::attr::{SoftwareBits, UserAccess};
+use crate::paging::descriptor::{Descriptor, Entry, Groups, Leaf};
 use crate::paging::table::{OutOfFrames, OwnedTable, Table};
 
 /// A copy of `old`, in which `live` entries are in use, all of them in `groups`. What hangs below is in both afterwards,
@@ -29,14 +29,16 @@ pub(super) fn copy_table(
 pub(super) fn copy_entry(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, mmu: &impl SharingMmu) {
     match descriptor.decode_ours(old.level()) {
         Entry::Invalid | Entry::Reserved => {}
-        Entry::Table(_) => share_table(old, new, index, mmu),
+        Entry::Table(_) => {
+            old.share_with(new, index, mmu.tables());
+        }
         Entry::Block(leaf) | Entry::Page(leaf) => copy_leaf(old, new, index, descriptor, leaf, mmu),
     }
 }
 
 /// [`copy_entry`] of a table of level 3: few instructions, for there may be many.
 #[inline]
-fn copy_page(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, mmu: &impl SharingMmu) {
+pub(super) fn copy_page(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descriptor, mmu: &impl SharingMmu) {
     if let Some(leaf) = descriptor.decode_ours(Level::Three).leaf() {
         copy_leaf(old, new, index, descriptor, leaf, mmu);
     }
@@ -50,14 +52,6 @@ fn copy_leaf(old: Table<'_>, new: Table<'_>, index: Index, descriptor: Descripto
         old.copy_leaf(index, marked);
     }
     new.copy_leaf(index, marked);
-}
-
-fn share_table(old: Table<'_>, new: Table<'_>, index: Index, mmu: &impl SharingMmu) {
-    if let Some((reference, entry)) = old.share(index, mmu.tables()) {
-        let limits = entry.limits | TableLimits::READ_ONLY;
-        old.set_limits(index, limits);
-        new.link_shared(index, reference, TableEntry { limits, ..entry });
-    }
 }
 
 /// Whether what `leaf` maps is the process's own, to be copied when there are two.

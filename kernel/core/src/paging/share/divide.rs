@@ -17,7 +17,7 @@
 
 use heapless::Vec;
 
-use super::copy::{copy_entry, is_private};
+use super::copy::{copy_entry, copy_page, is_private};
 use super::counts::{LeafCounts, SharingMmu};
 use super::tree::UserTree;
 use crate::addr::{PhysFrame, UserAddr};
@@ -100,7 +100,7 @@ impl Path<'_> {
                     // It is not full.
                     let _ = pages.push((index, descriptor, from, to));
                 }
-                None => copy_entry(old, new, index, descriptor, mmu),
+                None => copy_page(old, new, index, descriptor, mmu),
             }
         });
         let (old, new) = (self.upper, upper.view(mmu.memory()));

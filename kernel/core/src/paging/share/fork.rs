@@ -6,8 +6,6 @@ use super::tree::UserTree;
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
 use crate::paging::address::{Level, VirtRange};
-use crate::paging::attr::TableLimits;
-use crate::paging::descriptor::TableEntry;
 use crate::paging::table::{OutOfFrames, OwnedTable};
 use crate::paging::tree::{Tree, Usage};
 
@@ -63,14 +61,7 @@ impl UserTree {
                 }
                 wanted = None;
             }
-            if let Some((reference, entry)) = mine.share(index, mmu.tables()) {
-                let limits = entry.limits | TableLimits::READ_ONLY;
-                if entry.limits != limits {
-                    writable = true;
-                    mine.set_limits(index, limits);
-                }
-                its.link_shared(index, reference, TableEntry { limits, ..entry });
-            }
+            writable |= mine.share_with(its, index, mmu.tables());
         });
         mmu.tlb().publish();
         if writable {
