@@ -217,10 +217,10 @@ mod tests {
         names.iter().map(|&name| Place { function: name.to_owned(), source: None }).collect()
     }
 
-    fn profiled(windows: Windows, addresses: &[u64], by: By) -> (u64, Vec<(String, f64)>) {
+    fn profiled(windows: Windows, addresses: &[u64], by: &By) -> (u64, Vec<(String, f64)>) {
         let mut profile = Profile::new(windows, places);
         addresses.iter().for_each(|&address| profile.push(address));
-        let (windows, rows) = profile.finish(&by);
+        let (windows, rows) = profile.finish(by);
         (windows, rows.into_iter().map(|row| (row.function, row.instructions)).collect())
     }
 
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn without_windows_the_whole_run_is_counted() {
-        let counted = profiled(Windows::default(), &[0x1000, CLOCK, CLOCK + 4, FORK, COPY], By::Written);
+        let counted = profiled(Windows::default(), &[0x1000, CLOCK, CLOCK + 4, FORK, COPY], &By::Written);
         let rows = vec![
             row("kernel::syscall::clock", 2.0),
             row("(program)", 1.0),
@@ -258,20 +258,20 @@ mod tests {
             &[EXEC, CLOCK, FORK, FORK, CLOCK, FORK],
         ]
         .concat();
-        let (count, rows) = profiled(windows, &run, By::Compiled);
+        let (count, rows) = profiled(windows, &run, &By::Compiled);
         assert_eq!(count, 2);
         assert_eq!(rows, vec![row("kcore::fork1", 2.0), row("kernel::syscall::clock", 1.5)]);
     }
 
     #[test]
     fn a_function_is_shown_with_what_was_inlined_there() {
-        let counted = profiled(Windows::default(), &[CLOCK, FORK, COPY, COPY], By::Inlined("fork1".into()));
+        let counted = profiled(Windows::default(), &[CLOCK, FORK, COPY, COPY], &By::Inlined("fork1".into()));
         assert_eq!(counted, (1, vec![row("kcore::fork1", 3.0), row("  core::copy", 2.0)]));
     }
 
     #[test]
     fn an_unknown_address_is_its_own_row() {
-        let counted = profiled(Windows::default(), &[KERNEL], By::Written);
+        let counted = profiled(Windows::default(), &[KERNEL], &By::Written);
         assert_eq!(counted, (1, vec![row("0xffff000000000000", 1.0)]));
     }
 
