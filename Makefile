@@ -7,9 +7,10 @@ INITRD ?= build/initramfs.cpio
 CMDLINE ?=
 TRACE ?=
 ADD ?=
-# The benchmark of `bench` and its arguments; a run with arguments is not recorded.
+# The benchmark of `bench` and its arguments; a run with arguments is not recorded. What of it `profile` counts.
 BENCH ?= $(USER_BIN)/bench
 WORDS ?=
+PROFILE ?=
 # The serial port of `console`.
 PORT ?= /dev/ttyUSB0
 # Miri is the one tool that only a nightly has.
@@ -57,6 +58,9 @@ console: setup ## a terminal on the board at PORT, with names in backtraces
 
 bench: build build/bench.cpio ## size, boot time, and a benchmark beside Linux (BENCH=PROGRAM, WORDS="GROUP ... --quick")
 	@$(TINE) bench --program build/bench.cpio --name $(notdir $(BENCH)) $(if $(WORDS),--words="$(WORDS)",--record docs/bench.md)
+
+profile: build build/bench.cpio ## its instructions by function of the kernel (BENCH=, WORDS=, PROFILE="--from FUNCTION --with FUNCTION")
+	@$(TINE) profile --program build/bench.cpio $(if $(WORDS),--words="$(WORDS)") $(PROFILE)
 
 ##@ Tests
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
