@@ -62,8 +62,32 @@ pub enum Across {
     Yield,
     /// A fork: the registers of parent and child are looked at.
     Fork,
+    /// The same after a call that switches threads.
+    ForkAfterYield,
     /// So many rounds of a loop, long enough to be preempted.
     Loop(u64),
+}
+
+impl Across {
+    /// The call, its first argument, and the rounds of a loop before it.
+    const fn call(self) -> (usize, usize, u64) {
+        const FORK_FLAGS: usize = 17;
+        match self {
+            Self::NullCall => (number::GETPPID, 0, 0),
+            Self::Yield => (number::SCHED_YIELD, 0, 0),
+            Self::Fork | Self::ForkAfterYield => (number::CLONE, FORK_FLAGS, 0),
+            Self::Loop(rounds) => (number::GETPPID, 0, rounds),
+        }
+    }
+}
+
+/// Values for `v0` to `v31`.
+fn values(seed: u64) -> [u64; 64] {
+    let mut value = seed;
+    [(); 64].map(|()| {
+        value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        value
+    })
 }
 
 /// What the registers were afterwards.
@@ -82,21 +106,12 @@ pub struct Registers {
 /// Fills the registers with values made from `seed`, does what is `across`, and looks at them again.
 #[must_use]
 pub fn registers(seed: u64, across: Across) -> Registers {
-    const FORK_FLAGS: usize = 17;
-    let (number, first, mut rounds) = match across {
-        Across::NullCall => (number::GETPPID, 0, 0),
-        Across::Yield => (number::SCHED_YIELD, 0, 0),
-        Across::Fork => (number::CLONE, FORK_FLAGS, 0),
-        Across::Loop(rounds) => (number::GETPPID, 0, rounds),
-    };
-    let mut before = [0_u64; 64];
-    let mut value = seed;
-    for word in &mut before {
-        value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        *word = value;
-    }
+    let forks = matches!(across, Across::Fork | Across::ForkAfterYield);
+    let (number, first, mut rounds) = across.call();
+    let before = values(seed);
     // Arguments 1 to 4 of a fork have to be 0.
-    let base = if across == Across::Fork { 0 } else { seed };
+    let base = if forks { 0 } else { seed };
+    let before_it = if across == Across::ForkAfterYield { number::SCHED_YIELD } else { 0 };
     let mut after = [0_u64; 64];
     let mut generals = [0_u64; 7];
     // Rounding towards zero, and the cumulative flags of inexact and underflow.
@@ -121,6 +136,14 @@ pub fn registers(seed: u64, across: Across) -> Registers {
             "sub x27, x27, #1",
             "b 2b",
             "3:",
+            "cbz x28, 4f",
+            "mov x16, x0",
+            "mov x17, x8",
+            "mov x8, x28",
+            "svc #0",
+            "mov x0, x16",
+            "mov x8, x17",
+            "4:",
             "svc #0",
             "stp q0, q1, [x25]", "stp q2, q3, [x25, #32]", "stp q4, q5, [x25, #64]", "stp q6, q7, [x25, #96]",
             "stp q8, q9, [x25, #128]", "stp q10, q11, [x25, #160]", "stp q12, q13, [x25, #192]", "stp q14, q15, [x25, #224]",
@@ -140,7 +163,7 @@ pub fn registers(seed: u64, across: Across) -> Registers {
             inlateout("x7") base => generals[6],
             in("x8") number,
             lateout("x9") _, lateout("x10") _, lateout("x11") _, lateout("x12") _, lateout("x13") _, lateout("x14") _,
-            lateout("x15") _,
+            lateout("x15") _, lateout("x16") _, lateout("x17") _,
             out("x20") _, out("x21") _,
             inlateout("x22") control => control_after,
             inlateout("x23") status => status_after,
@@ -148,6 +171,7 @@ pub fn registers(seed: u64, across: Across) -> Registers {
             in("x25") after.as_mut_ptr(),
             in("x26") base,
             inout("x27") rounds,
+            in("x28") before_it,
             out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
             out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _, out("v23") _,

@@ -10,7 +10,8 @@ use crate::expect::{Checked, ensure, equal, exited, in_child, known, refused};
 super::tests!("machine":
     affinity_is_honoured, affinity_is_inherited, an_empty_affinity_is_refused, registers_outlive_a_call,
     every_general_register_outlives_a_call, a_handler_finds_every_register,
-    registers_outlive_a_switch, registers_outlive_preemption, registers_are_forked, uname_says_who, yielding_lets_others_run,
+    registers_outlive_a_switch, registers_outlive_preemption, registers_are_forked,
+    registers_are_forked_after_a_switch, uname_says_who, yielding_lets_others_run,
     all_cpus_are_used);
 
 fn cpus(mask: u64) -> impl Iterator<Item = u32> {
@@ -117,8 +118,27 @@ fn registers_outlive_preemption() -> Checked {
 }
 
 fn registers_are_forked() -> Checked {
+    forked(Across::Fork)
+}
+
+/// The kernel may have shut the registers, and still find their values there.
+fn registers_are_forked_after_a_switch() -> Checked {
+    let cpu = cpus(affinity(0)?).last().unwrap_or(0);
+    // It runs in between, without vector registers.
+    let other = crate::expect::child(move || {
+        set_affinity(0, 1 << cpu)?;
+        (0..2000).try_for_each(|_| yield_now()).map_err(Into::into)
+    })?;
+    in_child(move || {
+        set_affinity(0, 1 << cpu)?;
+        forked(Across::ForkAfterYield)
+    })?;
+    crate::expect::passes(other)
+}
+
+fn forked(across: Across) -> Checked {
     for seed in 1..20 {
-        let registers = registers(seed, Across::Fork);
+        let registers = registers(seed, across);
         let fine = registers.vectors_kept && registers.generals_kept && registers.control_kept;
         match registers.returned {
             0 => process::exit(i32::from(!fine)),
