@@ -28,7 +28,7 @@ pub struct Balance {
 }
 
 /// What is there less, or more of what should be gone.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Losses(Vec<(&'static str, u64, Kind)>);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +101,13 @@ impl Losses {
     #[must_use]
     pub fn none(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What was missing `before`, too.
+    #[must_use]
+    pub fn again(self, before: &Self) -> Self {
+        let was_missing = |name| before.0.iter().any(|&(other, ..)| other == name);
+        Self(self.0.into_iter().filter(|&(name, ..)| was_missing(name)).collect())
     }
 
     /// What is a leak after so many runs.
