@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(crate) log: Mutex<Vec<String>>,
     /// What happened, in order.
     pub(crate) events: Mutex<Vec<Event>>,
+    /// Whose threads were made to pass by.
+    pub(crate) kicked: Mutex<Vec<sched::Tid>>,
     /// How many more kernel stacks can be had.
     pub(crate) stacks: AtomicUsize,
     pub(crate) stacks_out: AtomicUsize,
@@ -131,6 +133,7 @@ impl World {
             log: Mutex::default(),
             events: Mutex::default(),
             stacks: AtomicUsize::new(100_000),
+            kicked: Mutex::new(Vec::new()),
             stacks_out: AtomicUsize::new(0),
             asids: Mutex::new((1, Vec::new())),
             asids_out: AtomicUsize::new(0),
@@ -305,7 +308,9 @@ impl System for Fake {
         payload.thread.as_ref()
     }
 
-    fn kick(_thread: &Arc<Schedulable>) {}
+    fn kick(thread: &Arc<Schedulable>) {
+        world().kicked.lock().unwrap().push(thread.id());
+    }
 
     fn user_memory() -> &'static dyn UserMemory {
         &CurrentMemory

@@ -174,9 +174,15 @@ impl<S: System> Thread<S> {
         self.attention.fetch_or(attention::PENDING, Relaxed);
     }
 
-    /// Its process locked: what it has to attend to is exactly this.
+    /// Its process locked: what it has to attend to is exactly this. If it is anything, it is made to pass by for that: the
+    /// thread itself has only looked, and a new one has been told by nobody.
     pub(super) fn set_attention(&self, reasons: u32) {
         self.attention.store(reasons, Release);
+        if reasons & attention::REASONS != 0
+            && let Some(machine) = self.machine()
+        {
+            S::kick(&machine);
+        }
     }
 
     /// Wakes it if it sleeps; makes it pass through the kernel if it runs.
@@ -221,12 +227,6 @@ impl<S: System> Thread<S> {
         let mut body = self.process.body();
         body.review(self);
         body.leave_to_others(self);
-        drop(body);
-        if self.attention()
-            && let Some(machine) = self.machine()
-        {
-            S::kick(&machine);
-        }
     }
 
     /// By the thread itself: blocks exactly these signals until a handler has run, or until

@@ -81,10 +81,6 @@ fn publish<S: System>(tree: &mut ProcessTree<S>, number: u32, thread: &Arc<Threa
     let mut body = thread.process().body();
     body.threads.push(Arc::clone(thread));
     body.review(thread);
-    // Nobody has told it yet: whoever sent something did not find it in the list.
-    if thread.attention() {
-        thread.nudge();
-    }
 }
 
 fn tell_number<S: System>(caller: &Arc<Thread<S>>, request: &ThreadRequest, tid: Tid) {

@@ -126,6 +126,17 @@ fn a_new_thread_finds_what_was_pending_before_it() {
 }
 
 #[test]
+fn a_thread_that_is_made_while_something_is_sent_is_told_of_it() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    sends(world, &init, Target::Process(pid(&main)), Signal::KILL).unwrap();
+    world.kicked.lock().unwrap().clear();
+    let other = sibling_of(world, &main);
+    assert!(other.attention());
+    assert_eq!(*world.kicked.lock().unwrap(), [other.tid()], "it looks only if it is told");
+}
+
+#[test]
 fn a_signal_to_a_thread_is_that_threads() {
     let (world, _, init) = World::new();
     let main = child_of(world, &init);
