@@ -138,26 +138,13 @@ global_asm!(
     .endm
 
     .macro save_registers
-    stp     x0, x1, [sp, #16 * 0]
-    stp     x2, x3, [sp, #16 * 1]
-    stp     x4, x5, [sp, #16 * 2]
-    stp     x6, x7, [sp, #16 * 3]
-    stp     x8, x9, [sp, #16 * 4]
-    stp     x10, x11, [sp, #16 * 5]
-    stp     x12, x13, [sp, #16 * 6]
-    stp     x14, x15, [sp, #16 * 7]
-    stp     x16, x17, [sp, #16 * 8]
-    stp     x18, x19, [sp, #16 * 9]
-    stp     x20, x21, [sp, #16 * 10]
-    stp     x22, x23, [sp, #16 * 11]
-    stp     x24, x25, [sp, #16 * 12]
-    stp     x26, x27, [sp, #16 * 13]
-    stp     x28, x29, [sp, #16 * 14]
+    save_changeable
+    save_kept
     .endm
 
     // x21 = interrupted stack pointer
     .macro save_state
-    stp     x30, x21, [sp, #16 * 15]
+    str     x21, [sp, #{sp}]
     mrs     x22, elr_el1
     mrs     x23, spsr_el1
     stp     x22, x23, [sp, #{elr}]
@@ -323,7 +310,7 @@ el0_fault:                              // x12 = the syndrome
 el0_irq:
     save_registers
     mrs     x21, sp_el0
-    stp     x30, x21, [sp, #16 * 15]
+    str     x21, [sp, #{sp}]
     mrs     x22, elr_el1
     mrs     x23, spsr_el1
     stp     x22, x23, [sp, #{elr}]
