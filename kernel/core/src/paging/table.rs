@@ -261,7 +261,8 @@ impl<'m> Table<'m> {
         });
     }
 
-    /// The same as [`in_use`](Self::in_use) for one group, which begins with the entry `first`. Returns how many entries are left to be found.
+    /// The same as [`in_use`](Self::in_use) for one group, which begins with the entry `first`. Returns how many entries are
+    /// left to be found.
     #[inline]
     fn in_use_of(
         group: &[AtomicU64; Groups::ENTRIES],
