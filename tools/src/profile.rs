@@ -27,6 +27,12 @@ pub fn executed(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// Whether a line is one of QEMU's log at all: a block that is listed may be given up before it is executed.
+#[must_use]
+pub fn is_of_log(line: &[u8]) -> bool {
+    line.starts_with(b"Trace ") || line.starts_with(b"Stopped execution ")
+}
+
 /// Which windows of a run are counted.
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
@@ -235,6 +241,8 @@ mod tests {
         assert_eq!(executed(b"IN: "), None);
         assert_eq!(executed(b"Trace 0: no bracket"), None);
         assert_eq!(executed(b"Trace 0: [zz/zz/zz]"), None);
+        assert!(is_of_log(line) && is_of_log(b"Stopped execution of TB chain before 0x7f30 [ffffffff80080000]"));
+        assert!(!is_of_log(b"qemu-system-aarch64: could not load kernel"));
     }
 
     #[test]

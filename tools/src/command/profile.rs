@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
 use anyhow::Context as _;
-use tools::profile::{By, Profile, QEMU_ARGUMENTS, Windows, executed};
+use tools::profile::{By, Profile, QEMU_ARGUMENTS, Windows, executed, is_of_log};
 use tools::qemu::Qemu;
 use tools::symbols::Symbols;
 
@@ -62,12 +62,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut log = BufReader::with_capacity(1 << 20, log);
     let mut line = Vec::new();
     while log.read_until(b'\n', &mut line)? > 0 {
-        if let Some(address) = executed(&line) {
-            profile.push(address);
+        match executed(&line) {
+            Some(address) => profile.push(address),
+            None if is_of_log(&line) => {}
+            // What QEMU has to say to a person.
+            None => eprint!("{}", String::from_utf8_lossy(&line)),
         }
         line.clear();
     }
-    child.wait()?;
+    let status = child.wait()?;
+    anyhow::ensure!(status.success(), "QEMU ended with {status}");
 
     let by = match &arguments.inlined {
         Some(function) => By::Inlined(function.clone()),
