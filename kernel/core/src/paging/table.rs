@@ -299,7 +299,9 @@ impl<'m> Table<'m> {
     #[inline]
     pub(super) fn in_use_around(self, near: Index, live: u16, mut each: impl FnMut(Index, Descriptor)) {
         let mut left = live;
-        let mut look = |place: usize| {
+        // 0, 1, -1, 2, -2 and so on from there; what that leads out of the table is passed by.
+        let (mut place, mut step) = (near.get(), 0_usize);
+        while left > 0 && step < 2 * ENTRIES {
             if let Some(index) = Index::new(place)
                 && let descriptor = self.descriptor(index)
                 && descriptor.is_valid()
@@ -307,23 +309,8 @@ impl<'m> Table<'m> {
                 each(index, descriptor);
                 left = left.wrapping_sub(1);
             }
-            left == 0
-        };
-        let (mut up, mut down) = (near.get(), near.get());
-        if live == 0 || look(up) {
-            return;
-        }
-        while up < ENTRIES || down > 0 {
-            up = up.wrapping_add(1);
-            if look(up) {
-                return;
-            }
-            if down > 0 {
-                down = down.wrapping_sub(1);
-                if look(down) {
-                    return;
-                }
-            }
+            step = step.wrapping_add(1);
+            place = if step.is_multiple_of(2) { place.wrapping_sub(step) } else { place.wrapping_add(step) };
         }
     }
 
