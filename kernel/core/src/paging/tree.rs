@@ -107,7 +107,11 @@ impl Used {
     pub(super) fn set(&mut self, index: Index, used: bool) {
         let (number, bit) = (index.get() / 64, 1 << (index.get() % 64));
         let word = &mut self.words[number];
-        if used { *word |= bit } else { *word &= !bit }
+        if used {
+            *word |= bit
+        } else {
+            *word &= !bit
+        }
         let occupied = 1 << number;
         if *word == 0 { self.occupied &= !occupied } else { self.occupied |= occupied }
     }
