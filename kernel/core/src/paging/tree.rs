@@ -132,7 +132,7 @@ impl Used {
                 rest = self.words[number];
                 continue;
             }
-            if let Some(index) = Index::new(number * 64 | rest.trailing_zeros() as usize) {
+            if let Some(index) = Index::new(number * 64 + rest.trailing_zeros() as usize) {
                 each(index);
             }
             rest &= rest.wrapping_sub(1);

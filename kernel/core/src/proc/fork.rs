@@ -33,7 +33,6 @@ use super::exit::begin_exit;
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
 use super::signal::{post, signal};
-use super::space::AddressSpace;
 use super::system::{Start, System};
 use super::thread::{Inherited, Thread, TidPointers};
 use super::tree::{self, Place};
@@ -193,9 +192,8 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     claims.keep();
 
     // The point of no return.
-    let Reserved { seed, numbers, belongings } = reserved;
+    let Reserved { seed, numbers, belongings, pages } = reserved;
     let numbers = numbers.keep();
-    let pages = belongings.space.as_ref().map_or(0, |space| pages_of(space));
     if let Some(space) = &belongings.space {
         space.join();
     }
@@ -328,11 +326,6 @@ const fn report_to_tracer<S: System>(_parent: &Arc<Process<S>>, _child: &Arc<Pro
 
 /// Whoever watches the parent learns of the child, which can run already. Event queues attach here.
 const fn note_fork<S: System>(_parent: &Arc<Process<S>>, _child: Pid) {}
-
-fn pages_of<S: System>(space: &AddressSpace<S>) -> u64 {
-    let statistics = space.lock().statistics();
-    statistics.data + statistics.stack
-}
 
 fn count_kind<S: System>(flags: ForkFlags, pages: u64) {
     let statistics = &S::processes().statistics;

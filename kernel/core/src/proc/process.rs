@@ -88,6 +88,8 @@ pub struct Process<S: System> {
 }
 
 impl<S: System> Process<S> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
     pub(super) fn new(pid: Pid, slot: Slot, parent: Pid, flags: ProcessFlags, body: Body<S>) -> Arc<Self> {
         Arc::new(Self {
             pid,

@@ -11,7 +11,7 @@ use super::range::{PAGE, PageRange};
 use super::space::Space;
 use super::system::MemorySystem;
 use crate::addr::{Asid, PhysFrame, UserAddr};
-use crate::paging::{Access, LeafCounts, OutOfFrames, Pages, VirtRange};
+use crate::paging::{Access, LeafCounts, OutOfFrames, Pages, UserTree, VirtRange};
 
 /// Why there is no child. The parent is as it was, as far as it can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +59,18 @@ impl Space {
             system.commitments().uncharge(totals.charged);
             return Err(ForkError::OutOfMemory);
         };
-        let child = Self {
+        if totals.special == 0 {
+            return Ok(self.with_tree(tree));
+        }
+        let child = self.with_tree(tree);
+        self.with_inheritance(system, child)
+    }
+
+    /// A space that has what this one has, in `tree`.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
+    fn with_tree(&self, tree: UserTree) -> Self {
+        Self {
             tree,
             areas: self.areas.share(),
             layout: self.layout,
@@ -68,8 +79,7 @@ impl Space {
             limits: self.limits,
             write_execute: self.write_execute,
             lock_future: false,
-        };
-        if totals.special == 0 { Ok(child) } else { self.with_inheritance(system, child) }
+        }
     }
 
     /// `child`, which has all that we have, made to have what it is to have.

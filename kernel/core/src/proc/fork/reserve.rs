@@ -114,6 +114,8 @@ pub(super) struct Reserved<S: System> {
     pub(super) seed: S::Seed,
     pub(super) numbers: Numbers<S>,
     pub(super) belongings: Belongings<S>,
+    /// Of data and stack.
+    pub(super) pages: u64,
 }
 
 /// Takes what can be refused: the kernel stack, then numbers and places in the tree, then memory and files.
@@ -123,8 +125,8 @@ pub(super) fn reserve<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) 
         return Err(ForkError::OutOfMemory);
     }
     let numbers = Numbers::draw()?;
-    let belongings = belongings(parent, request)?;
-    Ok(Reserved { seed, numbers, belongings })
+    let (belongings, pages) = belongings(parent, request)?;
+    Ok(Reserved { seed, numbers, belongings, pages })
 }
 
 /// Numbers that go back to the tree unless they are [kept](Self::keep).
@@ -152,8 +154,8 @@ impl<S: System> Drop for Numbers<S> {
     }
 }
 
-/// The child's memory, files and working directory: shared or copied.
-fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<Belongings<S>, ForkError> {
+/// The child's memory, files and working directory: shared or copied; and how many pages of data and stack it has.
+fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<(Belongings<S>, u64), ForkError> {
     let files = parent.files.as_ref().ok_or(ForkError::Invalid)?;
     let context = parent.context.as_ref().ok_or(ForkError::Invalid)?;
     let files = if request.flags.contains(ForkFlags::SHAREFILES) {
@@ -168,10 +170,13 @@ fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Resul
         ContextSharing::Share => Arc::clone(context),
         ContextSharing::Copy => Arc::new(SpinLock::new(Rank::FileContext, context.lock().clone())),
     };
-    let space = match &parent.space {
-        None => None,
-        Some(space) if request.flags.contains(ForkFlags::SHAREVM) => Some(Arc::clone(space)),
-        Some(space) => Some(space.fork()?),
+    let (space, pages) = match &parent.space {
+        None => (None, 0),
+        Some(space) if request.flags.contains(ForkFlags::SHAREVM) => (Some(Arc::clone(space)), space.pages()),
+        Some(space) => {
+            let (space, pages) = space.fork()?;
+            (Some(space), pages)
+        }
     };
-    Ok(Belongings { space, files, context, program: parent.program.clone() })
+    Ok((Belongings { space, files, context, program: parent.program.clone() }, pages))
 }
