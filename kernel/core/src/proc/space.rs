@@ -67,11 +67,8 @@ impl<S: System> AddressSpace<S> {
         let tag = S::take_asid().ok_or(ForkError::OutOfMemory)?;
         let mut guard = self.lock();
         let pages = guard.data_and_stack();
-        match guard.fork(S::memory(), tag) {
-            Ok(space) => {
-                drop(guard);
-                Ok((Self::adopt(space), pages))
-            }
+        match guard.fork_to(S::memory(), tag, |space| Self::adopt(space)) {
+            Ok(made) => Ok((made, pages)),
             Err(vm::ForkError::OutOfMemory | vm::ForkError::OverCommit) => {
                 S::give_asid(tag);
                 Err(ForkError::OutOfMemory)

@@ -45,6 +45,21 @@ impl Space {
     ///
     /// [`ForkError`].
     pub fn fork(&mut self, system: &impl MemorySystem, tag: Asid) -> Result<Self, ForkError> {
+        self.fork_to(system, tag, |child| child)
+    }
+
+    /// The same for somebody who has a place for it: `keep` gets the child, which is moved no further.
+    ///
+    /// # Errors
+    ///
+    /// [`ForkError`].
+    #[inline]
+    pub fn fork_to<R>(
+        &mut self,
+        system: &impl MemorySystem,
+        tag: Asid,
+        keep: impl FnOnce(Self) -> R,
+    ) -> Result<R, ForkError> {
         if !system.has_room() {
             return Err(ForkError::OutOfMemory);
         }
@@ -59,11 +74,10 @@ impl Space {
             system.commitments().uncharge(totals.charged);
             return Err(ForkError::OutOfMemory);
         };
-        if totals.special == 0 {
-            return Ok(self.with_tree(tree));
+        if totals.special != 0 {
+            return self.with_inheritance(system, tree, keep);
         }
-        let child = self.with_tree(tree);
-        self.with_inheritance(system, child)
+        Ok(keep(self.with_tree(tree)))
     }
 
     /// A space that has what this one has, in `tree`.
@@ -82,12 +96,18 @@ impl Space {
         }
     }
 
-    /// `child`, which has all that we have, made to have what it is to have.
+    /// A child with `tree` and all else that we have, made to have what it is to have.
     #[cold]
     #[inline(never)]
-    fn with_inheritance(&mut self, system: &impl MemorySystem, mut child: Self) -> Result<Self, ForkError> {
+    fn with_inheritance<R>(
+        &mut self,
+        system: &impl MemorySystem,
+        tree: UserTree,
+        keep: impl FnOnce(Self) -> R,
+    ) -> Result<R, ForkError> {
+        let mut child = self.with_tree(tree);
         match self.apply_inheritance(system, &mut child) {
-            Ok(()) => Ok(child),
+            Ok(()) => Ok(keep(child)),
             Err(error) => {
                 child.destroy(system);
                 Err(error)

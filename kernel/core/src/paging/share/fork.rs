@@ -21,7 +21,8 @@ impl UserTree {
     ///
     /// [`OutOfFrames`] if there is no frame for the root, which is all that can go wrong; nothing was changed then.
     pub fn fork(&mut self, mmu: &impl SharingMmu, tag: Asid) -> Result<Self, OutOfFrames> {
-        self.share_all::<NoPages>(mmu, tag, None)
+        let root = self.share_all::<NoPages>(mmu, None)?;
+        Ok(self.sharing(root, tag))
     }
 
     /// The same, but the pages of `pages`, two at most, are divided at once, as far as that can be: the child has copies,
@@ -30,6 +31,7 @@ impl UserTree {
     /// # Errors
     ///
     /// As for [`fork`](Self::fork).
+    #[inline]
     pub fn fork_dividing(
         &mut self,
         mmu: &impl SharingMmu,
@@ -37,15 +39,22 @@ impl UserTree {
         pages: VirtRange<UserAddr>,
         supply: &impl Pages,
     ) -> Result<Self, OutOfFrames> {
-        self.share_all(mmu, tag, Some((pages, supply)))
+        let root = self.share_all(mmu, Some((pages, supply)))?;
+        Ok(self.sharing(root, tag))
     }
 
+    /// The tree below `root`, which has what this one's has.
+    #[inline]
+    fn sharing(&self, root: OwnedTable, tag: Asid) -> Self {
+        Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } }
+    }
+
+    /// The child's root, and all that a fork does to the parent's.
     fn share_all<P: Pages>(
         &mut self,
         mmu: &impl SharingMmu,
-        tag: Asid,
         wanted: Option<(VirtRange<UserAddr>, &P)>,
-    ) -> Result<Self, OutOfFrames> {
+    ) -> Result<OwnedTable, OutOfFrames> {
         let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
         let (mine, its) = (self.tree.root_table(mmu.memory()), root.view(mmu.memory()));
         let mut wanted = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
@@ -72,7 +81,7 @@ impl UserTree {
             path.finish(&divided, *supply);
             mmu.tlb().publish();
         }
-        Ok(Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } })
+        Ok(root)
     }
 }
 
