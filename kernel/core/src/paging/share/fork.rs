@@ -31,7 +31,6 @@ impl UserTree {
     /// # Errors
     ///
     /// As for [`fork`](Self::fork).
-    #[inline]
     pub fn fork_dividing(
         &mut self,
         mmu: &impl SharingMmu,
@@ -43,14 +42,15 @@ impl UserTree {
         Ok(self.sharing(root, tag))
     }
 
-    /// The tree below `root`, which has what this one's has.
-    #[inline]
-    fn sharing(&self, root: OwnedTable, tag: Asid) -> Self {
+    /// The child's tree, with the `root` that [`share_all`](Self::share_all) has made for it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
+    pub(crate) fn sharing(&self, root: OwnedTable, tag: Asid) -> Self {
         Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } }
     }
 
-    /// The child's root, and all that a fork does to the parent's.
-    fn share_all<P: Pages>(
+    /// Makes the child's root, and shares with it what this one has, but for the pages that are wanted from a supply.
+    pub(crate) fn share_all<P: Pages>(
         &mut self,
         mmu: &impl SharingMmu,
         wanted: Option<(VirtRange<UserAddr>, &P)>,
