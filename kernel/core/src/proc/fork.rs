@@ -269,10 +269,11 @@ fn new_thread<S: System>(
 ) -> Arc<Thread<S>> {
     // Who runs in the parent's memory beside the parent must not run on the parent's alternate stack.
     let alone = !request.flags.contains(ForkFlags::SHAREVM) || request.flags.contains(ForkFlags::PPWAIT);
+    let (stack, name) = caller.stack_and_name();
     let inherited = Inherited {
         mask: caller.mask(),
-        alternate: if alone { caller.alternate_stack() } else { AlternateStack::DISABLED },
-        name: request.name.clone().unwrap_or_else(|| caller.name()),
+        alternate: if alone { stack } else { AlternateStack::DISABLED },
+        name: request.name.clone().unwrap_or(name),
     };
     Thread::new(Arc::clone(child), number, Tid(child.pid().0), inherited, request.child)
 }
@@ -301,8 +302,11 @@ fn publish<S: System>(
     }
     report_to_tracer(process, child);
     child.set_started_ns(S::now_ns());
-    let doom = process.body().control.exit;
-    if let Some(status) = doom {
+    // Whoever is killed is told to look.
+    if caller.attention()
+        && let doom = process.body().control.exit
+        && let Some(status) = doom
+    {
         begin_exit(child, &mut child.body(), status);
     }
     tree.hatch(numbers.slot);

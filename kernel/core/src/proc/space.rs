@@ -9,6 +9,7 @@ use super::system::{OutOfMemory, System};
 use crate::addr::{Asid, PAGE_SIZE, PhysFrame};
 use crate::sched::{SleepGuard, SleepMutex};
 use crate::sync::Rank;
+use crate::util::place::arc_with;
 use crate::vm::{self, Layout, Space};
 
 /// A [`Space`] behind its lock, held by every process that runs in it. The last one to let go of it destroys it, and
@@ -47,7 +48,7 @@ impl<S: System> AddressSpace<S> {
     #[expect(clippy::inline_always, reason = "it is put together where it stays")]
     pub fn adopt(mut space: Space) -> Arc<Self> {
         let (root, tag) = (space.activate(), space.tag());
-        Arc::new(Self {
+        arc_with(|| Self {
             space: SleepMutex::new(Rank::AddressSpace, Some(space)),
             id: S::processes().next_space(),
             root,
