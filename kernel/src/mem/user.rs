@@ -69,6 +69,15 @@ impl UserMemorySystem {
         Self::allocate(kind, Zeroing::Zeroed)
     }
 
+    /// `N` tables, or none.
+    #[inline(never)]
+    fn allocate_tables<const N: usize>() -> Result<[PhysFrame; N], OutOfFrames> {
+        if frames().free_at_least() < FLOOR {
+            make_room()?;
+        }
+        frames().allocate_raw_several(FrameUse::PageTable, Zeroing::Zeroed).ok_or(OutOfFrames)
+    }
+
     #[inline(never)]
     fn allocate_unspecified(kind: FrameUse) -> Result<PhysFrame, OutOfFrames> {
         Self::allocate(kind, Zeroing::Unspecified)
@@ -233,6 +242,13 @@ unsafe impl TableSource for UserTables {
 
     fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
         UserMemorySystem::allocate_zeroed(FrameUse::PageTable)
+    }
+
+    fn allocate_zeroed_several<const N: usize>(
+        &self,
+        _memory: &impl FrameAccess,
+    ) -> Result<[PhysFrame; N], OutOfFrames> {
+        UserMemorySystem::allocate_tables()
     }
 
     fn free(&self, frame: PhysFrame) {

@@ -12,6 +12,8 @@
 //! descriptor leads to was written before it; loads are Relaxed, for a table is changed by the holder of its tree's
 //! lock alone, and what others do to a shared one ([`share`](super::share)) is ordered by its count.
 
+#[cfg(not(loom))]
+use core::array;
 use core::ptr::NonNull;
 
 use super::address::{ENTRIES, Index, Level};
@@ -43,6 +45,24 @@ pub unsafe trait TableSource {
         // writes of PAGE_SIZE bytes (contract of `FrameAccess`), and no reference to it exists.
         unsafe { memory.frame_ptr(frame).write_bytes(0, PAGE_SIZE) };
         Ok(frame)
+    }
+
+    /// Takes `N` such frames, or none. For sources that have a quicker way to do that.
+    fn allocate_zeroed_several<const N: usize>(
+        &self,
+        memory: &impl FrameAccess,
+    ) -> Result<[PhysFrame; N], OutOfFrames> {
+        let mut frames = heapless::Vec::<_, N>::new();
+        while !frames.is_full() {
+            match self.allocate_zeroed(memory) {
+                Ok(frame) => drop(frames.push(frame)),
+                Err(OutOfFrames) => {
+                    frames.into_iter().for_each(|frame| self.free_zeroed(frame));
+                    return Err(OutOfFrames);
+                }
+            }
+        }
+        frames.into_array().map_err(|_| OutOfFrames)
     }
 
     /// Takes a frame back. No walker can reach it any more.
@@ -102,6 +122,37 @@ impl OwnedTable {
     /// A new table with nothing in it.
     pub fn allocate(level: Level, memory: &impl FrameAccess, source: &impl TableSource) -> Result<Self, OutOfFrames> {
         Ok(Self { frame: Self::zeroed_frame(memory, source)?, level })
+    }
+
+    /// A new table of each of these levels, or none.
+    #[cfg(not(loom))]
+    pub(super) fn allocate_several<const N: usize>(
+        levels: [Level; N],
+        memory: &impl FrameAccess,
+        source: &impl TableSource,
+    ) -> Result<[Self; N], OutOfFrames> {
+        let frames: [PhysFrame; N] = source.allocate_zeroed_several(memory)?;
+        Ok(array::from_fn(|number| Self { frame: frames[number], level: levels[number] }))
+    }
+
+    /// In a model each is made by itself.
+    #[cfg(loom)]
+    pub(super) fn allocate_several<const N: usize>(
+        levels: [Level; N],
+        memory: &impl FrameAccess,
+        source: &impl TableSource,
+    ) -> Result<[Self; N], OutOfFrames> {
+        let mut tables = heapless::Vec::<_, N>::new();
+        for level in levels {
+            match Self::allocate(level, memory, source) {
+                Ok(table) => drop(tables.push(table)),
+                Err(OutOfFrames) => {
+                    tables.into_iter().for_each(|table: Self| table.free(source));
+                    return Err(OutOfFrames);
+                }
+            }
+        }
+        tables.into_array().map_err(|_| OutOfFrames)
     }
 
     #[cfg(not(loom))]

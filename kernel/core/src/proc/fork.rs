@@ -303,11 +303,11 @@ fn publish<S: System>(
     report_to_tracer(process, child);
     child.set_started_ns(S::now_ns());
     // Whoever is killed is told to look.
-    if caller.attention()
-        && let doom = process.body().control.exit
-        && let Some(status) = doom
-    {
-        begin_exit(child, &mut child.body(), status);
+    if caller.attention() {
+        let doom = process.body().control.exit;
+        if let Some(status) = doom {
+            begin_exit(child, &mut child.body(), status);
+        }
     }
     tree.hatch(numbers.slot);
     for signal in caller.take_missed().iter() {

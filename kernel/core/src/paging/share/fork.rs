@@ -1,7 +1,7 @@
 //! Fork: share everything.
 
 use super::counts::SharingMmu;
-use super::divide::{Divided, Pages};
+use super::divide::Pages;
 use super::tree::UserTree;
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
@@ -55,30 +55,33 @@ impl UserTree {
         mmu: &impl SharingMmu,
         wanted: Option<(VirtRange<UserAddr>, &P)>,
     ) -> Result<OwnedTable, OutOfFrames> {
-        let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
+        let path = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
+        let several = path.as_ref().and_then(|_| {
+            OwnedTable::allocate_several([Level::One, Level::Two, Level::Three], mmu.memory(), mmu.tables()).ok()
+        });
+        let (root, wanted) = match (several, path) {
+            (Some([root, upper, lower]), Some((path, supply))) => (root, Some((path, supply, upper, lower))),
+            _ => (OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?, None),
+        };
         let (mine, its) = (self.tree.root_table(mmu.memory()), root.view(mmu.memory()));
-        let mut wanted = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
-        let mut divided = Divided::default();
-        let mut writable = false;
+        let path_root = wanted.as_ref().map(|(path, ..)| path.root);
+        let mut writable = wanted.is_some();
         self.tree.used.for_each(|index| {
-            if let Some((path, supply)) = &wanted
-                && path.root == index
-            {
-                if path.divide(its, mmu, *supply, &mut divided).is_ok() {
-                    writable = true;
-                    return;
-                }
-                wanted = None;
+            if path_root != Some(index) {
+                writable |= mine.share_with(its, index, mmu.tables());
             }
-            writable |= mine.share_with(its, index, mmu.tables());
+        });
+        let divided = wanted.map(|(path, supply, upper, lower)| {
+            let pages = path.divide(its, (upper, lower), mmu, supply);
+            (path, supply, pages)
         });
         mmu.tlb().publish();
         if writable {
             // Not page by page: each of these descriptors stands for 1 GiB.
             mmu.tlb().flush_asid(self.tree.tag);
         }
-        if let Some((path, supply)) = &wanted {
-            path.finish(&divided, *supply);
+        if let Some((path, supply, pages)) = divided {
+            path.finish(&pages, supply);
             mmu.tlb().publish();
         }
         Ok(root)
