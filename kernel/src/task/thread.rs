@@ -14,7 +14,7 @@ use kcore::sched::{self, Leaving, Priority, ThreadName, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
 use super::lower_half::LowerHalf;
-use super::switch::{self, Kernel, SCHEDULER};
+use super::switch::{self, Kernel};
 use super::timers::{Action, Timer};
 use super::{UserThread, Waiters};
 use crate::arch::context::Context;
@@ -176,7 +176,7 @@ pub(crate) fn spawn(
     // A thread for no CPU is a thread for all of them.
     let _ = thread.set_affinity(cpus);
     register(&thread)?;
-    switch::act_on(SCHEDULER.start(Arc::clone(&thread)));
+    switch::start(Arc::clone(&thread));
     Ok(thread)
 }
 

@@ -181,7 +181,7 @@ impl<P> Thread<P> {
 
     /// Its base priority.
     pub fn priority(&self) -> Priority {
-        Priority::new(self.base.load(Relaxed)).expect("only priorities are stored")
+        Priority::known(self.base.load(Relaxed))
     }
 
     /// Changes the base priority. A thread that is queued keeps its place until it has run.
