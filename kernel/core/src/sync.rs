@@ -28,7 +28,7 @@ mod stock_lock;
 mod ticket;
 
 pub use cpu_state::{IrqMasked, NoPreempt};
-pub use irq_lock::{IrqGuard, IrqLock};
+pub use irq_lock::{IrqGuard, IrqLock, QuietIrqGuard};
 pub use per_cpu::{Padded, PerCpu, Pinned};
 pub use rank::{Rank, assert_none_held};
 pub use sleep::{RawSleepMutex, Waiters};

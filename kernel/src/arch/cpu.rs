@@ -109,6 +109,7 @@ impl Header {
     }
 
     /// Whether a pass through the scheduler was asked for and has not been made.
+    #[inline]
     pub(crate) fn resched_requested(&self) -> bool {
         self.need_resched.load(Ordering::Relaxed) != 0
     }
@@ -121,12 +122,17 @@ impl Header {
         compiler_fence(Ordering::SeqCst);
     }
 
+    /// Returns how many are left.
     #[inline]
-    fn sub(&self, n: u32) {
+    fn sub(&self, n: u32) -> u32 {
         compiler_fence(Ordering::SeqCst);
-        let left = self.preempt_count();
-        debug_assert!(left >= n, "a reason is taken back once");
-        self.preempt.store(left.wrapping_sub(n), Ordering::Relaxed);
+        let before = self.preempt_count();
+        debug_assert!(before >= n, "a reason is taken back once");
+        let left = before.wrapping_sub(n);
+        self.preempt.store(left, Ordering::Relaxed);
+        // An interrupt that comes after the store preempts by itself; what an earlier one has asked for is looked at below.
+        compiler_fence(Ordering::SeqCst);
+        left
     }
 
     /// Marks the begin of interrupt handling.
@@ -227,8 +233,7 @@ impl Cpu for Arm {
     #[inline]
     fn preempt_enable() {
         let header = header();
-        header.sub(1);
-        if header.should_preempt() {
+        if header.sub(1) == 0 && header.resched_requested() {
             preempt_here();
         }
     }

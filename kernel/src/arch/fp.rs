@@ -148,11 +148,11 @@ pub(super) fn switch_out(header: &Header) {
     }
 }
 
-/// Gives `child` the registers that the current thread, whose own state is `parent`, has now.
+/// Gives `child`, which is as [`FpState::begin`] made it, the registers that the current thread, whose own state is `parent`,
+/// has now.
+#[inline]
 pub(crate) fn clone_into(parent: &FpState, child: &mut FpState) {
     let interrupts = Arm::irq_save();
-    *child.on.get_mut() = NOWHERE;
-    *child.kept.get_mut() = 0;
     if !header().open_fp.load(Relaxed).is_null() {
         child.save();
     } else if parent.is_kept() && is_loaded(parent) {
@@ -165,7 +165,8 @@ pub(crate) fn clone_into(parent: &FpState, child: &mut FpState) {
         unsafe { child.values().copy_from_nonoverlapping(parent.values(), 1) };
         child.kept.store(1, Relaxed);
     }
-    Arm::irq_restore(interrupts);
+    // Nothing was woken.
+    Arm::irq_restore_only(interrupts);
 }
 
 /// Forgets the current thread's registers, whose state is `state`: its next use finds zeroes. For a new program, or the

@@ -2,14 +2,15 @@
 //! threads.
 
 use core::mem::ManuallyDrop;
+use core::num::NonZero;
 
 use heapless::Vec;
-use kcore::addr::{MAX_CPUS, PAGE_SIZE, VirtAddr};
+use kcore::addr::{MAX_CPUS, PAGE_SIZE, PhysFrame, VirtAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
 use kcore::hal::Cpu;
-use kcore::sync::{IrqLock, Padded, PerCpu, Rank};
+use kcore::sync::{IrqLock, Padded, PerCpu, Rank, StockLock};
 
-use super::frames::{self, frames};
+use super::frames::frames;
 use super::{kernel_map, layout};
 use crate::arch::boot::STACK_SIZE;
 use crate::arch::cpu::Arm;
@@ -31,8 +32,8 @@ pub(crate) struct NoStack;
 
 /// Stacks whose threads have ended, by the CPU where they did: mapped, for the next threads. Mapping a stack and taking it
 /// away from every TLB costs more than all the rest of a fork.
-static CACHES: PerCpu<IrqLock<Vec<Mapped, CACHED>, Arm>> =
-    PerCpu::new([const { Padded(IrqLock::new(Rank::KernelStacks, Vec::new())) }; MAX_CPUS]);
+static CACHES: PerCpu<StockLock<Vec<Mapped, CACHED>, Arm>> =
+    PerCpu::new([const { Padded(StockLock::new(Rank::KernelStacks, Vec::new())) }; MAX_CPUS]);
 
 /// The most stacks that a CPU keeps.
 const CACHED: usize = 8;
@@ -43,18 +44,20 @@ pub(crate) struct KernelStack(ManuallyDrop<Mapped>);
 
 impl KernelStack {
     /// A stack for one thread. What is on it is what others left.
+    #[inline]
     pub(crate) fn new() -> Result<Self, NoStack> {
         let cached = CACHES.of(Arm::id()).lock().pop();
         let mapped = match cached {
             Some(mapped) => mapped,
-            None => Mapped::new().or_else(|NoStack| take_any().ok_or(NoStack))?,
+            None => Mapped::new()?,
         };
         Ok(Self(ManuallyDrop::new(mapped)))
     }
 
     /// The address behind the stack's last byte: where the stack pointer starts.
+    #[inline]
     pub(crate) fn top(&self) -> u64 {
-        self.0.top
+        self.0.slot.top()
     }
 }
 
@@ -84,54 +87,89 @@ fn take_any() -> Option<Mapped> {
     CACHES.iter().find_map(|(_, cache)| cache.lock().pop())
 }
 
-/// A stack's memory, mapped.
+/// A stack's memory, mapped. Small, for it is handed on a few times on its way into a thread.
 #[derive(Debug)]
 struct Mapped {
-    slot: usize,
-    /// The address behind its last byte.
-    top: u64,
-    /// The block under the stack.
-    _frames: frames::Frame,
+    slot: Slot,
+    /// The number of the first frame of the block under the stack, whose one reference this is.
+    block: u32,
 }
 
 impl Mapped {
+    /// A new one, or where there is no memory for it one that another CPU keeps.
+    #[cold]
+    #[inline(never)]
     fn new() -> Result<Self, NoStack> {
+        Self::map().or_else(|NoStack| take_any().ok_or(NoStack))
+    }
+
+    fn map() -> Result<Self, NoStack> {
         let order = Order::for_bytes(STACK_SIZE).ok_or(NoStack)?;
         let block = frames().allocate(order, FrameUse::Stack, Zeroing::Unspecified).map_err(|_| NoStack)?;
-        let slot = take_slot().ok_or(NoStack)?;
-        if kernel_map::map_pages(bottom(slot), block.frame(), PAGES).is_err() {
-            give_slot(slot);
+        let number = u32::try_from(block.frame().number()).map_err(|_| NoStack)?;
+        let slot = Slot::take().ok_or(NoStack)?;
+        if kernel_map::map_pages(slot.bottom(), block.frame(), PAGES).is_err() {
+            slot.give();
             return Err(NoStack);
         }
-        Ok(Self { slot, top: bottom(slot).get() + STACK_SIZE as u64, _frames: block })
+        // From here on the number is the reference.
+        let _frames = block.into_raw();
+        Ok(Self { slot, block: number })
     }
 }
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // The frames go back after this, as a field: by then no TLB knows them under the stack's address.
-        kernel_map::unmap_pages(bottom(self.slot), PAGES);
-        give_slot(self.slot);
+        kernel_map::unmap_pages(self.slot.bottom(), PAGES);
+        self.slot.give();
+        // SAFETY: the number is a reference to the block, of which nobody makes a handle but this, and it is dropped once. No
+        // TLB knows the frames under the stack's address any more.
+        drop(unsafe { frames().from_raw(PhysFrame::from_number(self.block.into())) });
     }
 }
 
 const PAGES: u64 = (STACK_SIZE / PAGE_SIZE) as u64;
 
-fn bottom(slot: usize) -> VirtAddr {
-    let size = STACK_SIZE as u64;
-    VirtAddr::new(layout::STACK_BASE + slot as u64 * 2 * size + size)
-}
+/// Which of the places for stacks, from 1 on: where the place ends is where its stack does.
+#[derive(Clone, Copy, Debug)]
+struct Slot(NonZero<u32>);
 
-fn take_slot() -> Option<usize> {
-    let mut taken = TAKEN.lock();
-    let word = taken.iter().position(|&word| word != u64::MAX)?;
-    let bit = taken[word].trailing_ones() as usize;
-    taken[word] |= 1 << bit;
-    Some(word * WORD + bit)
-}
+impl Slot {
+    const SIZE: u64 = 2 * STACK_SIZE as u64;
 
-fn give_slot(slot: usize) {
-    TAKEN.lock()[slot / WORD] &= !(1 << (slot % WORD));
+    fn take() -> Option<Self> {
+        let mut taken = TAKEN.lock();
+        let word = taken.iter().position(|&word| word != u64::MAX)?;
+        let bit = taken[word].trailing_ones() as usize;
+        taken[word] |= 1 << bit;
+        Self::from_index(word * WORD + bit)
+    }
+
+    fn give(self) {
+        let index = self.index();
+        TAKEN.lock()[index / WORD] &= !(1 << (index % WORD));
+    }
+
+    fn from_index(index: usize) -> Option<Self> {
+        u32::try_from(index + 1).ok().and_then(NonZero::new).map(Self)
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+
+    /// The address behind its last byte.
+    #[inline]
+    fn top(self) -> u64 {
+        // The base is aligned to more than all slots are long, so this is a sum.
+        const { assert!(layout::STACK_BASE.is_multiple_of((SLOTS as u64 * Self::SIZE + 1).next_power_of_two())) };
+        layout::STACK_BASE | (u64::from(self.0.get()) * Self::SIZE)
+    }
+
+    /// The address of its stack's first byte.
+    fn bottom(self) -> VirtAddr {
+        VirtAddr::new(self.top() - STACK_SIZE as u64)
+    }
 }
 
 #[cfg(feature = "ktest")]

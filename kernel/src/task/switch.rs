@@ -76,8 +76,9 @@ impl Switch for Kernel {
         clock::now_ns()
     }
 
+    #[inline(never)]
     fn make_runnable(thread: Arc<Thread>) {
-        act_on(SCHEDULER.make_runnable(thread));
+        tell(SCHEDULER.make_runnable(thread));
     }
 }
 
@@ -115,8 +116,19 @@ fn no_thread() -> ! {
     panic!("this CPU has no thread yet")
 }
 
+/// Queues a new thread, on an idle CPU if there is one.
+pub(super) fn start(thread: Arc<Thread>) {
+    tell(SCHEDULER.start(thread));
+}
+
 /// Tells the CPUs that a placement concerns.
-pub(crate) fn act_on(placement: Placement) {
+fn act_on(placement: Placement) {
+    tell(placement);
+}
+
+/// As [`act_on`], in its place.
+#[inline(always)]
+fn tell(placement: Placement) {
     let poked = placement.poked();
     if poked.is_empty() {
         return;
@@ -126,7 +138,13 @@ pub(crate) fn act_on(placement: Placement) {
     if poked.contains(me) {
         if placement.cpu == me && placement.poke == Poke::ArmSlice {
             // The current thread goes on, and its slice has an end from now on: no pass is needed for that.
-            renew_slice(me, SWITCHERS.of(me).charged_ns.load(Ordering::Relaxed));
+            let charged_ns = SWITCHERS.of(me).charged_ns.load(Ordering::Relaxed);
+            let end_ns = with_current(|current| SCHEDULER.slice_end(current, charged_ns));
+            timers::set_slice_end(me, Some(end_ns));
+            if placement.thief.is_none() {
+                Arm::irq_restore_only(state);
+                return;
+            }
         } else {
             cpu::header().request_resched();
         }

@@ -9,7 +9,7 @@ use kcore::proc::{self, AddressSpace, ExitStatus, OutOfMemory, Processes, Start,
 use kcore::sched::{self, ParkState};
 use kcore::vm::Asids;
 
-use super::switch::{self, Kernel, SCHEDULER, with_current};
+use super::switch::{self, Kernel, with_current};
 use super::thread::{self, Machine, Thread};
 use super::{futexes, robust};
 use crate::arch::cpu::{self, Arm};
@@ -67,7 +67,7 @@ impl System for Kernel {
     }
 
     fn start_thread(thread: Arc<Thread>) {
-        switch::act_on(SCHEDULER.start(thread));
+        switch::start(thread);
     }
 
     fn thread_of(payload: &Machine) -> Option<&Arc<proc::Thread<Self>>> {

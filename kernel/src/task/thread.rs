@@ -10,11 +10,11 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kcore::addr::{CpuSet, UserAddr};
 use kcore::futex::Seat;
 use kcore::proc::{self, Files, Start};
-use kcore::sched::{self, Leaving, Priority, Tid};
+use kcore::sched::{self, Leaving, Priority, ThreadName, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
 use super::lower_half::LowerHalf;
-use super::switch::{self, Kernel, SCHEDULER};
+use super::switch::{self, Kernel};
 use super::timers::{Action, Timer};
 use super::{UserThread, Waiters};
 use crate::arch::context::Context;
@@ -176,7 +176,7 @@ pub(crate) fn spawn(
     // A thread for no CPU is a thread for all of them.
     let _ = thread.set_affinity(cpus);
     register(&thread)?;
-    switch::act_on(SCHEDULER.start(Arc::clone(&thread)));
+    switch::start(Arc::clone(&thread));
     Ok(thread)
 }
 
@@ -253,10 +253,11 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
     let tls = tls.map_or_else(cpu::user_tls, UserAddr::get);
     switch::with_current(|me| {
         copy_registers(me, top, stack_pointer);
-        let (lower_half, name) = (space_of(thread), thread.name());
+        let lower_half = space_of(thread);
         let context = Context::for_program(top, first_steps_of_program, 0, tls);
         let machine = Machine::new(context, lower_half, Some(stack), Some(Arc::clone(thread)));
-        let made = Thread::new(thread.thread_id(), name, Priority::DEFAULT, machine);
+        // The program's thread has the name.
+        let made = Thread::new(thread.thread_id(), ThreadName::default(), Priority::DEFAULT, machine);
         made.inherit(me);
         made
     })
@@ -270,7 +271,7 @@ fn for_kernel(stack: KernelStack, thread: &Arc<UserThread>, function: fn(usize),
     let context = Context::new(below, first_steps, 0);
     let machine = Machine::new(context, space_of(thread), Some(stack), Some(Arc::clone(thread)));
     *machine.start.lock() = Some(Box::new(move || function(argument)));
-    Thread::new(thread.thread_id(), thread.name(), Priority::DEFAULT, machine)
+    Thread::new(thread.thread_id(), ThreadName::default(), Priority::DEFAULT, machine)
 }
 
 fn space_of(thread: &UserThread) -> LowerHalf {
@@ -289,7 +290,7 @@ fn copy_registers(me: &Thread, top: u64, stack_pointer: Option<UserAddr>) {
     // SAFETY: the area lies on the new stack.
     let frame = unsafe { &raw mut (*child).frame };
     // SAFETY: nobody else uses that stack yet.
-    unsafe { frame.copy_from_nonoverlapping(&raw const parent.frame, 1) };
+    unsafe { parent.frame.copy_to(frame) };
     // SAFETY: just written, and still ours alone.
     let frame = unsafe { &mut *frame };
     frame.x[0] = 0;

@@ -1,7 +1,9 @@
 //! A thread of a process: the seeds' `struct proc`.
 
 use alloc::sync::{Arc, Weak};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::mem::ManuallyDrop;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::id::visible;
 use super::ppwait::Gate;
@@ -14,7 +16,7 @@ use crate::sched::{self, ThreadName, Tid, unpark};
 use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
 use crate::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use crate::sync::atomic::fence;
-use crate::sync::{Once, Rank, SpinGuard, SpinLock};
+use crate::sync::{Rank, SpinGuard, SpinLock};
 use crate::util::place::arc_with;
 
 /// Why a thread must not go on in its program before it has been through
@@ -48,8 +50,8 @@ pub struct Thread<S: System> {
     /// Whoever posts a signal notes that, and then looks at the mask. With a fence between both steps of both, one sees
     /// the other.
     mask: AtomicU64,
-    /// What is scheduled; set once, before anybody finds the thread.
-    machine: Once<Weak<sched::Thread<S::Payload>>>,
+    /// What is scheduled: a weak reference, as a pointer. Null until it is set, which is once, before anybody finds the thread.
+    machine: AtomicPtr<sched::Thread<S::Payload>>,
     own: SpinLock<Own, S::Cpu>,
     /// Where it waits for a child in `vfork`.
     pub(super) gate: Gate<S>,
@@ -110,7 +112,7 @@ impl<S: System> Thread<S> {
             visible: AtomicU32::new(visible.0),
             attention: AtomicU32::new(0),
             mask: AtomicU64::new(mask.bits()),
-            machine: Once::new(),
+            machine: AtomicPtr::new(ptr::null_mut()),
             own: SpinLock::new(Rank::Thread, own),
             gate: Gate::new(),
             missed: AtomicU64::new(0),
@@ -197,11 +199,20 @@ impl<S: System> Thread<S> {
 
     /// What is scheduled of it; `None` once that has ended.
     pub fn machine(&self) -> Option<Arc<sched::Thread<S::Payload>>> {
-        self.machine.get().and_then(Weak::upgrade)
+        let pointer = self.machine.load(Acquire);
+        if pointer.is_null() {
+            return None;
+        }
+        // SAFETY: the pointer came from `Weak::into_raw`, and its reference is given up only when `self` is dropped; that is
+        // left to the drop.
+        let weak = ManuallyDrop::new(unsafe { Weak::from_raw(pointer) });
+        weak.upgrade()
     }
 
+    #[inline]
     pub(super) fn set_machine(&self, machine: &Arc<sched::Thread<S::Payload>>) {
-        self.machine.call_once(|| Arc::downgrade(machine));
+        debug_assert!(self.machine.load(Relaxed).is_null(), "what is scheduled is set once");
+        self.machine.store(Arc::downgrade(machine).into_raw().cast_mut(), Release);
     }
 
     /// Which signals it blocks.
@@ -381,6 +392,16 @@ impl<S: System> Thread<S> {
 
     pub(super) fn own(&self) -> SpinGuard<'_, Own, S::Cpu> {
         self.own.lock()
+    }
+}
+
+impl<S: System> Drop for Thread<S> {
+    fn drop(&mut self) {
+        let pointer = *self.machine.get_mut();
+        if !pointer.is_null() {
+            // SAFETY: the pointer came from `Weak::into_raw`, and nobody else gives its reference up.
+            drop(unsafe { Weak::from_raw(pointer) });
+        }
     }
 }
 

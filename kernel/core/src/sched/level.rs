@@ -21,6 +21,12 @@ impl Priority {
         if raw <= Self::WORST.0 { Some(Self(raw)) } else { None }
     }
 
+    /// Priority `raw`, which comes from a `Priority` by way of a place that holds numbers only.
+    pub(super) const fn known(raw: u8) -> Self {
+        debug_assert!(raw <= Self::WORST.0, "no priority has this number");
+        Self(raw)
+    }
+
     /// The number.
     #[must_use]
     pub const fn get(self) -> u8 {
@@ -47,6 +53,11 @@ impl Level {
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// The level's number.
+    pub(super) const fn number(self) -> u8 {
+        self.0
     }
 
     /// The level's bit in a word of levels.

@@ -59,7 +59,7 @@ impl<P> RunQueue<P> {
     /// Whether no thread is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.occupied == 0
     }
 
     /// Adds `thread` at the end of its level.
@@ -68,14 +68,18 @@ impl<P> RunQueue<P> {
     ///
     /// When it is in a queue already: a thread runs in one place.
     pub fn enqueue(&mut self, thread: Arc<Thread<P>>) {
-        self.enqueue_at(thread.level(), thread);
+        let _alone = self.enqueue_at(thread.level(), thread);
     }
 
-    /// Adds `thread` at the end of `level`, which is its own.
-    pub(super) fn enqueue_at(&mut self, level: Level, thread: Arc<Thread<P>>) {
+    /// Adds `thread` at the end of `level`, which is its own. Says whether it is the only one.
+    #[inline]
+    pub(super) fn enqueue_at(&mut self, level: Level, thread: Arc<Thread<P>>) -> bool {
         self.levels[level.index()].push_back(thread);
-        self.occupied |= level.bit();
-        self.len += 1;
+        let before = self.occupied;
+        self.occupied = before | level.bit();
+        // Each of them has memory of its own: there are not as many as that.
+        self.len = self.len.wrapping_add(1);
+        before == 0
     }
 
     /// Takes out the thread to run next, if one passes the bar.

@@ -28,7 +28,7 @@ pub const SLICE_NS: u64 = 10_000_000;
 
 /// All the run queues.
 ///
-/// Lock order: none, one queue's lock is held at a time.
+/// Lock order: none, one queue's lock is held at a time. Nobody is woken under it: who must be told is in the answer.
 pub struct Scheduler<P, C: Cpu> {
     cpus: PerCpu<CpuQueue<P, C>>,
     /// The CPUs that idle and that nobody has claimed yet.
@@ -49,12 +49,10 @@ struct Locked<P> {
     running: Running,
 }
 
-/// What a CPU is about, as its waking neighbours need to know it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Running {
-    Nothing,
-    At(Level),
-}
+/// What a CPU is about, as its waking neighbours need to know it: the index of the level that it runs, or one that is behind
+/// all of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Running(u8);
 
 /// Why the current thread might leave its CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,7 +159,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
     /// `cpu` takes threads from now on. `current` is what it runs: its idle thread, or what became of the boot code.
     pub fn come_online(&self, cpu: CpuId, current: &Thread<P>) {
         current.set_last_cpu(cpu);
-        self.cpus.of(cpu).locked.lock().running = Running::of(current);
+        self.cpus.of(cpu).locked.lock_quietly().running = Running::of(current);
         self.online.fetch_or(CpuSet::only(cpu).bits(), Ordering::AcqRel);
     }
 
@@ -173,6 +171,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
 
     /// Queues a new thread: on an idle CPU if there is one, else on the one with the fewest runnable threads (OpenBSD's
     /// `sched_choosecpu_fork`).
+    #[inline]
     pub fn start(&self, thread: Arc<Thread<P>>) -> Placement {
         let allowed = self.allowed(&thread);
         self.enqueue(self.choose(allowed, None), allowed, thread)
@@ -181,8 +180,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
     /// Queues a thread that was asleep: on an idle CPU, its last one for choice, else on the one with the fewest runnable
     /// threads, its last one for choice.
     pub fn make_runnable(&self, thread: Arc<Thread<P>>) -> Placement {
-        let allowed = self.allowed(&thread);
-        self.enqueue(self.choose(allowed, Some(thread.last_cpu())), allowed, thread)
+        self.queue_again(None, thread)
     }
 
     /// Accounts for the `ran_ns` that `current` has run since it was last charged.
@@ -198,7 +196,14 @@ impl<P, C: Cpu> Scheduler<P, C> {
     #[must_use]
     pub fn slice_deadline(&self, cpu: CpuId, current: &Thread<P>, now_ns: u64) -> Option<u64> {
         let waited_for = current.class() == Class::Normal && self.cpus.of(cpu).queued.load(Ordering::Relaxed) > 0;
-        waited_for.then(|| now_ns.saturating_add(SLICE_NS - current.slice_used_ns()))
+        waited_for.then(|| self.slice_end(current, now_ns))
+    }
+
+    /// The same for a `current` of which a placement has just said that somebody waits for it to end ([`Poke::ArmSlice`]).
+    #[inline]
+    #[must_use]
+    pub fn slice_end(&self, current: &Thread<P>, now_ns: u64) -> u64 {
+        now_ns.saturating_add(SLICE_NS - current.slice_used_ns())
     }
 
     /// What `cpu`, which runs `current`, does next. Called on that CPU with interrupts masked, after
@@ -208,7 +213,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
         let own = self.cpus.of(cpu);
         let bar = Self::bar(cpu, current, leaving);
         {
-            let mut locked = own.locked.lock();
+            let mut locked = own.locked.lock_quietly();
             if let Some(thread) = locked.queue.pick(bar) {
                 own.note_len(&locked);
                 locked.run(cpu, &thread);
@@ -220,13 +225,13 @@ impl<P, C: Cpu> Scheduler<P, C> {
                 self.not_idle(cpu);
                 return Decision::Keep;
             }
-            locked.running = Running::Nothing;
+            locked.running = Running::NOTHING;
         }
         self.idle.fetch_or(CpuSet::only(cpu).bits(), Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let Some(thread) = self.steal(cpu) else { return Decision::Idle };
         self.not_idle(cpu);
-        own.locked.lock().run(cpu, &thread);
+        own.locked.lock_quietly().run(cpu, &thread);
         Decision::Run(thread)
     }
 
@@ -257,13 +262,19 @@ impl<P, C: Cpu> Scheduler<P, C> {
             }
             Leaving::Preempted | Leaving::SliceOver | Leaving::Yielded => {
                 if previous.affinity().contains(cpu) {
-                    let allowed = self.allowed(&previous);
-                    Some(self.enqueue(cpu, allowed, previous).after_its_turn(cpu))
+                    Some(self.queue_again(Some(cpu), previous).after_its_turn(cpu))
                 } else {
                     Some(self.make_runnable(previous))
                 }
             }
         }
+    }
+
+    /// Queues a thread that has run before: on `cpu`, or where [`make_runnable`](Self::make_runnable) says.
+    fn queue_again(&self, cpu: Option<CpuId>, thread: Arc<Thread<P>>) -> Placement {
+        let allowed = self.allowed(&thread);
+        let cpu = cpu.unwrap_or_else(|| self.choose(allowed, Some(thread.last_cpu())));
+        self.enqueue(cpu, allowed, thread)
     }
 
     /// How many threads wait in the queue of `cpu`, a moment ago.
@@ -283,20 +294,21 @@ impl<P, C: Cpu> Scheduler<P, C> {
     }
 
     /// Puts the thread into the queue of `cpu`, one of those that are `allowed`.
+    #[inline(always)]
     fn enqueue(&self, cpu: CpuId, allowed: CpuSet, thread: Arc<Thread<P>>) -> Placement {
         let target = self.cpus.of(cpu);
         let level = thread.level();
         let (poke, at_once) = {
-            let mut locked = target.locked.lock();
-            let alone = locked.queue.is_empty();
-            locked.queue.enqueue_at(level, thread);
+            let mut locked = target.locked.lock_quietly();
+            let alone = locked.queue.enqueue_at(level, thread);
             target.note_len(&locked);
-            match locked.running {
-                Running::Nothing => (Poke::Preempt, alone),
-                Running::At(running) if level < running => (Poke::Preempt, false),
-                Running::At(_) if alone => (Poke::ArmSlice, false),
-                Running::At(_) => (Poke::Nothing, false),
-            }
+            let running = locked.running;
+            let poke = match alone {
+                _ if Running::at(level) < running => Poke::Preempt,
+                true => Poke::ArmSlice,
+                false => Poke::Nothing,
+            };
+            (poke, alone && running == Running::NOTHING)
         };
         let thieves = allowed.without(cpu);
         if at_once || thieves.is_empty() {
@@ -312,7 +324,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
         let others = CpuId::all().skip(thief.index() + 1).chain(CpuId::all().take(thief.index()));
         others.map(|cpu| self.cpus.of(cpu)).filter(|victim| victim.queued.load(Ordering::Relaxed) > 0).find_map(
             |victim| {
-                let mut locked = victim.locked.lock();
+                let mut locked = victim.locked.lock_quietly();
                 let thread = locked.queue.steal(thief);
                 victim.note_len(&locked);
                 thread
@@ -389,7 +401,7 @@ impl<P, C: Cpu> CpuQueue<P, C> {
 
 impl<P> Locked<P> {
     const fn new() -> Self {
-        Self { queue: RunQueue::new(), running: Running::Nothing }
+        Self { queue: RunQueue::new(), running: Running::NOTHING }
     }
 
     fn run(&mut self, cpu: CpuId, thread: &Thread<P>) {
@@ -399,10 +411,16 @@ impl<P> Locked<P> {
 }
 
 impl Running {
+    const NOTHING: Self = Self(Level::WORST.number() + 1);
+
+    const fn at(level: Level) -> Self {
+        Self(level.number())
+    }
+
     fn of<P>(thread: &Thread<P>) -> Self {
         match thread.class() {
-            Class::Idle => Self::Nothing,
-            Class::Normal => Self::At(thread.level()),
+            Class::Idle => Self::NOTHING,
+            Class::Normal => Self::at(thread.level()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::mem::MaybeUninit;
 // Accounting, and hints that may be a moment old: no ordering is built on these. `Parker` is what is.
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -116,7 +117,13 @@ impl<P> Thread<P> {
     /// A thread that may run on every CPU. It is in no queue yet: `Scheduler::start` puts it into one.
     #[inline]
     pub fn new(id: Tid, name: impl Into<ThreadName>, priority: Priority, payload: P) -> Arc<Self> {
-        Arc::new(Self::with_class(id, name.into(), Class::Normal, priority, payload))
+        // First the memory: what is put together before there is any is copied to it.
+        let place = Arc::new(MaybeUninit::<Self>::uninit());
+        let thread = Self::with_class(id, name.into(), Class::Normal, priority, payload);
+        // SAFETY: the memory is for one thread, and nobody else's yet.
+        unsafe { Arc::as_ptr(&place).cast::<Self>().cast_mut().write(thread) };
+        // SAFETY: just written.
+        unsafe { place.assume_init() }
     }
 
     /// The idle thread of `cpu`.
@@ -174,7 +181,7 @@ impl<P> Thread<P> {
 
     /// Its base priority.
     pub fn priority(&self) -> Priority {
-        Priority::new(self.base.load(Relaxed)).expect("only priorities are stored")
+        Priority::known(self.base.load(Relaxed))
     }
 
     /// Changes the base priority. A thread that is queued keeps its place until it has run.

@@ -33,7 +33,7 @@ pub enum Waited {
 /// [`wake_one`](Self::wake_one) gives its wake-up to a waiter that will look at its condition after it; a waiter that
 /// looks and then leaves for another reason (a signal), not taking what it was woken for, wakes the next one.
 ///
-/// The lock is held for a push or a pop; a thread is unparked without it.
+/// The lock is held for a push or a pop, and quietly; a thread is unparked without it.
 pub struct WaitQueue<S: Switch> {
     waiting: IrqLock<WaitList<S::Payload>, S::Cpu>,
 }
@@ -87,7 +87,7 @@ impl<S: Switch> WaitQueue<S> {
     /// Wakes all threads that wait now. Says how many.
     pub fn wake_all(&self) -> usize {
         let (first, others) = {
-            let mut waiting = self.waiting.lock();
+            let mut waiting = self.waiting.lock_quietly();
             let first = waiting.pop_front();
             (first, waiting.iter().count())
         };
@@ -100,13 +100,13 @@ impl<S: Switch> WaitQueue<S> {
     /// How many threads wait, a moment ago.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.lock().iter().count()
+        self.waiting.lock_quietly().iter().count()
     }
 
     /// The thread that has waited longest.
     #[cfg(all(test, not(loom)))]
     pub(super) fn first(&self) -> Option<Arc<Thread<S::Payload>>> {
-        self.waiting.lock().front().clone_pointer()
+        self.waiting.lock_quietly().front().clone_pointer()
     }
 
     fn wait(&self, deadline_ns: Option<u64>, mut condition: impl FnMut() -> bool) -> Waited {
@@ -145,7 +145,7 @@ impl<S: Switch> WaitQueue<S> {
     /// Puts the thread at the end. One that was woken by something else is still in its place and keeps it.
     fn join(&self, me: &Arc<Thread<S::Payload>>) {
         if !me.wait_link.is_linked() {
-            self.waiting.lock().push_back(Arc::clone(me));
+            self.waiting.lock_quietly().push_back(Arc::clone(me));
         }
     }
 
@@ -154,7 +154,7 @@ impl<S: Switch> WaitQueue<S> {
         if !me.wait_link.is_linked() {
             return Left::ByWaker;
         }
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.waiting.lock_quietly();
         let mut cursor = waiting.front_mut();
         while cursor.get().is_some_and(|thread| !core::ptr::eq(thread, &raw const **me)) {
             cursor.move_next();
@@ -166,7 +166,7 @@ impl<S: Switch> WaitQueue<S> {
     }
 
     fn pop(&self) -> Option<Arc<Thread<S::Payload>>> {
-        self.waiting.lock().pop_front()
+        self.waiting.lock_quietly().pop_front()
     }
 }
 

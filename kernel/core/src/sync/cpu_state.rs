@@ -1,4 +1,4 @@
-//! The two states that a lock puts its CPU in, as guards.
+//! The states that a lock puts its CPU in, as guards.
 
 use core::marker::PhantomData;
 
@@ -56,5 +56,26 @@ impl<C: Cpu> Default for IrqMasked<C> {
 impl<C: Cpu> Drop for IrqMasked<C> {
     fn drop(&mut self) {
         C::irq_restore(self.before);
+    }
+}
+
+/// Interrupts are masked on this CPU as long as this lives; what comes after asks for no preemption.
+pub(super) struct QuietlyMasked<C: Cpu> {
+    before: C::IrqState,
+    /// Neither `Send` nor `Sync`: the state is one CPU's.
+    cpu: PhantomData<*mut C>,
+}
+
+impl<C: Cpu> QuietlyMasked<C> {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self { before: C::irq_save(), cpu: PhantomData }
+    }
+}
+
+impl<C: Cpu> Drop for QuietlyMasked<C> {
+    #[inline]
+    fn drop(&mut self) {
+        C::irq_restore_only(self.before);
     }
 }

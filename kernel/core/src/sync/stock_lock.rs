@@ -6,6 +6,7 @@ use core::ops::{Deref, DerefMut};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 use super::atomic::{AtomicU32, Ordering};
+use super::cpu_state::QuietlyMasked;
 use super::rank::{Band, Held, Rank, RankNote};
 use crate::hal::Cpu;
 
@@ -49,7 +50,7 @@ impl<T, C: Cpu> StockLock<T, C> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> StockGuard<'_, T, C> {
-        let _masked = Masked { before: C::irq_save(), cpu: PhantomData };
+        let _masked = QuietlyMasked::new();
         let held = Held::note(self.rank);
         StockGuard { value: self.inner.lock(), _held: held, _masked }
     }
@@ -61,7 +62,7 @@ pub struct StockGuard<'a, T, C: Cpu> {
     // Fields are dropped in this order.
     value: MutexGuard<'a, RawFlagLock<C>, T>,
     _held: Held<C>,
-    _masked: Masked<C>,
+    _masked: QuietlyMasked<C>,
 }
 
 impl<T, C: Cpu> Deref for StockGuard<'_, T, C> {
@@ -77,20 +78,6 @@ impl<T, C: Cpu> DerefMut for StockGuard<'_, T, C> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
-    }
-}
-
-/// Interrupts are masked on this CPU as long as this lives; what comes after asks for no preemption.
-struct Masked<C: Cpu> {
-    before: C::IrqState,
-    /// Neither `Send` nor `Sync`: the state is one CPU's.
-    cpu: PhantomData<*mut C>,
-}
-
-impl<C: Cpu> Drop for Masked<C> {
-    #[inline]
-    fn drop(&mut self) {
-        C::irq_restore_only(self.before);
     }
 }
 

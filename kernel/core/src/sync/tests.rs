@@ -89,6 +89,26 @@ fn an_irq_lock_masks_interrupts_and_puts_the_mask_back() {
 }
 
 #[test]
+fn an_irq_lock_taken_quietly_masks_interrupts_and_excludes() {
+    let lock = Irq::new(Rank::TestIrqOuter, 0_u32);
+    let guard = lock.lock_quietly();
+    assert!(FakeCpu::irqs_masked());
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(lock.try_lock().is_none()));
+    });
+    drop(guard);
+    assert!(!FakeCpu::irqs_masked());
+    let rounds = if cfg!(miri) { 20 } else { 2_000 };
+    four_at_once(|| {
+        for _ in 0..rounds {
+            *lock.lock_quietly() += 1;
+            *lock.lock() += 1;
+        }
+    });
+    assert_eq!(*lock.lock(), 8 * rounds);
+}
+
+#[test]
 fn a_failed_try_lock_leaves_no_trace() {
     let lock = Arc::new(Irq::new(Rank::TestIrqOuter, ()));
     let guard = lock.lock();
