@@ -71,7 +71,7 @@ impl Cache {
             Zeroing::Zeroed => pop_several(&mut self.zeroed),
             Zeroing::Unspecified => pop_several(&mut self.plain),
         }?;
-        self.tally.add(kind, N as u32);
+        self.tally.add(kind, u32::try_from(N).unwrap_or_default());
         Some(frames)
     }
 

@@ -1,11 +1,11 @@
 //! Fork: share everything.
 
 use super::counts::SharingMmu;
-use super::divide::Pages;
+use super::divide::{Pages, Path};
 use super::tree::UserTree;
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
-use crate::paging::address::{Level, VirtRange};
+use crate::paging::address::{Index, Level, VirtRange};
 use crate::paging::table::{OutOfFrames, OwnedTable};
 use crate::paging::tree::{Tree, Usage};
 
@@ -55,36 +55,57 @@ impl UserTree {
         mmu: &impl SharingMmu,
         wanted: Option<(VirtRange<UserAddr>, &P)>,
     ) -> Result<OwnedTable, OutOfFrames> {
-        let path = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
-        let several = path.as_ref().and_then(|_| {
-            OwnedTable::allocate_several([Level::One, Level::Two, Level::Three], mmu.memory(), mmu.tables()).ok()
-        });
-        let (root, wanted) = match (several, path) {
-            (Some([root, upper, lower]), Some((path, supply))) => (root, Some((path, supply, upper, lower))),
-            _ => (OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?, None),
-        };
-        let (mine, its) = (self.tree.root_table(mmu.memory()), root.view(mmu.memory()));
-        let path_root = wanted.as_ref().map(|(path, ..)| path.root);
-        let mut writable = wanted.is_some();
-        self.tree.used.for_each(|index| {
-            if path_root != Some(index) {
-                writable |= mine.share_with(its, index, mmu.tables());
-            }
-        });
-        let divided = wanted.map(|(path, supply, upper, lower)| {
-            let pages = path.divide(its, (upper, lower), mmu, supply);
-            (path, supply, pages)
-        });
-        mmu.tlb().publish();
-        if writable {
-            // Not page by page: each of these descriptors stands for 1 GiB.
-            mmu.tlb().flush_asid(self.tree.tag);
+        if let Some((pages, supply)) = wanted
+            && let Some(path) = self.path(mmu, pages)
+            && let Ok(tables) =
+                OwnedTable::allocate_several([Level::One, Level::Two, Level::Three], mmu.memory(), mmu.tables())
+        {
+            return Ok(self.share_around(mmu, &path, tables, supply));
         }
-        if let Some((path, supply, pages)) = divided {
-            path.finish(&pages, supply);
+        let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
+        if self.share_entries(mmu, &root, None) {
+            self.forget_rights(mmu);
+        } else {
             mmu.tlb().publish();
         }
         Ok(root)
+    }
+
+    /// Shares all but the pages of `path`, which are divided.
+    fn share_around(
+        &self,
+        mmu: &impl SharingMmu,
+        path: &Path<'_>,
+        [root, upper, lower]: [OwnedTable; 3],
+        supply: &impl Pages,
+    ) -> OwnedTable {
+        let pages = path.divide(root.view(mmu.memory()), (upper, lower), mmu, supply);
+        self.share_entries(mmu, &root, Some(path.root));
+        self.forget_rights(mmu);
+        path.finish(&pages, supply);
+        mmu.tlb().publish();
+        root
+    }
+
+    /// Lets `root` have all entries of ours but `without`. Says whether something could be written by way of them.
+    #[inline]
+    fn share_entries(&self, mmu: &impl SharingMmu, root: &OwnedTable, without: Option<Index>) -> bool {
+        let (mine, its) = (self.tree.root_table(mmu.memory()), root.view(mmu.memory()));
+        let mut writable = false;
+        self.tree.used.for_each(|index| {
+            if without != Some(index) {
+                writable |= mine.share_with(its, index, mmu.tables());
+            }
+        });
+        writable
+    }
+
+    /// Lets every CPU see the marks, and forget what it knew of this address space: not page by page, for each of the marks
+    /// stands for 1 GiB.
+    #[inline]
+    fn forget_rights(&self, mmu: &impl SharingMmu) {
+        mmu.tlb().publish();
+        mmu.tlb().flush_asid(self.tree.tag);
     }
 }
 
