@@ -71,8 +71,8 @@ impl UserTree {
 }
 
 impl Path<'_> {
-    /// Makes the child's path of two new tables, and hangs it into `its_root`. Returns what is divided, which has yet to be
-    /// [finished](Self::finish).
+    /// Makes the child's path of two new tables, and hangs it into `its_root`. What is divided is noted in `pages`, and has
+    /// yet to be [finished](Self::finish).
     #[inline]
     pub(super) fn divide(
         &self,
@@ -80,23 +80,29 @@ impl Path<'_> {
         (upper, lower): (OwnedTable, OwnedTable),
         mmu: &impl SharingMmu,
         supply: &impl Pages,
-    ) -> Divided {
-        let mut pages = Divided::new();
+        pages: &mut Divided,
+    ) {
         let (first, last) = (Level::Three.index(self.pages.start), Level::Three.index(self.pages.end - 1));
         let (old, new) = (self.lower, lower.view(mmu.memory()));
+        let mut wanted = Vec::<_, MAX_PAGES>::new();
         old.in_use_around(first, self.lower_entry.live, |index, descriptor| {
-            let wanted = first <= index && index <= last && !pages.is_full();
-            let divided = if wanted { take_alone(descriptor, mmu, supply) } else { None };
-            match divided {
-                Some((from, to)) => {
+            let alone = if first <= index && index <= last { frame_alone(descriptor, mmu) } else { None };
+            match alone {
+                Some(from) if wanted.push((index, descriptor, from)).is_ok() => {}
+                _ => copy_page(old, new, index, descriptor, mmu),
+            }
+        });
+        for &(index, descriptor, from) in &wanted {
+            match supply.take() {
+                Ok(to) => {
                     old.copy_leaf(index, descriptor.marked());
                     new.copy_leaf(index, descriptor.moved_to(to));
                     // It is not full.
                     let _ = pages.push((index, descriptor, from, to));
                 }
-                None => copy_page(old, new, index, descriptor, mmu),
+                Err(OutOfFrames) => copy_page(old, new, index, descriptor, mmu),
             }
-        });
+        }
         let (old, new) = (self.upper, upper.view(mmu.memory()));
         new.link(self.middle, lower, self.lower_entry.live, self.lower_entry.groups);
         old.in_use_around(self.middle, self.upper_entry.live, |index, descriptor| {
@@ -105,7 +111,6 @@ impl Path<'_> {
             }
         });
         its_root.link(self.root, upper, self.upper_entry.live, self.upper_entry.groups);
-        pages
     }
 
     /// Copies the pages and gives the parent its own back, when its address space has forgotten what it knew of them.
@@ -117,10 +122,10 @@ impl Path<'_> {
     }
 }
 
-/// The page that the leaf maps, and a frame for a copy of it, if it may be written and nobody else has it.
-fn take_alone(descriptor: Descriptor, mmu: &impl SharingMmu, supply: &impl Pages) -> Option<(PhysFrame, PhysFrame)> {
+/// The page that the leaf maps, if it may be written and nobody else has it.
+#[inline]
+fn frame_alone(descriptor: Descriptor, mmu: &impl SharingMmu) -> Option<PhysFrame> {
     let leaf = descriptor.decode_ours(Level::Three).leaf()?;
     let alone = descriptor.marked() != descriptor && is_private(leaf) && mmu.leaves().is_last(leaf);
-    let frame = alone.then(|| supply.take().ok()).flatten()?;
-    Some((PhysFrame::containing(leaf.output), frame))
+    alone.then(|| PhysFrame::containing(leaf.output))
 }

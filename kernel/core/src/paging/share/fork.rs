@@ -1,7 +1,7 @@
 //! Fork: share everything.
 
 use super::counts::SharingMmu;
-use super::divide::{Pages, Path};
+use super::divide::{Divided, Pages, Path};
 use super::tree::UserTree;
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
@@ -79,7 +79,8 @@ impl UserTree {
         [root, upper, lower]: [OwnedTable; 3],
         supply: &impl Pages,
     ) -> OwnedTable {
-        let pages = path.divide(root.view(mmu.memory()), (upper, lower), mmu, supply);
+        let mut pages = Divided::new();
+        path.divide(root.view(mmu.memory()), (upper, lower), mmu, supply, &mut pages);
         self.share_entries(mmu, &root, Some(path.root));
         self.forget_rights(mmu);
         path.finish(&pages, supply);
