@@ -153,8 +153,8 @@ pub struct Forked<S: System> {
     pub pid: Pid,
     /// Its thread.
     pub thread: Arc<Thread<S>>,
-    /// What is scheduled of it: who asked for [`ForkFlags::IDLE`] needs it.
-    pub machine: Arc<sched::Thread<S::Payload>>,
+    /// What is scheduled of it, for who asked for [`ForkFlags::IDLE`]; else it has been started.
+    pub idle: Option<Arc<sched::Thread<S::Payload>>>,
 }
 
 /// Why nothing was made.
@@ -211,9 +211,12 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
 
     publish(caller, request, numbers, &thread);
     tell_number::<S>(request.parent_tid, child.pid());
-    if !request.flags.contains(ForkFlags::IDLE) {
-        S::start_thread(Arc::clone(&machine));
-    }
+    let idle = if request.flags.contains(ForkFlags::IDLE) {
+        Some(machine)
+    } else {
+        S::start_thread(machine);
+        None
+    };
     note_fork(caller.process(), child.pid());
     count_sharing::<S>(request.flags);
 
@@ -223,7 +226,7 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     if request.flags.contains(ForkFlags::PTRACE) && traced {
         let _merged = signal(caller.process(), Some(caller), Info::kernel(Signal::TRAP));
     }
-    Ok(Forked { pid: child.pid(), thread, machine })
+    Ok(Forked { pid: child.pid(), thread, idle })
 }
 
 /// The process, with its copies and shares of what the parent has, known to nobody.
