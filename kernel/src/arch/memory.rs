@@ -7,7 +7,7 @@
 //! are arrays of words at word addresses with sizes in words, for which every access below is aligned. Zeroes by the cache
 //! line (`DC ZVA`, 64 bytes on both cores) are for whole pages, and only with the MMU on.
 //!
-//! **A page is copied through the SIMD registers**, 32 bytes an instruction. They are programs' ([`super::fp`]): whoever used
+//! **A page is copied through the SIMD registers**, 64 bytes an instruction. They are programs' ([`super::fp`]): whoever used
 //! them last may find its values there without a trap, and they may be shut. So the copy opens them, keeps the eight that
 //! it uses on its stack, and puts all back as it was. Interrupts are masked meanwhile, for nobody else knows of this: a
 //! switch in between would save the wrong values, or find the registers shut on the way back. It is as long as a short
@@ -55,40 +55,20 @@ page_copy:                              // x0 = to, x1 = from
     msr     cpacr_el1, x4
     isb
     sub     sp, sp, #128
-    stp     q0, q1, [sp]
-    stp     q2, q3, [sp, #32]
-    stp     q4, q5, [sp, #64]
-    stp     q6, q7, [sp, #96]
+    mov     x5, sp
+    st1     {{v0.2d, v1.2d, v2.2d, v3.2d}}, [x5], #64
+    st1     {{v4.2d, v5.2d, v6.2d, v7.2d}}, [x5]
     add     x4, x1, #1, lsl #12
-1:
-    .irp    at, 128, 256, 384, 0        // the last of them moves the pointers on
-    .if     \at
-    ldp     q0, q1, [x1, #\at]
-    ldp     q2, q3, [x1, #\at + 32]
-    ldp     q4, q5, [x1, #\at + 64]
-    ldp     q6, q7, [x1, #\at + 96]
-    stp     q0, q1, [x0, #\at]
-    stp     q2, q3, [x0, #\at + 32]
-    stp     q4, q5, [x0, #\at + 64]
-    stp     q6, q7, [x0, #\at + 96]
-    .else
-    ldp     q2, q3, [x1, #32]
-    ldp     q4, q5, [x1, #64]
-    ldp     q6, q7, [x1, #96]
-    ldp     q0, q1, [x1], #512
-    stp     q2, q3, [x0, #32]
-    stp     q4, q5, [x0, #64]
-    stp     q6, q7, [x0, #96]
-    stp     q0, q1, [x0], #512
-    .endif
+1:  .rept   8
+    ld1     {{v0.2d, v1.2d, v2.2d, v3.2d}}, [x1], #64
+    ld1     {{v4.2d, v5.2d, v6.2d, v7.2d}}, [x1], #64
+    st1     {{v0.2d, v1.2d, v2.2d, v3.2d}}, [x0], #64
+    st1     {{v4.2d, v5.2d, v6.2d, v7.2d}}, [x0], #64
     .endr
     cmp     x1, x4
     b.ne    1b
-    ldp     q0, q1, [sp]
-    ldp     q2, q3, [sp, #32]
-    ldp     q4, q5, [sp, #64]
-    ldp     q6, q7, [sp, #96]
-    add     sp, sp, #128
+    ld1     {{v0.2d, v1.2d, v2.2d, v3.2d}}, [sp], #64
+    ld1     {{v4.2d, v5.2d, v6.2d, v7.2d}}, [sp], #64
     msr     cpacr_el1, x3
     msr     daif, x2
     ret

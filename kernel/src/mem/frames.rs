@@ -47,6 +47,18 @@ pub(crate) fn frames() -> &'static Frames {
     FRAMES.get().expect("memory is set up before it is used")
 }
 
+/// The allocator, without asking whether it is there: a fork would ask a dozen times.
+///
+/// # Safety
+///
+/// [`init`] has been called.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "an address that the linker knows")]
+pub(super) unsafe fn frames_set_up() -> &'static Frames {
+    // SAFETY: the caller's promise.
+    unsafe { FRAMES.get_unchecked() }
+}
+
 /// Hands the free ranges of `map` to a new allocator, less what its own table of records takes.
 ///
 /// # Safety
@@ -79,12 +91,6 @@ pub(crate) fn frames_of(range: PhysRange) -> core::ops::Range<PhysFrame> {
     PhysFrame::containing(range.start())..PhysFrame::containing(range.end())
 }
 
-/// One frame, as a number with one reference.
-#[inline]
-pub(super) fn single(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
-    frames().allocate_raw(kind, zeroing).ok_or(OutOfFrames)
-}
-
 /// Translation tables from the allocator.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FrameTables;
@@ -92,11 +98,11 @@ pub(crate) struct FrameTables;
 // SAFETY: a handle turned into a number is a frame of the linear map that belongs to nobody else until it is freed.
 unsafe impl TableSource for FrameTables {
     fn allocate(&self) -> Result<PhysFrame, OutOfFrames> {
-        single(FrameUse::PageTable, Zeroing::Unspecified)
+        frames().allocate_raw(FrameUse::PageTable, Zeroing::Unspecified).ok_or(OutOfFrames)
     }
 
     fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
-        single(FrameUse::PageTable, Zeroing::Zeroed)
+        frames().allocate_raw(FrameUse::PageTable, Zeroing::Zeroed).ok_or(OutOfFrames)
     }
 
     fn free(&self, frame: PhysFrame) {

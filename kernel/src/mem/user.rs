@@ -17,7 +17,7 @@ use kcore::hal::FrameAccess;
 use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, SharingMmu, TableCounts, TableSource};
 use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
 
-use super::frames::{self, LinearMemory, frames};
+use super::frames::{self, Frames, LinearMemory};
 use super::{heap, stacks};
 use crate::arch::cpu::{self, Arm};
 use crate::arch::mmu::HardwareTlb;
@@ -45,19 +45,37 @@ pub(super) fn init() -> Result<(), OutOfFrames> {
     Ok(())
 }
 
+/// The allocator, for programs' memory.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "an address that the linker knows")]
+fn frames() -> &'static Frames {
+    // SAFETY: a program's memory is asked for by programs, which the boot CPU starts when all is set up; and by `init` here
+    // and the initramfs, which `mem::init` calls after that of `frames`.
+    unsafe { frames::frames_set_up() }
+}
+
 impl UserMemorySystem {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the contents are known in both of the functions that follow")]
     fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
-        if !MEMORY.has_room() {
+        if frames().free_at_least() < FLOOR {
             make_room()?;
         }
-        frames::single(kind, zeroing)
+        frames().allocate_raw(kind, zeroing).ok_or(OutOfFrames)
     }
 
     #[inline(never)]
     fn allocate_zeroed(kind: FrameUse) -> Result<PhysFrame, OutOfFrames> {
         Self::allocate(kind, Zeroing::Zeroed)
+    }
+
+    /// `N` tables, or none.
+    #[inline(never)]
+    fn allocate_tables<const N: usize>() -> Result<[PhysFrame; N], OutOfFrames> {
+        if frames().free_at_least() < FLOOR {
+            make_room()?;
+        }
+        frames().allocate_raw_several(FrameUse::PageTable, Zeroing::Zeroed).ok_or(OutOfFrames)
     }
 
     #[inline(never)]
@@ -224,6 +242,13 @@ unsafe impl TableSource for UserTables {
 
     fn allocate_zeroed(&self, _memory: &impl FrameAccess) -> Result<PhysFrame, OutOfFrames> {
         UserMemorySystem::allocate_zeroed(FrameUse::PageTable)
+    }
+
+    fn allocate_zeroed_several<const N: usize>(
+        &self,
+        _memory: &impl FrameAccess,
+    ) -> Result<[PhysFrame; N], OutOfFrames> {
+        UserMemorySystem::allocate_tables()
     }
 
     fn free(&self, frame: PhysFrame) {

@@ -64,6 +64,17 @@ impl Cache {
         Some(taken)
     }
 
+    /// `N` frames for `kind`, counted there, if there are so many with the wanted contents.
+    #[inline]
+    pub(super) fn take_several<const N: usize>(&mut self, kind: FrameUse, wanted: Zeroing) -> Option<[Index; N]> {
+        let frames = match wanted {
+            Zeroing::Zeroed => pop_several(&mut self.zeroed),
+            Zeroing::Unspecified => pop_several(&mut self.plain),
+        }?;
+        self.tally.add(kind, N as u32);
+        Some(frames)
+    }
+
     /// Puts a frame of unspecified contents in that was in use for `kind`. It is counted even where there is no room and the
     /// frame comes back.
     #[inline]
@@ -139,4 +150,14 @@ impl Cache {
     pub(super) fn frames(&self) -> usize {
         self.plain.len() + self.zeroed.len()
     }
+}
+
+/// The last `N` of `frames`, if there are so many.
+#[inline]
+fn pop_several<const N: usize, const CAPACITY: usize>(
+    frames: &mut heapless::Vec<Index, CAPACITY>,
+) -> Option<[Index; N]> {
+    let several = *frames.last_chunk()?;
+    frames.truncate(frames.len().wrapping_sub(N));
+    Some(several)
 }

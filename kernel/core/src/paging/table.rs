@@ -12,6 +12,8 @@
 //! descriptor leads to was written before it; loads are Relaxed, for a table is changed by the holder of its tree's
 //! lock alone, and what others do to a shared one ([`share`](super::share)) is ordered by its count.
 
+#[cfg(not(loom))]
+use core::array;
 use core::ptr::NonNull;
 
 use super::address::{ENTRIES, Index, Level};
@@ -43,6 +45,24 @@ pub unsafe trait TableSource {
         // writes of PAGE_SIZE bytes (contract of `FrameAccess`), and no reference to it exists.
         unsafe { memory.frame_ptr(frame).write_bytes(0, PAGE_SIZE) };
         Ok(frame)
+    }
+
+    /// Takes `N` such frames, or none. For sources that have a quicker way to do that.
+    fn allocate_zeroed_several<const N: usize>(
+        &self,
+        memory: &impl FrameAccess,
+    ) -> Result<[PhysFrame; N], OutOfFrames> {
+        let mut frames = heapless::Vec::<_, N>::new();
+        while !frames.is_full() {
+            match self.allocate_zeroed(memory) {
+                Ok(frame) => drop(frames.push(frame)),
+                Err(OutOfFrames) => {
+                    frames.into_iter().for_each(|frame| self.free_zeroed(frame));
+                    return Err(OutOfFrames);
+                }
+            }
+        }
+        frames.into_array().map_err(|_| OutOfFrames)
     }
 
     /// Takes a frame back. No walker can reach it any more.
@@ -102,6 +122,37 @@ impl OwnedTable {
     /// A new table with nothing in it.
     pub fn allocate(level: Level, memory: &impl FrameAccess, source: &impl TableSource) -> Result<Self, OutOfFrames> {
         Ok(Self { frame: Self::zeroed_frame(memory, source)?, level })
+    }
+
+    /// A new table of each of these levels, or none.
+    #[cfg(not(loom))]
+    pub(super) fn allocate_several<const N: usize>(
+        levels: [Level; N],
+        memory: &impl FrameAccess,
+        source: &impl TableSource,
+    ) -> Result<[Self; N], OutOfFrames> {
+        let frames: [PhysFrame; N] = source.allocate_zeroed_several(memory)?;
+        Ok(array::from_fn(|number| Self { frame: frames[number], level: levels[number] }))
+    }
+
+    /// In a model each is made by itself.
+    #[cfg(loom)]
+    pub(super) fn allocate_several<const N: usize>(
+        levels: [Level; N],
+        memory: &impl FrameAccess,
+        source: &impl TableSource,
+    ) -> Result<[Self; N], OutOfFrames> {
+        let mut tables = heapless::Vec::<_, N>::new();
+        for level in levels {
+            match Self::allocate(level, memory, source) {
+                Ok(table) => drop(tables.push(table)),
+                Err(OutOfFrames) => {
+                    tables.into_iter().for_each(|table: Self| table.free(source));
+                    return Err(OutOfFrames);
+                }
+            }
+        }
+        tables.into_array().map_err(|_| OutOfFrames)
     }
 
     #[cfg(not(loom))]
@@ -299,7 +350,9 @@ impl<'m> Table<'m> {
     #[inline]
     pub(super) fn in_use_around(self, near: Index, live: u16, mut each: impl FnMut(Index, Descriptor)) {
         let mut left = live;
-        let mut look = |place: usize| {
+        // 0, 1, -1, 2, -2 and so on from there; what that leads out of the table is passed by.
+        let (mut place, mut step) = (near.get(), 0_usize);
+        while left > 0 && step < 2 * ENTRIES {
             if let Some(index) = Index::new(place)
                 && let descriptor = self.descriptor(index)
                 && descriptor.is_valid()
@@ -307,23 +360,8 @@ impl<'m> Table<'m> {
                 each(index, descriptor);
                 left = left.wrapping_sub(1);
             }
-            left == 0
-        };
-        let (mut up, mut down) = (near.get(), near.get());
-        if live == 0 || look(up) {
-            return;
-        }
-        while up < ENTRIES || down > 0 {
-            up = up.wrapping_add(1);
-            if look(up) {
-                return;
-            }
-            if down > 0 {
-                down = down.wrapping_sub(1);
-                if look(down) {
-                    return;
-                }
-            }
+            step = step.wrapping_add(1);
+            place = if step.is_multiple_of(2) { place.wrapping_sub(step) } else { place.wrapping_add(step) };
         }
     }
 

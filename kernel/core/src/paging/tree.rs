@@ -94,28 +94,48 @@ impl<A: HalfAddress> Tree<A> {
 /// A set of entries of the root. A program uses two or three of them, and neither its fork nor its exit looks at the
 /// others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Used([u64; ENTRIES.div_ceil(64)]);
+pub(super) struct Used {
+    words: [u64; Self::WORDS],
+    /// Which of the words are not 0.
+    occupied: u8,
+}
 
 impl Used {
+    const WORDS: usize = ENTRIES.div_ceil(64);
+
     /// Puts `index` into the set, or takes it out.
     pub(super) fn set(&mut self, index: Index, used: bool) {
-        let (word, bit) = (index.get() / 64, 1 << (index.get() % 64));
-        if used { self.0[word] |= bit } else { self.0[word] &= !bit }
+        let (number, bit) = (index.get() / 64, 1 << (index.get() % 64));
+        let word = &mut self.words[number];
+        if used {
+            *word |= bit
+        } else {
+            *word &= !bit
+        }
+        let occupied = 1 << number;
+        if *word == 0 { self.occupied &= !occupied } else { self.occupied |= occupied }
     }
 
     /// Calls `each` for what is in the set, in order.
     #[inline]
     pub(super) fn for_each(&self, mut each: impl FnMut(Index)) {
-        let mut first = 0_usize;
-        for &word in &self.0 {
-            let mut rest = word;
-            while rest != 0 {
-                if let Some(index) = Index::new(first.wrapping_add(rest.trailing_zeros() as usize)) {
-                    each(index);
+        let mut occupied = self.occupied;
+        let mut number = 0;
+        let mut rest = 0;
+        loop {
+            if rest == 0 {
+                if occupied == 0 {
+                    return;
                 }
-                rest &= rest.wrapping_sub(1);
+                number = occupied.trailing_zeros() as usize % Self::WORDS;
+                occupied &= occupied.wrapping_sub(1);
+                rest = self.words[number];
+                continue;
             }
-            first = first.wrapping_add(64);
+            if let Some(index) = Index::new(number * 64 + rest.trailing_zeros() as usize) {
+                each(index);
+            }
+            rest &= rest.wrapping_sub(1);
         }
     }
 }
@@ -188,5 +208,30 @@ fn discard_entry<A: HalfAddress>(
     table.empty(index);
     if let Some(leaf) = descriptor.decode_ours(level).leaf() {
         release(MappedLeaf { start: A::from_offset(start), level, leaf });
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entries_in_use_come_in_order_and_go_one_by_one() {
+        let mut used = Used::default();
+        let places = [0, 1, 63, 64, 300, 510, 511];
+        for place in [511, 64, 1, 300, 0, 63, 510] {
+            used.set(Index::within(place), true);
+        }
+        let listed = |used: &Used| {
+            let mut list = Vec::new();
+            used.for_each(|index| list.push(index.get()));
+            list
+        };
+        for left in 0..places.len() {
+            assert_eq!(listed(&used), places[left..]);
+            used.set(Index::within(places[left]), false);
+        }
+        assert_eq!(used, Used::default());
     }
 }

@@ -102,8 +102,18 @@ impl Attachments {
     }
 
     /// What a child gets. `reported`: the fork is reported to a tracer.
+    #[inline]
     pub(super) fn for_fork(&self, reported: bool) -> Self {
-        Self(self.0.as_ref().map(|attached| Arc::new(attached.for_fork(reported))))
+        match &self.0 {
+            None => Self(None),
+            Some(attached) => Self::some_for_fork(attached, reported),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn some_for_fork(attached: &Attached, reported: bool) -> Self {
+        Self(Some(Arc::new(attached.for_fork(reported))))
     }
 }
 

@@ -280,6 +280,9 @@ impl System for Fake {
 
     fn reserve_thread() -> Result<Stack, OutOfMemory> {
         let world = world();
+        if !Self::has_room() {
+            return Err(OutOfMemory);
+        }
         let out = world.stacks_out.fetch_add(1, SeqCst);
         let stack = Stack(world);
         if out < world.stacks.load(SeqCst) { Ok(stack) } else { Err(OutOfMemory) }

@@ -33,7 +33,6 @@ use super::exit::begin_exit;
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
 use super::signal::{post, signal};
-use super::space::AddressSpace;
 use super::system::{Start, System};
 use super::thread::{Inherited, Thread, TidPointers};
 use super::tree::{self, Place};
@@ -193,9 +192,8 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     claims.keep();
 
     // The point of no return.
-    let Reserved { seed, numbers, belongings } = reserved;
+    let Reserved { seed, numbers, belongings, pages } = reserved;
     let numbers = numbers.keep();
-    let pages = belongings.space.as_ref().map_or(0, |space| pages_of(space));
     if let Some(space) = &belongings.space {
         space.join();
     }
@@ -271,10 +269,11 @@ fn new_thread<S: System>(
 ) -> Arc<Thread<S>> {
     // Who runs in the parent's memory beside the parent must not run on the parent's alternate stack.
     let alone = !request.flags.contains(ForkFlags::SHAREVM) || request.flags.contains(ForkFlags::PPWAIT);
+    let (stack, name) = caller.stack_and_name();
     let inherited = Inherited {
         mask: caller.mask(),
-        alternate: if alone { caller.alternate_stack() } else { AlternateStack::DISABLED },
-        name: request.name.clone().unwrap_or_else(|| caller.name()),
+        alternate: if alone { stack } else { AlternateStack::DISABLED },
+        name: request.name.clone().unwrap_or(name),
     };
     Thread::new(Arc::clone(child), number, Tid(child.pid().0), inherited, request.child)
 }
@@ -303,9 +302,12 @@ fn publish<S: System>(
     }
     report_to_tracer(process, child);
     child.set_started_ns(S::now_ns());
-    let doom = process.body().control.exit;
-    if let Some(status) = doom {
-        begin_exit(child, &mut child.body(), status);
+    // Whoever is killed is told to look.
+    if caller.attention() {
+        let doom = process.body().control.exit;
+        if let Some(status) = doom {
+            begin_exit(child, &mut child.body(), status);
+        }
     }
     tree.hatch(numbers.slot);
     for signal in caller.take_missed().iter() {
@@ -328,11 +330,6 @@ const fn report_to_tracer<S: System>(_parent: &Arc<Process<S>>, _child: &Arc<Pro
 
 /// Whoever watches the parent learns of the child, which can run already. Event queues attach here.
 const fn note_fork<S: System>(_parent: &Arc<Process<S>>, _child: Pid) {}
-
-fn pages_of<S: System>(space: &AddressSpace<S>) -> u64 {
-    let statistics = space.lock().statistics();
-    statistics.data + statistics.stack
-}
 
 fn count_kind<S: System>(flags: ForkFlags, pages: u64) {
     let statistics = &S::processes().statistics;

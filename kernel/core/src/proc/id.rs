@@ -91,6 +91,27 @@ impl Numbers {
     }
 }
 
+/// One draw for both numbers of a new process, its own and its thread's, for a draw costs more than all else about a
+/// number: an even draw among the pairs is an even and independent draw of each. Returns what stands for the first draw of
+/// each.
+pub(super) fn draw_both(uniform: &mut dyn FnMut(u64) -> u64) -> (u64, u64) {
+    const PIDS: u64 = MAX_PID as u64 - 1;
+    let drawn = uniform(PIDS * MAX_THREAD);
+    (drawn / MAX_THREAD, drawn % MAX_THREAD)
+}
+
+/// What a source draws for a pair of which the process's number is drawn as `pid` and the thread's as `thread`.
+#[cfg(all(test, not(loom)))]
+pub(super) const fn both(pid: u64, thread: u64) -> u64 {
+    pid * MAX_THREAD + thread
+}
+
+/// A source whose first draw is `drawn`.
+pub(super) fn beginning_with(drawn: u64, uniform: &mut dyn FnMut(u64) -> u64) -> impl FnMut(u64) -> u64 {
+    let mut first = Some(drawn);
+    move |bound| first.take().unwrap_or_else(|| uniform(bound))
+}
+
 /// The next number after `last` that is free, going round to 2.
 fn in_turn_after(last: u32, free: impl Fn(u32) -> bool) -> Option<u32> {
     (last + 1..=MAX_PID).chain(2..=last.min(MAX_PID)).find(|&number| number > 1 && free(number))
@@ -188,6 +209,27 @@ mod tests {
         };
         assert_eq!(numbers.draw(&mut source, |_| false), Some(Pid(9)));
         assert_eq!(asked, [u64::from(MAX_PID - 1)], "one draw over exactly the numbers 2 ..= 99,999");
+    }
+
+    #[test]
+    fn f55_one_draw_is_even_over_all_pairs_of_a_pid_and_a_thread() {
+        let mut asked = Vec::new();
+        let mut source = |bound| {
+            asked.push(bound);
+            both(7, 11)
+        };
+        assert_eq!(draw_both(&mut source), (7, 11));
+        assert_eq!(asked, [u64::from(MAX_PID - 1) * MAX_THREAD], "as many as there are pairs");
+        let last = |bound: u64| bound - 1;
+        assert_eq!(draw_both(&mut { last }), (u64::from(MAX_PID) - 2, MAX_THREAD - 1));
+    }
+
+    #[test]
+    fn a_pair_that_is_taken_is_followed_by_new_draws() {
+        let mut numbers = Numbers::new();
+        used(&mut numbers);
+        let mut later = answers([41]);
+        assert_eq!(numbers.draw(&mut beginning_with(40, &mut later), |pid| pid == Pid(42)), Some(Pid(43)));
     }
 
     #[test]

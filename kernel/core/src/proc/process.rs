@@ -29,6 +29,7 @@ use crate::sched::{Switch, ThreadName, WaitQueue};
 use crate::signal::{Action, Signal, SignalSet, Unchangeable};
 use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::{Rank, SpinGuard, SpinLock};
+use crate::util::place::arc_with;
 
 /// A table of file descriptors, as threads share it and processes may.
 pub type Files<S> = SpinLock<FileTable, <S as Switch>::Cpu>;
@@ -59,6 +60,8 @@ bitflags! {
         const PPWAIT = 1 << 8;
         /// It was forked and has not executed a program since.
         const FORKED = 1 << 9;
+        /// Other subsystems hang something on it, or did.
+        const ATTACHED = 1 << 10;
     }
 }
 
@@ -68,7 +71,8 @@ impl ProcessFlags {
         .union(Self::SET_ID_BY_EXEC)
         .union(Self::PLEDGED)
         .union(Self::EXEC_PLEDGED)
-        .union(Self::WRITE_EXECUTE);
+        .union(Self::WRITE_EXECUTE)
+        .union(Self::ATTACHED);
 }
 
 /// A process.
@@ -88,8 +92,10 @@ pub struct Process<S: System> {
 }
 
 impl<S: System> Process<S> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
     pub(super) fn new(pid: Pid, slot: Slot, parent: Pid, flags: ProcessFlags, body: Body<S>) -> Arc<Self> {
-        Arc::new(Self {
+        arc_with(|| Self {
             pid,
             slot,
             parent_pid: AtomicU32::new(parent.0),
@@ -323,6 +329,7 @@ impl<S: System> Process<S> {
 
     /// Changes that.
     pub fn attach(&self, change: impl FnOnce(&mut Attached)) {
+        self.set_flags(ProcessFlags::ATTACHED);
         self.body().attached.change(change);
     }
 

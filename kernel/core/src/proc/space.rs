@@ -9,6 +9,7 @@ use super::system::{OutOfMemory, System};
 use crate::addr::{Asid, PAGE_SIZE, PhysFrame};
 use crate::sched::{SleepGuard, SleepMutex};
 use crate::sync::Rank;
+use crate::util::place::arc_with;
 use crate::vm::{self, Layout, Space};
 
 /// A [`Space`] behind its lock, held by every process that runs in it. The last one to let go of it destroys it, and
@@ -43,9 +44,11 @@ impl<S: System> AddressSpace<S> {
     }
 
     /// Takes over a space whose tag came from [`System::take_asid`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
     pub fn adopt(mut space: Space) -> Arc<Self> {
         let (root, tag) = (space.activate(), space.tag());
-        Arc::new(Self {
+        arc_with(|| Self {
             space: SleepMutex::new(Rank::AddressSpace, Some(space)),
             id: S::processes().next_space(),
             root,
@@ -54,21 +57,29 @@ impl<S: System> AddressSpace<S> {
         })
     }
 
-    /// A space of its own with the same memory, copied when either side writes.
+    /// A space of its own with the same memory, copied when either side writes; and how many pages of data and stack that
+    /// is.
     ///
     /// # Errors
     ///
     /// [`ForkError::OutOfMemory`]
-    pub(super) fn fork(&self) -> Result<Arc<Self>, ForkError> {
+    #[inline(never)]
+    pub(super) fn fork(&self) -> Result<(Arc<Self>, u64), ForkError> {
         let tag = S::take_asid().ok_or(ForkError::OutOfMemory)?;
-        let forked = self.lock().fork(S::memory(), tag);
-        match forked {
-            Ok(space) => Ok(Self::adopt(space)),
+        let mut guard = self.lock();
+        let pages = guard.data_and_stack();
+        match guard.fork_to(S::memory(), tag, |space| Self::adopt(space)) {
+            Ok(made) => Ok((made, pages)),
             Err(vm::ForkError::OutOfMemory | vm::ForkError::OverCommit) => {
                 S::give_asid(tag);
                 Err(ForkError::OutOfMemory)
             }
         }
+    }
+
+    /// How many pages of data and stack it has; sleeps until nobody else changes it.
+    pub(super) fn pages(&self) -> u64 {
+        self.lock().data_and_stack()
     }
 
     /// Sleeps until nobody else changes the space.

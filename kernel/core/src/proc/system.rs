@@ -57,7 +57,7 @@ pub trait System: Switch + Sized {
     /// Gives one back of which no translation cache knows anything any more.
     fn give_asid(asid: Asid);
 
-    /// Makes ready what a thread needs.
+    /// Makes ready what a thread needs; sees to it that there is [room](Self::has_room) for its objects, too.
     ///
     /// # Errors
     ///

@@ -17,6 +17,7 @@ use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
 use crate::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use crate::sync::atomic::fence;
 use crate::sync::{Rank, SpinGuard, SpinLock};
+use crate::util::place::arc_with;
 
 /// Why a thread must not go on in its program before it has been through
 /// [`before_user`](super::signal::before_user). A bit each.
@@ -105,7 +106,7 @@ impl<S: System> Thread<S> {
         let Inherited { mask, alternate, name } = inherited;
         let own = Own { pending: Pending::new(), alternate, saved_mask: None, name };
         let place = |at: Option<UserAddr>| AtomicU64::new(at.map_or(0, UserAddr::get));
-        Arc::new(Self {
+        arc_with(|| Self {
             process,
             number,
             visible: AtomicU32::new(visible.0),
@@ -301,6 +302,12 @@ impl<S: System> Thread<S> {
     /// Its name.
     pub fn name(&self) -> ThreadName {
         self.own().name.clone()
+    }
+
+    /// Its alternate signal stack and its name.
+    pub(super) fn stack_and_name(&self) -> (AlternateStack, ThreadName) {
+        let own = self.own();
+        (own.alternate, own.name.clone())
     }
 
     /// Sets its name; the main thread's is also its process's.

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use self::groups::{Group, Session};
 use super::arena::{Arena, Chain, Link, Linked, List, Slot};
-use super::id::{Numbering, Numbers, Pid, draw_thread};
+use super::id::{Numbering, Numbers, Pid, beginning_with, draw_both, draw_thread};
 use super::map::{NoMemory, NumberMap};
 use super::wait::ChildKind;
 use crate::signal::Signal;
@@ -149,8 +149,9 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.orphaned.try_reserve(total).map_err(|_| NoMemory)?;
         let taken =
             |pid: Pid| self.pids.contains(pid.0) || self.groups.contains(pid.0) || self.sessions.contains(pid.0);
-        let pid = self.numbers.draw(uniform, taken).ok_or(NoMemory)?;
-        let thread = self.reserve_thread(uniform)?;
+        let (for_pid, for_thread) = draw_both(uniform);
+        let pid = self.numbers.draw(&mut beginning_with(for_pid, uniform), taken).ok_or(NoMemory)?;
+        let thread = self.reserve_thread(&mut beginning_with(for_thread, uniform))?;
         let slot = match self.nodes.insert(Node::embryo(pid)) {
             Ok(slot) => slot,
             Err(NoMemory) => {

@@ -11,7 +11,7 @@ use super::range::{PAGE, PageRange};
 use super::space::Space;
 use super::system::MemorySystem;
 use crate::addr::{Asid, PhysFrame, UserAddr};
-use crate::paging::{Access, LeafCounts, OutOfFrames, Pages, VirtRange};
+use crate::paging::{Access, LeafCounts, OutOfFrames, OwnedTable, Pages, VirtRange};
 
 /// Why there is no child. The parent is as it was, as far as it can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,22 +45,44 @@ impl Space {
     ///
     /// [`ForkError`].
     pub fn fork(&mut self, system: &impl MemorySystem, tag: Asid) -> Result<Self, ForkError> {
+        self.fork_to(system, tag, |child| child)
+    }
+
+    /// The same for somebody who has a place for it: `keep` gets the child, which is moved no further.
+    ///
+    /// # Errors
+    ///
+    /// [`ForkError`].
+    #[inline]
+    pub fn fork_to<R>(
+        &mut self,
+        system: &impl MemorySystem,
+        tag: Asid,
+        keep: impl FnOnce(Self) -> R,
+    ) -> Result<R, ForkError> {
         if !system.has_room() {
             return Err(ForkError::OutOfMemory);
         }
         let totals = self.areas.totals();
         let charged = system.commitments().charge_again(totals.charged, system.total_frames());
         charged.map_err(|_| ForkError::OverCommit)?;
-        let tree = match near_stack(system) {
-            Some(pages) => self.tree.fork_dividing(system, tag, pages, &FromSystem(system)),
-            None => self.tree.fork(system, tag),
-        };
-        let Ok(tree) = tree else {
+        let supply = FromSystem(system);
+        let Ok(root) = self.tree.share_all(system, near_stack(system).map(|pages| (pages, &supply))) else {
             system.commitments().uncharge(totals.charged);
             return Err(ForkError::OutOfMemory);
         };
-        let child = Self {
-            tree,
+        if totals.special != 0 {
+            return self.with_inheritance(system, root, tag, keep);
+        }
+        Ok(keep(self.with_root(root, tag)))
+    }
+
+    /// A space that has what this one has, below `root`.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
+    fn with_root(&self, root: OwnedTable, tag: Asid) -> Self {
+        Self {
+            tree: self.tree.sharing(root, tag),
             areas: self.areas.share(),
             layout: self.layout,
             heap: self.heap,
@@ -68,16 +90,22 @@ impl Space {
             limits: self.limits,
             write_execute: self.write_execute,
             lock_future: false,
-        };
-        if totals.special == 0 { Ok(child) } else { self.with_inheritance(system, child) }
+        }
     }
 
-    /// `child`, which has all that we have, made to have what it is to have.
+    /// A child with what we have below `root`, and all else that we have, made to have what it is to have.
     #[cold]
     #[inline(never)]
-    fn with_inheritance(&mut self, system: &impl MemorySystem, mut child: Self) -> Result<Self, ForkError> {
+    fn with_inheritance<R>(
+        &mut self,
+        system: &impl MemorySystem,
+        root: OwnedTable,
+        tag: Asid,
+        keep: impl FnOnce(Self) -> R,
+    ) -> Result<R, ForkError> {
+        let mut child = self.with_root(root, tag);
         match self.apply_inheritance(system, &mut child) {
-            Ok(()) => Ok(child),
+            Ok(()) => Ok(keep(child)),
             Err(error) => {
                 child.destroy(system);
                 Err(error)

@@ -115,6 +115,13 @@ impl Space {
         SpaceStatistics { resident, most_resident, total: pages, data, stack, locked }
     }
 
+    /// How many pages of data and stack there are.
+    #[must_use]
+    pub fn data_and_stack(&self) -> u64 {
+        let Totals { data, stack, .. } = self.areas.totals();
+        data + stack
+    }
+
     /// How many pages the tables mapped at a time at most.
     #[must_use]
     pub fn most_resident(&self) -> u64 {

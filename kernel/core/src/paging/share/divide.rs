@@ -71,23 +71,17 @@ impl UserTree {
 }
 
 impl Path<'_> {
-    /// Makes the child's path, and hangs it into `its_root`. What is divided is noted in `pages`, and has yet to be
+    /// Makes the child's path of two new tables, and hangs it into `its_root`. Returns what is divided, which has yet to be
     /// [finished](Self::finish).
+    #[inline]
     pub(super) fn divide(
         &self,
         its_root: Table<'_>,
+        (upper, lower): (OwnedTable, OwnedTable),
         mmu: &impl SharingMmu,
         supply: &impl Pages,
-        pages: &mut Divided,
-    ) -> Result<(), OutOfFrames> {
-        let lower = OwnedTable::allocate(Level::Three, mmu.memory(), mmu.tables())?;
-        let upper = match OwnedTable::allocate(Level::Two, mmu.memory(), mmu.tables()) {
-            Ok(upper) => upper,
-            Err(OutOfFrames) => {
-                lower.free(mmu.tables());
-                return Err(OutOfFrames);
-            }
-        };
+    ) -> Divided {
+        let mut pages = Divided::new();
         let (first, last) = (Level::Three.index(self.pages.start), Level::Three.index(self.pages.end - 1));
         let (old, new) = (self.lower, lower.view(mmu.memory()));
         old.in_use_around(first, self.lower_entry.live, |index, descriptor| {
@@ -111,7 +105,7 @@ impl Path<'_> {
             }
         });
         its_root.link(self.root, upper, self.upper_entry.live, self.upper_entry.groups);
-        Ok(())
+        pages
     }
 
     /// Copies the pages and gives the parent its own back, when its address space has forgotten what it knew of them.

@@ -1,7 +1,7 @@
 //! Fork: share everything.
 
 use super::counts::SharingMmu;
-use super::divide::{Divided, Pages};
+use super::divide::Pages;
 use super::tree::UserTree;
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::Tlb;
@@ -21,7 +21,8 @@ impl UserTree {
     ///
     /// [`OutOfFrames`] if there is no frame for the root, which is all that can go wrong; nothing was changed then.
     pub fn fork(&mut self, mmu: &impl SharingMmu, tag: Asid) -> Result<Self, OutOfFrames> {
-        self.share_all::<NoPages>(mmu, tag, None)
+        let root = self.share_all::<NoPages>(mmu, None)?;
+        Ok(self.sharing(root, tag))
     }
 
     /// The same, but the pages of `pages`, two at most, are divided at once, as far as that can be: the child has copies,
@@ -37,42 +38,53 @@ impl UserTree {
         pages: VirtRange<UserAddr>,
         supply: &impl Pages,
     ) -> Result<Self, OutOfFrames> {
-        self.share_all(mmu, tag, Some((pages, supply)))
+        let root = self.share_all(mmu, Some((pages, supply)))?;
+        Ok(self.sharing(root, tag))
     }
 
-    fn share_all<P: Pages>(
+    /// The child's tree, with the `root` that [`share_all`](Self::share_all) has made for it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
+    pub(crate) fn sharing(&self, root: OwnedTable, tag: Asid) -> Self {
+        Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } }
+    }
+
+    /// Makes the child's root, and shares with it what this one has, but for the pages that are wanted from a supply.
+    pub(crate) fn share_all<P: Pages>(
         &mut self,
         mmu: &impl SharingMmu,
-        tag: Asid,
         wanted: Option<(VirtRange<UserAddr>, &P)>,
-    ) -> Result<Self, OutOfFrames> {
-        let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
+    ) -> Result<OwnedTable, OutOfFrames> {
+        let path = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
+        let several = path.as_ref().and_then(|_| {
+            OwnedTable::allocate_several([Level::One, Level::Two, Level::Three], mmu.memory(), mmu.tables()).ok()
+        });
+        let (root, wanted) = match (several, path) {
+            (Some([root, upper, lower]), Some((path, supply))) => (root, Some((path, supply, upper, lower))),
+            _ => (OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?, None),
+        };
         let (mine, its) = (self.tree.root_table(mmu.memory()), root.view(mmu.memory()));
-        let mut wanted = wanted.and_then(|(pages, supply)| Some((self.path(mmu, pages)?, supply)));
-        let mut divided = Divided::default();
-        let mut writable = false;
+        let path_root = wanted.as_ref().map(|(path, ..)| path.root);
+        let mut writable = wanted.is_some();
         self.tree.used.for_each(|index| {
-            if let Some((path, supply)) = &wanted
-                && path.root == index
-            {
-                if path.divide(its, mmu, *supply, &mut divided).is_ok() {
-                    writable = true;
-                    return;
-                }
-                wanted = None;
+            if path_root != Some(index) {
+                writable |= mine.share_with(its, index, mmu.tables());
             }
-            writable |= mine.share_with(its, index, mmu.tables());
+        });
+        let divided = wanted.map(|(path, supply, upper, lower)| {
+            let pages = path.divide(its, (upper, lower), mmu, supply);
+            (path, supply, pages)
         });
         mmu.tlb().publish();
         if writable {
             // Not page by page: each of these descriptors stands for 1 GiB.
             mmu.tlb().flush_asid(self.tree.tag);
         }
-        if let Some((path, supply)) = &wanted {
-            path.finish(&divided, *supply);
+        if let Some((path, supply, pages)) = divided {
+            path.finish(&pages, supply);
             mmu.tlb().publish();
         }
-        Ok(Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } })
+        Ok(root)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::addr::{USER_END, UserAddr};
 use crate::hal::{UserFault, UserMemory};
 use crate::proc::attach::Promises;
 use crate::proc::id::Pid;
+use crate::proc::process::ProcessFlags;
 use crate::proc::system::{Start, System};
 use crate::proc::thread::{Thread, TidPointers};
 use crate::sched::Tid;
@@ -58,6 +59,9 @@ pub fn tfork<S: System>(caller: &Arc<Thread<S>>, parameters: &TforkParameters) -
 
 /// Checks that what the caller has promised leaves room for `needed`. Says whether its forks are reported to a tracer.
 fn check_promise<S: System>(caller: &Arc<Thread<S>>, needed: Promises) -> Result<bool, ForkError> {
+    if !caller.process().flags().contains(ProcessFlags::ATTACHED) {
+        return Ok(false);
+    }
     let body = caller.process().body();
     let attached = body.attached.get();
     if Promises::allow(attached.promises, needed) { Ok(attached.reports_forks()) } else { Err(ForkError::NotPromised) }

@@ -1,6 +1,7 @@
 //! What can fail in a fork, and how it is given back.
 
 use alloc::sync::Arc;
+use core::mem::ManuallyDrop;
 
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
 use crate::fs::{FileTable, OpenFile};
@@ -16,6 +17,7 @@ use crate::proc::thread::Thread;
 use crate::proc::tree;
 use crate::sched::ThreadName;
 use crate::sync::{Rank, SpinLock};
+use crate::util::place::arc_with;
 
 /// What the parent has at the moment of the fork, read with its lock taken once.
 pub(super) struct Parent<'a, S: System> {
@@ -114,64 +116,64 @@ pub(super) struct Reserved<S: System> {
     pub(super) seed: S::Seed,
     pub(super) numbers: Numbers<S>,
     pub(super) belongings: Belongings<S>,
+    /// Of data and stack.
+    pub(super) pages: u64,
 }
 
 /// Takes what can be refused: the kernel stack, then numbers and places in the tree, then memory and files.
 pub(super) fn reserve<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<Reserved<S>, ForkError> {
     let seed = S::reserve_thread().map_err(|_| ForkError::OutOfMemory)?;
-    if !S::has_room() {
-        return Err(ForkError::OutOfMemory);
-    }
     let numbers = Numbers::draw()?;
-    let belongings = belongings(parent, request)?;
-    Ok(Reserved { seed, numbers, belongings })
+    let (belongings, pages) = belongings(parent, request)?;
+    Ok(Reserved { seed, numbers, belongings, pages })
 }
 
 /// Numbers that go back to the tree unless they are [kept](Self::keep).
 pub(super) struct Numbers<S: System> {
-    reserved: Option<tree::Reserved>,
+    reserved: tree::Reserved,
     system: core::marker::PhantomData<fn() -> S>,
 }
 
 impl<S: System> Numbers<S> {
     fn draw() -> Result<Self, ForkError> {
         let reserved = S::processes().tree().reserve(&mut S::uniform).map_err(|_| ForkError::OutOfMemory)?;
-        Ok(Self { reserved: Some(reserved), system: core::marker::PhantomData })
+        Ok(Self { reserved, system: core::marker::PhantomData })
     }
 
-    pub(super) fn keep(mut self) -> tree::Reserved {
-        self.reserved.take().expect("it is taken once")
+    pub(super) fn keep(self) -> tree::Reserved {
+        ManuallyDrop::new(self).reserved
     }
 }
 
 impl<S: System> Drop for Numbers<S> {
     fn drop(&mut self) {
-        if let Some(reserved) = self.reserved {
-            S::processes().tree().cancel(reserved);
-        }
+        S::processes().tree().cancel(self.reserved);
     }
 }
 
-/// The child's memory, files and working directory: shared or copied.
-fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<Belongings<S>, ForkError> {
+/// The child's memory, files and working directory: shared or copied; and how many pages of data and stack it has.
+fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<(Belongings<S>, u64), ForkError> {
     let files = parent.files.as_ref().ok_or(ForkError::Invalid)?;
     let context = parent.context.as_ref().ok_or(ForkError::Invalid)?;
     let files = if request.flags.contains(ForkFlags::SHAREFILES) {
         Arc::clone(files)
     } else {
-        let mut copy = Arc::new(SpinLock::new(Rank::FileTable, FileTable::new()));
+        let mut copy = arc_with(|| SpinLock::new(Rank::FileTable, FileTable::new()));
         let table = Arc::get_mut(&mut copy).ok_or(ForkError::OutOfMemory)?.get_mut();
         files.lock().fork_into(table).map_err(|_| ForkError::OutOfMemory)?;
         copy
     };
     let context = match request.context {
         ContextSharing::Share => Arc::clone(context),
-        ContextSharing::Copy => Arc::new(SpinLock::new(Rank::FileContext, context.lock().clone())),
+        ContextSharing::Copy => arc_with(|| SpinLock::new(Rank::FileContext, context.lock().clone())),
     };
-    let space = match &parent.space {
-        None => None,
-        Some(space) if request.flags.contains(ForkFlags::SHAREVM) => Some(Arc::clone(space)),
-        Some(space) => Some(space.fork()?),
+    let (space, pages) = match &parent.space {
+        None => (None, 0),
+        Some(space) if request.flags.contains(ForkFlags::SHAREVM) => (Some(Arc::clone(space)), space.pages()),
+        Some(space) => {
+            let (space, pages) = space.fork()?;
+            (Some(space), pages)
+        }
     };
-    Ok(Belongings { space, files, context, program: parent.program.clone() })
+    Ok((Belongings { space, files, context, program: parent.program.clone() }, pages))
 }

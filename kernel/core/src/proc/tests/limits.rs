@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use super::support::*;
 use crate::proc::count::{MAX_PROCESSES, MAX_THREADS, Table};
 use crate::proc::fake::{Fake, World};
+use crate::proc::id::both;
 use crate::proc::limit::{Limit, Resource};
 use crate::proc::{ForkError, ForkFlags, Pid, fork, thread_fork, vfork};
 use crate::vm::MemorySystem;
@@ -198,15 +199,15 @@ fn f30_a_limit_on_processes_is_never_more_than_there_can_be() {
 #[test]
 fn f54_f56_a_reaped_number_is_not_given_out_again_soon() {
     let (world, _, init) = World::new();
-    world.random.lock().unwrap().extend([70, 1]);
+    world.random.lock().unwrap().extend([both(70, 1)]);
     let first = child_of(world, &init);
     assert_eq!(pid(&first), Pid(72));
     exits(world, &first, 0);
     // The zombie has the number, then the ring keeps it back.
-    world.random.lock().unwrap().extend([70, 80, 2]);
+    world.random.lock().unwrap().extend([both(70, 2), 80]);
     assert_eq!(pid(&child_of(world, &init)), Pid(82));
     reap(world, &init, Pid(72));
-    world.random.lock().unwrap().extend([70, 90, 3]);
+    world.random.lock().unwrap().extend([both(70, 3), 90]);
     assert_eq!(pid(&child_of(world, &init)), Pid(92));
 }
 
@@ -225,7 +226,7 @@ fn f54_the_number_of_a_group_is_taken_after_its_leader_is_gone() {
         reap(world, &init, pid(&passing));
     }
     assert!(!world.act(&init, || world.processes.tree().is_recent(number)), "the ring has let it go");
-    world.random.lock().unwrap().extend([u64::from(number.0) - 2, 95_000, 4]);
+    world.random.lock().unwrap().extend([both(u64::from(number.0) - 2, 4), 95_000]);
     assert_eq!(pid(&child_of(world, &init)), Pid(95_002));
     let group = world.act(&member, || crate::proc::group_of::<Fake>(member.process(), None).unwrap());
     assert_eq!(group, number);

@@ -8,6 +8,7 @@ use crate::fs::DescriptorFlags;
 use crate::proc::attach::{KernelTrace, Profile, Promises, TraceSink, Tracing, Unveiled};
 use crate::proc::body::Stop;
 use crate::proc::fake::{Fake, World};
+use crate::proc::id::both;
 use crate::proc::limit::{Limit, Resource};
 use crate::proc::usage::Usage;
 use crate::proc::{
@@ -217,17 +218,16 @@ fn f33_a_trace_of_calls_is_inherited_when_it_says_so() {
 fn f14_f23_an_embryo_has_its_number_and_is_seen_by_nobody() {
     let (world, _, init) = World::new();
     world.act(&init, || {
-        world.random.lock().unwrap().extend([500, 1]);
-        let reserved = world.processes.tree().reserve(&mut |bound| 500 % bound).unwrap();
+        let reserved = world.processes.tree().reserve(&mut |bound| both(500, 1000) % bound).unwrap();
         assert_eq!(reserved.pid, Pid(502));
         assert!(find::<Fake>(Pid(502)).is_none());
         assert!(kill(&init, Target::Process(Pid(502)), None).is_err());
         let mut seen = 0;
         world.processes.each(|_| seen += 1);
         assert_eq!(seen, 2);
-        world.random.lock().unwrap().extend([500, 501, 77]);
+        world.random.lock().unwrap().extend([both(500, 77), 501]);
         let child = crate::proc::fork(&init).unwrap();
-        assert_ne!(child, Pid(502), "the number is taken");
+        assert_eq!(child, Pid(503), "the number is taken");
         world.processes.tree().cancel(reserved);
     });
 }
