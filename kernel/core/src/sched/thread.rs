@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::mem::MaybeUninit;
 // Accounting, and hints that may be a moment old: no ordering is built on these. `Parker` is what is.
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -12,6 +11,7 @@ use super::level::{Level, Priority};
 use super::park::Parker;
 use crate::addr::{CpuId, CpuSet};
 use crate::sync::Rank;
+use crate::util::place::arc_with;
 
 /// The most levels that its own CPU use can cost a thread: enough that one at [`Priority::DEFAULT`] falls behind every
 /// interactive one, too few to make `nice` meaningless among those that only compute.
@@ -117,13 +117,7 @@ impl<P> Thread<P> {
     /// A thread that may run on every CPU. It is in no queue yet: `Scheduler::start` puts it into one.
     #[inline]
     pub fn new(id: Tid, name: impl Into<ThreadName>, priority: Priority, payload: P) -> Arc<Self> {
-        // First the memory: what is put together before there is any is copied to it.
-        let place = Arc::new(MaybeUninit::<Self>::uninit());
-        let thread = Self::with_class(id, name.into(), Class::Normal, priority, payload);
-        // SAFETY: the memory is for one thread, and nobody else's yet.
-        unsafe { Arc::as_ptr(&place).cast::<Self>().cast_mut().write(thread) };
-        // SAFETY: just written.
-        unsafe { place.assume_init() }
+        arc_with(|| Self::with_class(id, name.into(), Class::Normal, priority, payload))
     }
 
     /// The idle thread of `cpu`.
