@@ -57,6 +57,7 @@ impl FrameRecord {
 
     /// What the frame is.
     #[must_use]
+    #[inline]
     pub fn state(&self) -> FrameState {
         FrameState::from_bits(self.head.load(Relaxed) & ((1 << STATE_BITS) - 1))
     }

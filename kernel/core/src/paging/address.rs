@@ -172,7 +172,7 @@ impl Level {
 }
 
 /// The number of an entry in its table, below [`ENTRIES`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Index(u16);
 
 impl Index {

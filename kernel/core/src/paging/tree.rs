@@ -1,7 +1,7 @@
 //! The translation tables of one half of one address space.
 
 use super::Mmu;
-use super::address::{ENTRIES, HalfAddress, Index, Level, Span};
+use super::address::{HalfAddress, Index, Level, Span};
 use super::descriptor::{Descriptor, Groups};
 use super::table::{OutOfFrames, OwnedTable, Table};
 use super::unmap::MappedLeaf;
@@ -91,51 +91,46 @@ impl<A: HalfAddress> Tree<A> {
     }
 }
 
-/// A set of entries of the root. A program uses two or three of them, and neither its fork nor its exit looks at the
-/// others.
+/// The entries of the root that are in use. A program uses two or three of them, and neither its fork nor its exit looks
+/// at the others; if it ever uses many, all are looked at from then on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Used {
-    words: [u64; Self::WORDS],
-    /// Which of the words are not 0.
-    occupied: u8,
+    /// The first `count` of them, in order.
+    few: [Index; Self::FEW],
+    /// Or [`MANY`](Self::MANY).
+    count: u16,
 }
 
 impl Used {
-    const WORDS: usize = ENTRIES.div_ceil(64);
+    const FEW: usize = 7;
+    const MANY: u16 = u16::MAX;
 
-    /// Puts `index` into the set, or takes it out.
+    /// Notes that `index` is in use, or is no more.
     pub(super) fn set(&mut self, index: Index, used: bool) {
-        let (number, bit) = (index.get() / 64, 1 << (index.get() % 64));
-        let word = &mut self.words[number];
-        if used {
-            *word |= bit
-        } else {
-            *word &= !bit
+        let Some(few) = self.few.get(..usize::from(self.count)) else { return };
+        let place = few.partition_point(|&other| other < index);
+        let last = few.len();
+        match (few.get(place) == Some(&index), used) {
+            (false, true) if last < Self::FEW => {
+                self.few.copy_within(place..last, place.wrapping_add(1));
+                self.few[place] = index;
+                self.count = self.count.wrapping_add(1);
+            }
+            (false, true) => self.count = Self::MANY,
+            (true, false) => {
+                self.few.copy_within(place.wrapping_add(1)..last, place);
+                self.count = self.count.wrapping_sub(1);
+            }
+            (true, true) | (false, false) => {}
         }
-        let occupied = 1 << number;
-        if *word == 0 { self.occupied &= !occupied } else { self.occupied |= occupied }
     }
 
-    /// Calls `each` for what is in the set, in order.
+    /// Calls `each` for all that are in use, in order, and perhaps for others.
     #[inline]
     pub(super) fn for_each(&self, mut each: impl FnMut(Index)) {
-        let mut occupied = self.occupied;
-        let mut number = 0;
-        let mut rest = 0;
-        loop {
-            if rest == 0 {
-                if occupied == 0 {
-                    return;
-                }
-                number = occupied.trailing_zeros() as usize % Self::WORDS;
-                occupied &= occupied.wrapping_sub(1);
-                rest = self.words[number];
-                continue;
-            }
-            if let Some(index) = Index::new(number * 64 + rest.trailing_zeros() as usize) {
-                each(index);
-            }
-            rest &= rest.wrapping_sub(1);
+        match self.few.get(..usize::from(self.count)) {
+            Some(few) => few.iter().for_each(|&index| each(index)),
+            None => Index::all().for_each(each),
         }
     }
 }
@@ -216,22 +211,33 @@ fn discard_entry<A: HalfAddress>(
 mod tests {
     use super::*;
 
+    fn listed(used: &Used) -> Vec<usize> {
+        let mut list = Vec::new();
+        used.for_each(|index| list.push(index.get()));
+        list
+    }
+
     #[test]
     fn the_entries_in_use_come_in_order_and_go_one_by_one() {
         let mut used = Used::default();
         let places = [0, 1, 63, 64, 300, 510, 511];
-        for place in [511, 64, 1, 300, 0, 63, 510] {
+        for place in [511, 64, 1, 300, 0, 63, 510, 1] {
             used.set(Index::within(place), true);
         }
-        let listed = |used: &Used| {
-            let mut list = Vec::new();
-            used.for_each(|index| list.push(index.get()));
-            list
-        };
+        used.set(Index::within(2), false);
         for left in 0..places.len() {
             assert_eq!(listed(&used), places[left..]);
             used.set(Index::within(places[left]), false);
         }
-        assert_eq!(used, Used::default());
+        assert_eq!(listed(&used), []);
+    }
+
+    #[test]
+    fn where_many_entries_are_in_use_all_are_looked_at() {
+        let mut used = Used::default();
+        (0..8).for_each(|place| used.set(Index::within(place * 50), true));
+        assert_eq!(listed(&used), (0..512).collect::<Vec<_>>());
+        (0..8).for_each(|place| used.set(Index::within(place * 50), false));
+        assert_eq!(listed(&used).len(), 512);
     }
 }

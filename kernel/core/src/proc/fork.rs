@@ -186,9 +186,10 @@ pub enum ForkError {
 /// When the kernel asks for what does not exist.
 pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Result<Forked<S>, ForkError> {
     request.flags.check();
-    let parent = Parent::of(caller)?;
+    let mut parent = Parent::of(caller)?;
+    let program = parent.program.take();
     let claims = reserve::claim(&parent)?;
-    let reserved = reserve::reserve(&parent, request)?;
+    let reserved = reserve::reserve(&parent, program, request)?;
     claims.keep();
 
     // The point of no return.

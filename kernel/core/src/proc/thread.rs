@@ -94,6 +94,8 @@ pub struct TidPointers {
 }
 
 impl<S: System> Thread<S> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
     pub(super) fn new(
         process: Arc<Process<S>>,
         number: u32,

@@ -57,11 +57,16 @@ pub fn tfork<S: System>(caller: &Arc<Thread<S>>, parameters: &TforkParameters) -
     thread_fork(caller, &request)
 }
 
-/// Checks that what the caller has promised leaves room for `needed`. Says whether its forks are reported to a tracer.
+/// As [`check_attached`], which few have to be asked.
+#[inline]
 fn check_promise<S: System>(caller: &Arc<Thread<S>>, needed: Promises) -> Result<bool, ForkError> {
-    if !caller.process().flags().contains(ProcessFlags::ATTACHED) {
-        return Ok(false);
-    }
+    if caller.process().flags().contains(ProcessFlags::ATTACHED) { check_attached(caller, needed) } else { Ok(false) }
+}
+
+/// Checks that what the caller has promised leaves room for `needed`. Says whether its forks are reported to a tracer.
+#[cold]
+#[inline(never)]
+fn check_attached<S: System>(caller: &Arc<Thread<S>>, needed: Promises) -> Result<bool, ForkError> {
     let body = caller.process().body();
     let attached = body.attached.get();
     if Promises::allow(attached.promises, needed) { Ok(attached.reports_forks()) } else { Err(ForkError::NotPromised) }

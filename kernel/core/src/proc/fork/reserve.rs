@@ -32,7 +32,7 @@ pub(super) struct Parent<'a, S: System> {
     space: Option<Arc<AddressSpace<S>>>,
     files: Option<Arc<Files<S>>>,
     context: Option<Arc<FileContext<S>>>,
-    program: Option<Arc<OpenFile>>,
+    pub(super) program: Option<Arc<OpenFile>>,
 }
 
 impl<'a, S: System> Parent<'a, S> {
@@ -121,10 +121,14 @@ pub(super) struct Reserved<S: System> {
 }
 
 /// Takes what can be refused: the kernel stack, then numbers and places in the tree, then memory and files.
-pub(super) fn reserve<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<Reserved<S>, ForkError> {
+pub(super) fn reserve<S: System>(
+    parent: &Parent<'_, S>,
+    program: Option<Arc<OpenFile>>,
+    request: &ForkRequest,
+) -> Result<Reserved<S>, ForkError> {
     let seed = S::reserve_thread().map_err(|_| ForkError::OutOfMemory)?;
     let numbers = Numbers::draw()?;
-    let (belongings, pages) = belongings(parent, request)?;
+    let (belongings, pages) = belongings(parent, program, request)?;
     Ok(Reserved { seed, numbers, belongings, pages })
 }
 
@@ -152,7 +156,11 @@ impl<S: System> Drop for Numbers<S> {
 }
 
 /// The child's memory, files and working directory: shared or copied; and how many pages of data and stack it has.
-fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Result<(Belongings<S>, u64), ForkError> {
+fn belongings<S: System>(
+    parent: &Parent<'_, S>,
+    program: Option<Arc<OpenFile>>,
+    request: &ForkRequest,
+) -> Result<(Belongings<S>, u64), ForkError> {
     let files = parent.files.as_ref().ok_or(ForkError::Invalid)?;
     let context = parent.context.as_ref().ok_or(ForkError::Invalid)?;
     let files = if request.flags.contains(ForkFlags::SHAREFILES) {
@@ -175,5 +183,5 @@ fn belongings<S: System>(parent: &Parent<'_, S>, request: &ForkRequest) -> Resul
             (Some(space), pages)
         }
     };
-    Ok((Belongings { space, files, context, program: parent.program.clone() }, pages))
+    Ok((Belongings { space, files, context, program }, pages))
 }
