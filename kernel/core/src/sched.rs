@@ -19,8 +19,8 @@
 //!    CPU, so only now may it be queued: queued any earlier, another CPU could run it on a stack still in use.
 //!
 //! **Locks.** A wait queue has one (`Rank::WaitQueue`), each run queue has one (`Rank::RunQueue`); never two of a kind
-//! together. There is no lock over the scheduler as a whole. The only unsafe code here is where a thread is put together, in
-//! the memory that it stays in: the links are those of `intrusive-collections`, through its safe interface.
+//! together. There is no lock over the scheduler as a whole. There is no unsafe code here: the links are those of
+//! `intrusive-collections`, through its safe interface.
 
 mod level;
 mod link;

@@ -9,11 +9,12 @@
 //! * [`PerCpu`]: one value a CPU, reached through a guard that proves that the caller stays on it
 //! * [`Once`]: a value set once (of the `spin` crate). Set it during boot: a handler that interrupts the setting and
 //!   waits for it on the same CPU waits for ever
+//! * [`WeakOnce`]: a weak reference set once
 //! * [`RawSleepMutex`]: the lock word under `sched::SleepMutex`
 //! * [`atomic`]: atomics that loom can take the place of
 //!
 //! The first two are FIFO ticket locks. Exclusion is `lock_api`'s business: the only unsafe code here is three
-//! implementations of [`lock_api::RawMutex`]. Everything around it (mask, preemption count, rank) is a field of the
+//! implementations of [`lock_api::RawMutex`], and the reference of a [`WeakOnce`]. Everything around it (mask, preemption count, rank) is a field of the
 //! guard with a destructor of its own, and the order of the fields is the order of the release.
 
 pub mod atomic;
@@ -26,6 +27,7 @@ mod spin_lock;
 mod spin_pair;
 mod stock_lock;
 mod ticket;
+mod weak_once;
 
 pub use cpu_state::{IrqMasked, NoPreempt};
 pub use irq_lock::{IrqGuard, IrqLock, QuietIrqGuard};
@@ -36,6 +38,7 @@ pub use spin::Once;
 pub use spin_lock::{SpinGuard, SpinLock};
 pub use spin_pair::SpinPair;
 pub use stock_lock::{StockGuard, StockLock};
+pub use weak_once::WeakOnce;
 
 #[cfg(all(test, loom))]
 mod loom_models;

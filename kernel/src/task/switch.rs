@@ -30,10 +30,20 @@ struct Switcher {
     previous: UnsafeCell<Option<(Arc<Thread>, Leaving)>>,
     /// The CPU's idle thread; set once, before the CPU schedules.
     idle: AtomicPtr<Thread>,
-    /// When the current thread was last charged.
+    /// When the current thread was last charged. Only its own CPU writes it.
     charged_ns: AtomicU64,
-    /// Switches so far.
+    /// Switches so far. Only its own CPU writes it.
     switches: AtomicU64,
+}
+
+impl Switcher {
+    /// The current thread is being charged: how long it has run since the last time.
+    #[inline]
+    fn charge(&self, now_ns: u64) -> u64 {
+        let ran_ns = now_ns.saturating_sub(self.charged_ns.load(Ordering::Relaxed));
+        self.charged_ns.store(now_ns, Ordering::Relaxed);
+        ran_ns
+    }
 }
 
 // SAFETY: `previous` is reached by its own CPU only, with interrupts masked, for the moment between two stacks.
@@ -185,7 +195,7 @@ pub(crate) fn uncharged_ns() -> u64 {
 pub(crate) fn charge_now() -> Slice {
     let state = Arm::irq_save();
     let now_ns = clock::now_ns();
-    let ran_ns = now_ns.saturating_sub(SWITCHERS.of(Arm::id()).charged_ns.swap(now_ns, Ordering::Relaxed));
+    let ran_ns = SWITCHERS.of(Arm::id()).charge(now_ns);
     let slice = with_current(|me| SCHEDULER.charge(me, ran_ns));
     Arm::irq_restore(state);
     slice
@@ -217,7 +227,7 @@ pub(super) fn pass(leaving: Leaving) {
     let here = Arm::id();
     let now_ns = clock::now_ns();
     let switcher = SWITCHERS.of(here);
-    let ran_ns = now_ns.saturating_sub(switcher.charged_ns.swap(now_ns, Ordering::Relaxed));
+    let ran_ns = switcher.charge(now_ns);
     let decision = with_current(|me| {
         let leaving = match (SCHEDULER.charge(me, ran_ns), leaving) {
             (Slice::Over, Leaving::Preempted) => Leaving::SliceOver,
@@ -248,7 +258,7 @@ fn renew_slice(here: CpuId, now_ns: u64) {
 /// Switches to `next`; returns when the caller's thread is switched to again.
 fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
     let here = Arm::id();
-    switcher.switches.fetch_add(1, Ordering::Relaxed);
+    switcher.switches.store(switcher.switches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     let next = ManuallyDrop::new(next);
     let header = &next.payload().header;
     let load = next.payload().context.get().cast_const();
@@ -261,8 +271,9 @@ fn change(switcher: &Switcher, next: Arc<Thread>, leaving: Leaving) {
     let current = unsafe { Arc::from_raw(current) };
     let save = current.payload().context.get();
     current.payload().lower_half.change_to(&next.payload().lower_half);
-    // SAFETY: only this CPU reaches the slot, and interrupts are masked; the last switch was finished, so it is empty.
-    unsafe { *switcher.previous.get() = Some((current, leaving)) };
+    // SAFETY: only this CPU reaches the slot, and interrupts are masked. The last switch was finished, so the slot is empty:
+    // there is nothing to drop in it.
+    unsafe { switcher.previous.get().write(Some((current, leaving))) };
     // SAFETY: interrupts are masked; `save` belongs to the caller, kept alive by `previous` at least until the switch is
     // finished; `load` and `header` belong to `next`, kept alive by its header's reference, which the scheduler took out
     // of its queue for this CPU alone.

@@ -31,7 +31,7 @@ impl<S: Switch> News<S> {
     /// Sleeps until there is news that a look after `seen` was noted may have missed, or until `interrupted`. Says whether
     /// there is news.
     pub(super) fn wait(&self, seen: u32, interrupted: impl Fn() -> bool) -> bool {
-        self.queue.wait_while(|| self.count() == seen && !interrupted());
+        self.queue.wait_to_be_woken(|| self.count() == seen && !interrupted());
         self.count() != seen
     }
 

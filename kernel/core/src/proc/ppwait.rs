@@ -38,7 +38,7 @@ impl<S: Switch> Gate<S> {
     /// By the thread that holds it. Nothing but the child ends this, no signal either: the child may be using the
     /// thread's own stack.
     pub(super) fn wait(&self) {
-        self.queue.wait_while(|| self.is_shut());
+        self.queue.wait_to_be_woken(|| self.is_shut());
     }
 
     /// Whether a child is out that has not let go (`ISPWAIT`).

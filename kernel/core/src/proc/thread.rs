@@ -1,9 +1,7 @@
 //! A thread of a process: the seeds' `struct proc`.
 
-use alloc::sync::{Arc, Weak};
-use core::mem::ManuallyDrop;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::id::visible;
 use super::ppwait::Gate;
@@ -16,7 +14,7 @@ use crate::sched::{self, ThreadName, Tid, unpark};
 use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
 use crate::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use crate::sync::atomic::fence;
-use crate::sync::{Rank, SpinGuard, SpinLock};
+use crate::sync::{Rank, SpinGuard, SpinLock, WeakOnce};
 use crate::util::place::arc_with;
 
 /// Why a thread must not go on in its program before it has been through
@@ -50,8 +48,8 @@ pub struct Thread<S: System> {
     /// Whoever posts a signal notes that, and then looks at the mask. With a fence between both steps of both, one sees
     /// the other.
     mask: AtomicU64,
-    /// What is scheduled: a weak reference, as a pointer. Null until it is set, which is once, before anybody finds the thread.
-    machine: AtomicPtr<sched::Thread<S::Payload>>,
+    /// What is scheduled; set once, before anybody finds the thread.
+    machine: WeakOnce<sched::Thread<S::Payload>>,
     own: SpinLock<Own, S::Cpu>,
     /// Where it waits for a child in `vfork`.
     pub(super) gate: Gate<S>,
@@ -114,7 +112,7 @@ impl<S: System> Thread<S> {
             visible: AtomicU32::new(visible.0),
             attention: AtomicU32::new(0),
             mask: AtomicU64::new(mask.bits()),
-            machine: AtomicPtr::new(ptr::null_mut()),
+            machine: WeakOnce::new(),
             own: SpinLock::new(Rank::Thread, own),
             gate: Gate::new(),
             missed: AtomicU64::new(0),
@@ -201,20 +199,12 @@ impl<S: System> Thread<S> {
 
     /// What is scheduled of it; `None` once that has ended.
     pub fn machine(&self) -> Option<Arc<sched::Thread<S::Payload>>> {
-        let pointer = self.machine.load(Acquire);
-        if pointer.is_null() {
-            return None;
-        }
-        // SAFETY: the pointer came from `Weak::into_raw`, and its reference is given up only when `self` is dropped; that is
-        // left to the drop.
-        let weak = ManuallyDrop::new(unsafe { Weak::from_raw(pointer) });
-        weak.upgrade()
+        self.machine.get()
     }
 
     #[inline]
     pub(super) fn set_machine(&self, machine: &Arc<sched::Thread<S::Payload>>) {
-        debug_assert!(self.machine.load(Relaxed).is_null(), "what is scheduled is set once");
-        self.machine.store(Arc::downgrade(machine).into_raw().cast_mut(), Release);
+        self.machine.set(machine);
     }
 
     /// Which signals it blocks.
@@ -394,16 +384,6 @@ impl<S: System> Thread<S> {
 
     pub(super) fn own(&self) -> SpinGuard<'_, Own, S::Cpu> {
         self.own.lock()
-    }
-}
-
-impl<S: System> Drop for Thread<S> {
-    fn drop(&mut self) {
-        let pointer = *self.machine.get_mut();
-        if !pointer.is_null() {
-            // SAFETY: the pointer came from `Weak::into_raw`, and nobody else gives its reference up.
-            drop(unsafe { Weak::from_raw(pointer) });
-        }
     }
 }
 

@@ -185,10 +185,7 @@ impl<P, C: Cpu> Scheduler<P, C> {
 
     /// Accounts for the `ran_ns` that `current` has run since it was last charged.
     pub fn charge(&self, current: &Thread<P>, ran_ns: u64) -> Slice {
-        match current.account(ran_ns, SLICE_NS) {
-            0 => Slice::Left(SLICE_NS - current.slice_used_ns()),
-            _ => Slice::Over,
-        }
+        current.account(ran_ns, SLICE_NS).map_or(Slice::Over, Slice::Left)
     }
 
     /// When the slice of `current` ends, just charged at `now_ns`; `None` when nobody waits for it to end, and then there
@@ -284,10 +281,10 @@ impl<P, C: Cpu> Scheduler<P, C> {
     }
 
     fn bar(cpu: CpuId, current: &Thread<P>, leaving: Leaving) -> Bar {
-        let must_go = current.class() == Class::Idle || !current.affinity().contains(cpu);
+        let must_go = || current.class() == Class::Idle || !current.affinity().contains(cpu);
         match leaving {
-            _ if must_go => Bar::Any,
             Leaving::Blocked | Leaving::Exited => Bar::Any,
+            _ if must_go() => Bar::Any,
             Leaving::Preempted => Bar::Better(current.level()),
             Leaving::SliceOver | Leaving::Yielded => Bar::NotWorse(current.level()),
         }

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::mem::MaybeUninit;
 // Accounting, and hints that may be a moment old: no ordering is built on these. `Parker` is what is.
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -12,6 +11,7 @@ use super::level::{Level, Priority};
 use super::park::Parker;
 use crate::addr::{CpuId, CpuSet};
 use crate::sync::Rank;
+use crate::util::place::arc_with;
 
 /// The most levels that its own CPU use can cost a thread: enough that one at [`Priority::DEFAULT`] falls behind every
 /// interactive one, too few to make `nice` meaningless among those that only compute.
@@ -117,13 +117,7 @@ impl<P> Thread<P> {
     /// A thread that may run on every CPU. It is in no queue yet: `Scheduler::start` puts it into one.
     #[inline]
     pub fn new(id: Tid, name: impl Into<ThreadName>, priority: Priority, payload: P) -> Arc<Self> {
-        // First the memory: what is put together before there is any is copied to it.
-        let place = Arc::new(MaybeUninit::<Self>::uninit());
-        let thread = Self::with_class(id, name.into(), Class::Normal, priority, payload);
-        // SAFETY: the memory is for one thread, and nobody else's yet.
-        unsafe { Arc::as_ptr(&place).cast::<Self>().cast_mut().write(thread) };
-        // SAFETY: just written.
-        unsafe { place.assume_init() }
+        arc_with(|| Self::with_class(id, name.into(), Class::Normal, priority, payload))
     }
 
     /// The idle thread of `cpu`.
@@ -224,7 +218,7 @@ impl<P> Thread<P> {
 
     /// The CPU that it runs on or ran on last.
     pub fn last_cpu(&self) -> CpuId {
-        CpuId::new(usize::from(self.last_cpu.load(Relaxed))).expect("only CPU numbers are stored")
+        CpuId::known(self.last_cpu.load(Relaxed))
     }
 
     /// How long it has run, in nanoseconds, up to the last [`charge`](super::Scheduler::charge).
@@ -241,19 +235,25 @@ impl<P> Thread<P> {
         self.slice_used_ns.load(Relaxed)
     }
 
-    /// Adds `ran_ns` to its time and returns how many slices of `slice_ns` that completed.
-    pub(super) fn account(&self, ran_ns: u64, slice_ns: u64) -> u64 {
+    /// Adds `ran_ns` to its time and returns what is left of its slice of `slice_ns`, if that completed none.
+    #[inline]
+    pub(super) fn account(&self, ran_ns: u64, slice_ns: u64) -> Option<u64> {
         self.cpu_time_ns.store(self.cpu_time_ns().saturating_add(ran_ns), Relaxed);
         let used = self.slice_used_ns().saturating_add(ran_ns);
         if used < slice_ns {
             self.slice_used_ns.store(used, Relaxed);
-            return 0;
+            return Some(slice_ns - used);
         }
+        self.end_slices(used, slice_ns);
+        None
+    }
+
+    /// So much of its time is used: a slice or more.
+    fn end_slices(&self, used: u64, slice_ns: u64) {
         let slices = used / slice_ns;
         self.slice_used_ns.store(used % slice_ns, Relaxed);
         let penalty = u64::from(self.penalty.load(Relaxed)).saturating_add(slices);
         self.penalty.store(u8::try_from(penalty).unwrap_or(u8::MAX).min(MAX_PENALTY), Relaxed);
-        slices
     }
 
     /// It blocks of its own will: a fresh slice when it comes back, and half of its penalty forgiven.

@@ -60,7 +60,17 @@ impl<S: Switch> WaitQueue<S> {
     /// In a debug build, when the caller holds a spin or irq lock.
     pub fn wait_while(&self, condition: impl FnMut() -> bool) {
         // Without a deadline it ends in one way only.
-        let _satisfied = self.wait(None, condition);
+        let _satisfied = self.wait(None, AfterWaking::GetReady, condition);
+    }
+
+    /// As [`wait_while`](Self::wait_while), where nearly all wake-ups come after the end of the condition: the thread looks as
+    /// soon as it is woken, and mostly need not get ready to sleep again. One that was woken for nothing looks twice.
+    ///
+    /// # Panics
+    ///
+    /// In a debug build, when the caller holds a spin or irq lock.
+    pub fn wait_to_be_woken(&self, condition: impl FnMut() -> bool) {
+        let _satisfied = self.wait(None, AfterWaking::LookFirst, condition);
     }
 
     /// Sleeps until `condition` is false or the clock shows `deadline_ns`.
@@ -69,7 +79,7 @@ impl<S: Switch> WaitQueue<S> {
     ///
     /// In a debug build, when the caller holds a spin or irq lock.
     pub fn wait_while_until(&self, deadline_ns: u64, condition: impl FnMut() -> bool) -> Waited {
-        self.wait(Some(deadline_ns), condition)
+        self.wait(Some(deadline_ns), AfterWaking::GetReady, condition)
     }
 
     /// Wakes the thread that has waited longest, if one waits. Says whether one did.
@@ -92,9 +102,21 @@ impl<S: Switch> WaitQueue<S> {
             (first, waiting.iter().count())
         };
         let Some(first) = first else { return 0 };
-        let woken = |thread| usize::from(unpark::<S>(thread) != Unparked::Awake);
-        // Those who come back meanwhile stand behind and are not counted.
-        woken(first) + (0..others).map_while(|_| self.pop()).map(woken).sum::<usize>()
+        let woken = Self::wake(first);
+        if others == 0 { woken } else { woken + self.wake_up_to(others) }
+    }
+
+    /// Wakes `most` threads, or all if they are fewer: those who come back meanwhile stand behind. Says how many it woke.
+    #[cold]
+    #[inline(never)]
+    fn wake_up_to(&self, most: usize) -> usize {
+        (0..most).map_while(|_| self.pop()).map(Self::wake).sum()
+    }
+
+    /// Wakes the thread, and counts it if it did not wake before.
+    #[inline]
+    fn wake(thread: Arc<Thread<S::Payload>>) -> usize {
+        usize::from(unpark::<S>(thread) != Unparked::Awake)
     }
 
     /// How many threads wait, a moment ago.
@@ -109,7 +131,8 @@ impl<S: Switch> WaitQueue<S> {
         self.waiting.lock_quietly().front().clone_pointer()
     }
 
-    fn wait(&self, deadline_ns: Option<u64>, mut condition: impl FnMut() -> bool) -> Waited {
+    #[inline]
+    fn wait(&self, deadline_ns: Option<u64>, then: AfterWaking, mut condition: impl FnMut() -> bool) -> Waited {
         assert_none_held::<S::Cpu>(None);
         if !condition() {
             return Waited::Satisfied;
@@ -129,6 +152,9 @@ impl<S: Switch> WaitQueue<S> {
                     me.park().cancel();
                     break Waited::TimedOut;
                 }
+            }
+            if then == AfterWaking::LookFirst && !condition() {
+                break Waited::Satisfied;
             }
         };
         match (self.leave(&me), outcome) {
@@ -168,6 +194,15 @@ impl<S: Switch> WaitQueue<S> {
     fn pop(&self) -> Option<Arc<Thread<S::Payload>>> {
         self.waiting.lock_quietly().pop_front()
     }
+}
+
+/// What a thread does that has been woken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AfterWaking {
+    /// It gets ready to sleep again, and then looks at its condition, once.
+    GetReady,
+    /// It looks at its condition before that, too.
+    LookFirst,
 }
 
 /// Who took a thread out of its queue.

@@ -111,3 +111,23 @@ fn loom_a_stock_lock_excludes_publishes_and_puts_the_mask_back() {
         assert_eq!(lock.lock().get(), 3);
     });
 }
+
+#[test]
+fn loom_who_finds_a_weak_reference_sees_what_it_refers_to() {
+    loom::model(|| {
+        let weak = Arc::new(WeakOnce::<Watched>::new());
+        let other = Arc::clone(&weak);
+        let thread = thread::spawn(move || {
+            if let Some(found) = other.get() {
+                // SAFETY: nobody writes to it any more; that this is after the writing is the point of the model.
+                assert_eq!(found.0.with(|value| unsafe { *value }), 1);
+            }
+        });
+        let mut value = Watched::new();
+        value.add_one();
+        let target = alloc::sync::Arc::new(value);
+        weak.set(&target);
+        thread.join().unwrap();
+        assert!(weak.get().is_some());
+    });
+}

@@ -253,3 +253,24 @@ fn a_pair_is_taken_at_once_or_not() {
     let _one = locks[0].lock();
     let _pair = SpinPair::lock(&locks[1], &locks[2]);
 }
+
+#[test]
+fn a_weak_reference_is_found_once_set_and_as_long_as_its_target_is_there() {
+    let weak = WeakOnce::new();
+    assert_eq!(weak.get(), None);
+    let target = Arc::new(7);
+    weak.set(&target);
+    assert_eq!((weak.get(), Arc::weak_count(&target)), (Some(Arc::clone(&target)), 1));
+    drop(target);
+    assert_eq!(weak.get(), None);
+}
+
+#[test]
+fn a_weak_reference_is_given_up_with_its_place() {
+    let target = Arc::new(7);
+    let weak = WeakOnce::new();
+    weak.set(&target);
+    drop(weak.get());
+    drop(weak);
+    assert_eq!((Arc::strong_count(&target), Arc::weak_count(&target)), (1, 0));
+}

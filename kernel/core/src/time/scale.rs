@@ -18,7 +18,7 @@ pub struct CounterScale {
     whole_ns: u64,
     /// The rest in units of 2⁻⁶⁴ ns, rounded up.
     fraction: u64,
-    /// Up to this many ticks the rounding of `fraction` does not reach the result.
+    /// Up to this many ticks the rounding of `fraction` does not reach the result, and the result fits.
     exact_ticks: u64,
 }
 
@@ -40,7 +40,10 @@ impl CounterScale {
         // least 1/denominator away from the next integer, so for that many ticks the excess does not reach it.
         let (fraction, exact_ticks) =
             if remainder == 0 { (quotient, u64::MAX) } else { (quotient + 1, u64::MAX / (denominator - remainder)) };
-        Some(Self { hz, whole_ns: numerator / denominator, fraction, exact_ticks })
+        let whole_ns = numerator / denominator;
+        let fitting_ticks = u64::MAX / (whole_ns + 1);
+        let exact_ticks = if exact_ticks < fitting_ticks { exact_ticks } else { fitting_ticks };
+        Some(Self { hz, whole_ns, fraction, exact_ticks })
     }
 
     /// Ticks a second.
@@ -56,7 +59,8 @@ impl CounterScale {
             return self.to_ns_by_division(ticks);
         }
         let high = high_half(u128::from(ticks) * u128::from(self.fraction));
-        ticks.saturating_mul(self.whole_ns).saturating_add(high)
+        // Less than a nanosecond more a tick fits, too: see `exact_ticks`.
+        ticks.wrapping_mul(self.whole_ns).wrapping_add(high)
     }
 
     /// The least number of ticks that take `ns` nanoseconds or more, so that a one-shot never fires early;
