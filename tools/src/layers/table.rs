@@ -51,7 +51,7 @@ pub const CRATES: &[Crate] = &[
         ],
         sees: &["abi"],
         views: &[],
-        unsafe_in: &["sync", "frame", "paging::table", "util::list", "util::ring"],
+        unsafe_in: &["sync", "frame", "paging::table", "util::list", "util::place", "util::ring"],
     },
     Crate {
         name: "kernel",

@@ -101,7 +101,7 @@ pub(super) fn draw_both(uniform: &mut dyn FnMut(u64) -> u64) -> (u64, u64) {
 }
 
 /// What a source draws for a pair of which the process's number is drawn as `pid` and the thread's as `thread`.
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 pub(super) const fn both(pid: u64, thread: u64) -> u64 {
     pid * MAX_THREAD + thread
 }

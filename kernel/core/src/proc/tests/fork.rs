@@ -255,7 +255,7 @@ fn f34_the_machine_layer_is_told_where_the_child_begins() {
     let start = thread.machine().unwrap().payload().start;
     assert!(matches!(start, Some(Start::Thread { stack: Some(at), tls: None }) if Some(at) == stack));
     let kernel = world.act(&system, || kernel_thread(&system, "k", |_| (), 42, ForkFlags::empty()).unwrap());
-    assert!(matches!(kernel.idle.unwrap().payload().start, Some(Start::Kernel(_, 42))));
+    assert!(matches!(kernel.thread.machine().unwrap().payload().start, Some(Start::Kernel(_, 42))));
 }
 
 #[test]
