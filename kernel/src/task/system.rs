@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use kcore::addr::{Asid, UserAddr};
+use kcore::addr::{Asid, PhysFrame, UserAddr};
 use kcore::hal::{Cpu, UserMemory};
 use kcore::proc::{self, AddressSpace, ExitStatus, OutOfMemory, Processes, Start, System};
 use kcore::sched::{self, ParkState};
@@ -62,8 +62,13 @@ impl System for Kernel {
         KernelStack::new().map_err(|_| OutOfMemory)
     }
 
-    fn make_thread(stack: KernelStack, thread: &Arc<proc::Thread<Self>>, start: Start) -> Arc<Thread> {
-        thread::for_program(stack, thread, start)
+    fn make_thread(
+        stack: KernelStack,
+        thread: &Arc<proc::Thread<Self>>,
+        start: Start,
+        space: Option<(PhysFrame, Asid)>,
+    ) -> Arc<Thread> {
+        thread::for_program(stack, thread, start, space)
     }
 
     fn start_thread(thread: Arc<Thread>) {

@@ -7,7 +7,7 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use kcore::addr::{CpuSet, UserAddr};
+use kcore::addr::{Asid, CpuSet, PhysFrame, UserAddr};
 use kcore::futex::Seat;
 use kcore::proc::{self, Files, Start};
 use kcore::sched::{self, Leaving, Priority, ThreadName, Tid};
@@ -243,9 +243,15 @@ fn enter_program() {
 
 /// Makes what is scheduled of a program's new thread. Its registers are those of the current program, but for what
 /// `start` says.
-pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: Start) -> Arc<Thread> {
+pub(super) fn for_program(
+    stack: KernelStack,
+    thread: &Arc<UserThread>,
+    start: Start,
+    space: Option<(PhysFrame, Asid)>,
+) -> Arc<Thread> {
+    let lower_half = space.map(|(root, tag)| LowerHalf::of(root, tag)).unwrap_or_default();
     let (stack_pointer, tls) = match start {
-        Start::Kernel(function, argument) => return for_kernel(stack, thread, function, argument),
+        Start::Kernel(function, argument) => return for_kernel(stack, thread, lower_half, function, argument),
         Start::Fork => (None, None),
         Start::Thread { stack, tls } => (stack, tls),
     };
@@ -253,7 +259,6 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
     let tls = tls.map_or_else(cpu::user_tls, UserAddr::get);
     switch::with_current(|me| {
         copy_registers(me, top, stack_pointer);
-        let lower_half = space_of(thread);
         let context = Context::for_program(top, first_steps_of_program, 0, tls);
         let machine = Machine::new(context, lower_half, Some(stack), Some(Arc::clone(thread)));
         // The program's thread has the name.
@@ -265,17 +270,19 @@ pub(super) fn for_program(stack: KernelStack, thread: &Arc<UserThread>, start: S
 
 /// As [`for_program`], for one that begins in the kernel.
 #[cold]
-fn for_kernel(stack: KernelStack, thread: &Arc<UserThread>, function: fn(usize), argument: usize) -> Arc<Thread> {
+fn for_kernel(
+    stack: KernelStack,
+    thread: &Arc<UserThread>,
+    lower_half: LowerHalf,
+    function: fn(usize),
+    argument: usize,
+) -> Arc<Thread> {
     // Below the area, which is to hold the registers of the program that it executes.
     let below = user::area_of(stack.top()).addr().get() as u64;
     let context = Context::new(below, first_steps, 0);
-    let machine = Machine::new(context, space_of(thread), Some(stack), Some(Arc::clone(thread)));
+    let machine = Machine::new(context, lower_half, Some(stack), Some(Arc::clone(thread)));
     *machine.start.lock() = Some(Box::new(move || function(argument)));
     Thread::new(thread.thread_id(), ThreadName::default(), Priority::DEFAULT, machine)
-}
-
-fn space_of(thread: &UserThread) -> LowerHalf {
-    thread.process().with_space(|space| LowerHalf::of(space.root(), space.tag())).unwrap_or_default()
 }
 
 /// Gives the thread whose stack ends at `top` the registers of the program that `me` runs, the current thread, with 0 for

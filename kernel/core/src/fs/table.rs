@@ -245,16 +245,24 @@ impl FileTable {
     /// [`OutOfMemory`](TableError::OutOfMemory)
     pub fn fork_into(&self, copy: &mut Self) -> Result<(), TableError> {
         if !self.more.is_empty() {
-            let used = self.more.iter().rposition(|group| !group.is_empty()).map_or(0, |last| last.saturating_add(1));
-            copy.more.try_reserve_exact(used).map_err(|_| TableError::OutOfMemory)?;
-            copy.more.resize_with(used, Group::new);
-            for (group, copy) in self.more.iter().zip(&mut copy.more) {
-                group.fork_into(copy);
-            }
+            self.fork_more_into(copy)?;
         }
         self.first.fork_into(&mut copy.first);
         if copy.first.is_full() {
             copy.first_free = iter::once(&copy.first).chain(&copy.more).take_while(|group| group.is_full()).count();
+        }
+        Ok(())
+    }
+
+    /// The groups after the first.
+    #[cold]
+    #[inline(never)]
+    fn fork_more_into(&self, copy: &mut Self) -> Result<(), TableError> {
+        let used = self.more.iter().rposition(|group| !group.is_empty()).map_or(0, |last| last.saturating_add(1));
+        copy.more.try_reserve_exact(used).map_err(|_| TableError::OutOfMemory)?;
+        copy.more.resize_with(used, Group::new);
+        for (group, copy) in self.more.iter().zip(&mut copy.more) {
+            group.fork_into(copy);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::vec::Vec;
 
-use crate::addr::{Asid, UserAddr};
+use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::fs::{
     Blocking, Context, FileError, FileId, FileKind, FileOperations, Inode, Metadata, OpenFlags, ParkingLot, Protection,
     Seeking, Sink, Timestamp,
@@ -288,7 +288,14 @@ impl System for Fake {
         if out < world.stacks.load(SeqCst) { Ok(stack) } else { Err(OutOfMemory) }
     }
 
-    fn make_thread(seed: Stack, thread: &Arc<Thread<Self>>, start: Start) -> Arc<Schedulable> {
+    fn make_thread(
+        seed: Stack,
+        thread: &Arc<Thread<Self>>,
+        start: Start,
+        space: Option<(PhysFrame, Asid)>,
+    ) -> Arc<Schedulable> {
+        let own = thread.process().with_space(|space| (space.root(), space.tag()));
+        assert_eq!(space, own, "a thread runs in its process's space");
         // The stack stays with what is scheduled, for ever: count it out by hand.
         drop(seed);
         world().event(Event::Made(thread.process().pid()));

@@ -195,9 +195,10 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     // The point of no return.
     let Reserved { seed, numbers, belongings, pages } = reserved;
     let numbers = numbers.keep();
-    if let Some(space) = &belongings.space {
+    let space = belongings.space.as_ref().map(|space| {
         space.join();
-    }
+        (space.root(), space.tag())
+    });
     let traced = parent.attached.get().tracing.is_some();
     let child = new_process(parent, request, numbers, belongings);
     let thread = new_thread(caller, request, &child, numbers.thread);
@@ -205,7 +206,7 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     if request.flags.contains(ForkFlags::PPWAIT) {
         caller.gate.shut();
     }
-    let machine = S::make_thread(seed, &thread, request.start);
+    let machine = S::make_thread(seed, &thread, request.start, space);
     thread.set_machine(&machine);
     count_kind::<S>(request.flags, pages);
 

@@ -7,7 +7,7 @@ use super::exit::ExitStatus;
 use super::space::AddressSpace;
 use super::table::Processes;
 use super::thread::Thread;
-use crate::addr::{Asid, UserAddr};
+use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::hal::UserMemory;
 use crate::sched::{self, Switch};
 use crate::vm::MemorySystem;
@@ -65,8 +65,13 @@ pub trait System: Switch + Sized {
     fn reserve_thread() -> Result<Self::Seed, OutOfMemory>;
 
     /// Makes what is scheduled of a new thread. It cannot fail. Called by the parent thread, whose registers are copied if
-    /// the new one starts as a copy.
-    fn make_thread(seed: Self::Seed, thread: &Arc<Thread<Self>>, start: Start) -> Arc<sched::Thread<Self::Payload>>;
+    /// the new one starts as a copy. `space`: the root and the tag of the address space that it runs in.
+    fn make_thread(
+        seed: Self::Seed,
+        thread: &Arc<Thread<Self>>,
+        start: Start,
+        space: Option<(PhysFrame, Asid)>,
+    ) -> Arc<sched::Thread<Self::Payload>>;
 
     /// Queues a new thread, on an idle CPU if there is one.
     fn start_thread(thread: Arc<sched::Thread<Self::Payload>>);

@@ -26,10 +26,26 @@ impl State {
         Self { taken: [0; WORDS], next: 0 }
     }
 
+    #[inline]
     fn take(&mut self) -> Option<Asid> {
         // The kernel's own.
         self.taken[0] |= 1;
         let (word, bit) = place(self.next);
+        // Mostly it is the next one.
+        if let Some(taken) = self.taken.get_mut(word)
+            && *taken & 1 << bit == 0
+        {
+            *taken |= 1 << bit;
+            let number = self.next;
+            self.next = number.wrapping_add(1);
+            return Some(Asid(number));
+        }
+        self.search(word, bit)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(&mut self, word: usize, bit: u32) -> Option<Asid> {
         let rest = |word: usize| (word, u64::MAX);
         // The first word is looked at twice: from the bit on, and whole when all others are full.
         let first = core::iter::once((word, u64::MAX << bit));
