@@ -212,17 +212,19 @@ impl<S: System> Body<S> {
         thread.set_attention(reasons);
     }
 
-    /// `thread` has changed its mask: what is pending for the process and blocked there now is for another to take, if one
-    /// does not block it.
-    pub(super) fn leave_to_others(&self, thread: &Thread<S>) {
-        let left = self.pending.set().intersection(thread.mask());
+    /// `thread` does not take the signals `left`, which are pending for the process, any more: it has blocked them, or it
+    /// ends. Each is for the oldest of the others that does not block it, as if it arrived now.
+    pub(super) fn leave_to_others(&self, mut left: SignalSet, thread: &Thread<S>) {
         if left.is_empty() {
             return;
         }
-        let others = self.threads.iter().filter(|other| !core::ptr::eq(&raw const ***other, thread));
-        others
-            .filter(|other| !left.difference(other.mask()).is_empty())
-            .for_each(|other| other.alert(attention::SIGNAL));
+        for other in self.threads.iter().filter(|other| !core::ptr::eq(&raw const ***other, thread)) {
+            let taken = left.difference(other.mask());
+            if !taken.is_empty() {
+                other.alert(attention::SIGNAL);
+                left = left.difference(taken);
+            }
+        }
     }
 
     /// How the process ended, or is ending.

@@ -134,6 +134,8 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
     let usage = thread.usage();
     body.ended_usage.add(&usage);
     body.threads.remove(thread);
+    // Perhaps it alone was told of them.
+    body.leave_to_others(body.pending.set(), thread);
     // Whoever waits to be alone, or for the last to stand still, may have waited for us.
     process.halted.wake_all();
     settle_stop(&mut tree, process, body);

@@ -230,7 +230,7 @@ impl<S: System> Thread<S> {
     fn review_mask(&self) {
         let mut body = self.process.body();
         body.review(self);
-        body.leave_to_others(self);
+        body.leave_to_others(body.pending.set().intersection(self.mask()), self);
     }
 
     /// By the thread itself: blocks exactly these signals until a handler has run, or until

@@ -112,6 +112,31 @@ fn whoever_blocks_a_signal_that_is_pending_leaves_it_to_others() {
 }
 
 #[test]
+fn a_signal_that_is_left_to_others_is_told_to_one_of_them() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    main.process().set_action(Signal::USR1, HANDLER).unwrap();
+    let (first, second) = (sibling_of(world, &main), sibling_of(world, &main));
+    sends(world, &init, Target::Process(pid(&main)), Signal::USR1).unwrap();
+    world.act(&main, || main.change_mask(MaskChange::Block, SignalSet::EMPTY.with(Signal::USR1)));
+    assert!(!main.attention() && first.attention() && !second.attention());
+}
+
+#[test]
+fn whoever_ends_leaves_what_it_was_told_of_to_another() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    main.process().set_action(Signal::USR1, HANDLER).unwrap();
+    let (first, second) = (sibling_of(world, &main), sibling_of(world, &main));
+    world.act(&main, || main.change_mask(MaskChange::Block, SignalSet::EMPTY.with(Signal::USR1)));
+    sends(world, &init, Target::Process(pid(&main)), Signal::USR1).unwrap();
+    assert!(first.attention() && !second.attention());
+    ends(world, &first, 0);
+    assert!(!main.attention() && second.attention());
+    assert!(matches!(next(world, &second), Next::Handle(..)));
+}
+
+#[test]
 fn a_new_thread_finds_what_was_pending_before_it() {
     let (world, _, init) = World::new();
     let main = child_of(world, &init);
