@@ -58,6 +58,7 @@ mod map;
 mod news;
 mod ppwait;
 mod process;
+mod processor_time;
 mod signal;
 mod space;
 mod system;
@@ -80,6 +81,7 @@ pub use group::{
 };
 pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
 pub use process::{FileContext, Files, Process, ProcessFlags};
+pub use processor_time::check_processor_time;
 pub use signal::{
     FaultPosted, Next, SignalError, Target, before_user, child_return, interrupted, kill, kill_thread, post_fault,
     queue, queue_thread, signal, signal_group, take_signal, thread as find_thread,

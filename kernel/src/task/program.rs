@@ -133,6 +133,9 @@ fn tine_kernel_fault(address: UserAddr, access: Access) -> KernelFault {
 #[unsafe(no_mangle)]
 fn tine_before_user(frame: &mut Frame) {
     with_current_user(|me| {
+        if thread::take_time_due() {
+            proc::check_processor_time(me);
+        }
         loop {
             match proc::before_user(me) {
                 Next::Run => return,

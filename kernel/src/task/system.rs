@@ -98,6 +98,18 @@ impl System for Kernel {
         Arm::irq_restore(state);
     }
 
+    fn uncharged_ns() -> u64 {
+        switch::uncharged_ns()
+    }
+
+    fn watch_processor_time(after_ns: u64) {
+        thread::watch_processor_time(after_ns);
+    }
+
+    fn look_at_processor_time(thread: &Arc<Thread>) {
+        thread::look_at_processor_time(thread);
+    }
+
     fn charge_current() {
         // Whoever asks ends, and needs no slice.
         let _ = switch::charge_now();

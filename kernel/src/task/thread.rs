@@ -9,19 +9,20 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kcore::addr::{Asid, CpuSet, PhysFrame, UserAddr};
 use kcore::futex::Seat;
-use kcore::proc::{self, Files, Start};
+use kcore::proc::{self, Files, Start, System};
 use kcore::sched::{self, Leaving, Priority, ThreadName, Tid};
 use kcore::sync::{Once, Rank, SpinLock};
 
 use super::lower_half::LowerHalf;
 use super::switch::{self, Kernel};
-use super::timers::{Action, Timer};
+use super::timers::{self, Action, Timer};
 use super::{UserThread, Waiters};
 use crate::arch::context::Context;
 use crate::arch::cpu::{self, Arm, Header};
 use crate::arch::fp::{self, FpRegisters, FpState};
 use crate::arch::user::{self, UserArea};
 use crate::arch::vectors::Frame;
+use crate::dev::clock;
 use crate::mem::stacks::{KernelStack, NoStack};
 
 /// A thread.
@@ -37,6 +38,10 @@ pub(crate) struct Machine {
     pub(crate) lower_half: LowerHalf,
     /// Wakes it at a deadline.
     timer: Once<Arc<Timer>>,
+    /// Lets it look at its process's processor time, if that has an end.
+    time_watch: Once<Arc<Timer>>,
+    /// Whether it is to do so on its way to its program.
+    time_due: AtomicBool,
     /// Set when it has ended, before `joiners` are woken.
     ended: AtomicBool,
     joiners: Waiters,
@@ -66,6 +71,8 @@ impl Machine {
             context: ContextCell(UnsafeCell::new(context)),
             lower_half,
             timer: Once::new(),
+            time_watch: Once::new(),
+            time_due: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             joiners: Waiters::new(),
             start: SpinLock::new(Rank::ThreadStart, None),
@@ -142,6 +149,27 @@ pub(super) fn forget_files() {
 /// The timer that wakes `thread`; most threads never need one.
 pub(super) fn timer_of(thread: &Arc<Thread>) -> &Arc<Timer> {
     thread.payload().timer.call_once(|| Arc::new(Timer::new(Action::Unpark(Arc::downgrade(thread)))))
+}
+
+/// Lets the current thread look at its process's processor time after `after_ns`.
+pub(super) fn watch_processor_time(after_ns: u64) {
+    switch::with_current(|me| {
+        let timer = me.payload().time_watch.call_once(|| Arc::new(Timer::new(Action::LookAtTime(Arc::downgrade(me)))));
+        timers::arm(timer, clock::now_ns().saturating_add(after_ns));
+    });
+}
+
+/// Lets `thread` do so on its way to its program, soon if it runs there; one that sleeps is left alone.
+pub(super) fn look_at_processor_time(thread: &Arc<Thread>) {
+    thread.payload().time_due.store(true, Ordering::Release);
+    Kernel::kick(thread);
+}
+
+/// Whether the current thread has to look.
+pub(super) fn take_time_due() -> bool {
+    switch::with_current(|me| {
+        me.payload().time_due.load(Ordering::Acquire) && me.payload().time_due.swap(false, Ordering::Acquire)
+    })
 }
 
 /// Why there is no new thread.

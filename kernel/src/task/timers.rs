@@ -13,7 +13,7 @@ use kcore::sync::{Padded, PerCpu};
 use kcore::time::{Armed, Instant, TimerQueues};
 
 use super::switch::Kernel;
-use super::thread::Thread;
+use super::thread::{self, Thread};
 use crate::arch::cpu::{self, Arm};
 use crate::dev::clock;
 
@@ -21,6 +21,8 @@ use crate::dev::clock;
 pub(crate) enum Action {
     /// Wakes a thread.
     Unpark(Weak<Thread>),
+    /// Lets a thread look at the processor time that its process has used.
+    LookAtTime(Weak<Thread>),
     /// Calls a function, in the interrupt handler.
     #[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "so far only threads wait"))]
     Call(fn()),
@@ -100,6 +102,11 @@ pub(crate) fn on_alarm() {
             Action::Unpark(thread) => {
                 if let Some(thread) = thread.upgrade() {
                     let _ = sched::unpark::<Kernel>(thread);
+                }
+            }
+            Action::LookAtTime(thread) => {
+                if let Some(thread) = thread.upgrade() {
+                    thread::look_at_processor_time(&thread);
                 }
             }
             Action::Call(function) => function(),

@@ -49,6 +49,7 @@ signals!(
     CONT = 18,
     STOP = 19,
     TSTP = 20,
+    XCPU = 24,
     WINCH = 28,
     SYS = 31
 );

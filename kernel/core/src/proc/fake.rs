@@ -88,6 +88,10 @@ pub(crate) enum Event {
     SpaceAdopted(u64),
     ThreadLeft(u32),
     InitExited(ExitStatus),
+    /// The thread looks at its process's processor time after so many nanoseconds.
+    Watches(u64),
+    /// A thread is to look at it at once.
+    Looks(sched::Tid),
 }
 
 std::thread_local! {
@@ -316,6 +320,14 @@ impl System for Fake {
 
     fn thread_of(payload: &Payload) -> Option<&Arc<Thread<Self>>> {
         payload.thread.as_ref()
+    }
+
+    fn watch_processor_time(after_ns: u64) {
+        world().event(Event::Watches(after_ns));
+    }
+
+    fn look_at_processor_time(thread: &Arc<Schedulable>) {
+        world().event(Event::Looks(thread.id()));
     }
 
     fn kick(thread: &Arc<Schedulable>) {

@@ -87,6 +87,11 @@ impl Limits {
         self.table[resource as usize]
     }
 
+    /// Sets a limit that has been accepted; returns the one before.
+    pub(super) const fn replace(&mut self, resource: Resource, limit: Limit) -> Limit {
+        core::mem::replace(&mut self.table[resource as usize], limit)
+    }
+
     /// What is enforced of `resource`.
     #[must_use]
     pub const fn soft(&self, resource: Resource) -> u64 {
@@ -107,7 +112,7 @@ impl Limits {
         max_processes: u64,
     ) -> Result<Limit, LimitError> {
         let accepted = self.accept(resource, limit, is_root, max_processes)?;
-        Ok(core::mem::replace(&mut self.table[resource as usize], accepted))
+        Ok(self.replace(resource, accepted))
     }
 
     /// What [`set`](Self::set) would store: for a holder who copies the shared limits only once it is known that they

@@ -238,6 +238,10 @@ impl<S: System> Process<S> {
         let before = body.limits.get(resource);
         if limit != before {
             Arc::make_mut(&mut body.limits).set(resource, limit, true, most)?;
+            if resource == Resource::Cpu {
+                let machines = body.threads.iter().filter_map(|thread| thread.machine());
+                machines.for_each(|machine| S::look_at_processor_time(&machine));
+            }
         }
         Ok(before)
     }

@@ -83,6 +83,18 @@ pub trait System: Switch + Sized {
     /// there, its CPU passes through the kernel soon. Called with locks held, and before the thread is woken.
     fn kick(thread: &Arc<sched::Thread<Self::Payload>>);
 
+    /// Nanoseconds that the current thread has run since it was last charged for its time.
+    fn uncharged_ns() -> u64 {
+        0
+    }
+
+    /// Lets the current thread [look](super::check_processor_time) again at the time that its process has used, on its way
+    /// back to its program, after `after_ns`.
+    fn watch_processor_time(after_ns: u64);
+
+    /// Lets a thread do so as soon as it can. Called with its process locked.
+    fn look_at_processor_time(thread: &Arc<sched::Thread<Self::Payload>>);
+
     /// Charges the current thread for its time until now: it ends, and what it used is about to be told.
     fn charge_current() {}
 

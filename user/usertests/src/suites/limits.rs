@@ -2,19 +2,23 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use sys::identity::set_user;
 use sys::limit::{INFINITY, Limit, Resource, get, set};
-use sys::process::{Which, spawn, wait};
-use sys::{Errno, Mapping, Pid};
+use sys::process::{self, Disposition, Signal, Which, spawn, wait};
+use sys::{Errno, Mapping, Pid, time};
 
-use crate::expect::{Checked, as_root, ensure, equal, in_child, io_refused, on_tine, refused};
+use crate::expect::{Checked, as_root, ended_by, ensure, equal, in_child, io_refused, on_tine, refused};
 use crate::meeting::Meeting;
 
 super::tests!("limit":
     soft_is_at_most_hard, an_ordinary_user_cannot_raise_the_hard_one, f13_children_have_their_parents,
     f26_rlimit_nproc_allows_exactly_n, f26_root_is_never_refused, f26_threads_are_not_counted, f30_an_end_makes_room,
-    open_files, address_space, data, unknown_resources, f30_defaults);
+    open_files, address_space, data, unknown_resources, f30_defaults, f15_who_computes_too_long_is_told,
+    f15_who_ignores_that_is_killed_later, f15_a_child_may_compute_no_longer_than_its_parent,
+    f15_threads_use_up_one_limit, f15_sleep_is_no_processor_time);
 
 fn limit(soft: u64) -> Limit {
     Limit { soft, hard: soft }
@@ -194,5 +198,62 @@ fn data() -> Checked {
     in_child(|| {
         set(Resource::DATA, Limit { soft: 1 << 20, hard: get(Resource::DATA)?.hard })?;
         refused(sys::memory::exercise_break(2 << 20), Errno::NOMEM)
+    })
+}
+
+/// Computes for good.
+fn compute() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// How a child ends that does this.
+fn end_of(child: impl FnOnce() -> Checked) -> Result<ExitStatus, Errno> {
+    let pid = spawn(|| i32::from(child().is_err()))?;
+    Ok(wait(Which::Pid(pid))?.1)
+}
+
+fn f15_who_computes_too_long_is_told() -> Checked {
+    let end = end_of(|| {
+        set(Resource::CPU, Limit { soft: 1, hard: 30 })?;
+        compute()
+    })?;
+    ended_by(end, Signal::XCPU)
+}
+
+fn f15_who_ignores_that_is_killed_later() -> Checked {
+    let end = end_of(|| {
+        process::set_disposition(Signal::XCPU, Disposition::Ignore)?;
+        set(Resource::CPU, Limit { soft: 1, hard: 2 })?;
+        compute()
+    })?;
+    ended_by(end, Signal::KILL)
+}
+
+fn f15_a_child_may_compute_no_longer_than_its_parent() -> Checked {
+    in_child(|| {
+        set(Resource::CPU, Limit { soft: 1, hard: 30 })?;
+        ended_by(end_of(|| compute())?, Signal::XCPU)
+    })
+}
+
+fn f15_threads_use_up_one_limit() -> Checked {
+    let end = end_of(|| {
+        std::thread::spawn(|| compute());
+        set(Resource::CPU, Limit { soft: 1, hard: 30 })?;
+        std::thread::spawn(|| compute());
+        // The main thread computes nothing.
+        while time::sleep(Duration::from_secs(1000)) != Err(Errno::NOSYS) {}
+        Ok(())
+    })?;
+    ended_by(end, Signal::XCPU)
+}
+
+fn f15_sleep_is_no_processor_time() -> Checked {
+    in_child(|| {
+        set(Resource::CPU, Limit { soft: 1, hard: 1 })?;
+        time::sleep(Duration::from_millis(1100))?;
+        Ok(())
     })
 }

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use super::post::{signal, tell_parent};
 use crate::proc::body::{Body, Stop};
 use crate::proc::exit::{ExitStatus, begin_exit};
+use crate::proc::limit::{Limit, Resource};
 use crate::proc::process::{Process, ProcessFlags};
+use crate::proc::processor_time::check_processor_time;
 use crate::proc::system::System;
 use crate::proc::table::ProcessTree;
 use crate::proc::thread::{Thread, attention};
@@ -155,13 +157,20 @@ pub(in crate::proc) fn settle_stop<S: System>(
 }
 
 /// What a new thread or process does before it first goes to its program: its number is stored where its program wants
-/// it, and one that is traced posts itself `SIGTRAP`.
+/// it, one that is traced posts itself `SIGTRAP`, and one that may not compute for ever looks how long that is.
 pub fn child_return<S: System>(thread: &Arc<Thread<S>>) {
     if let Some(at) = thread.take_announce_at() {
         // As on Linux, an address that cannot be written is the program's own business.
         let _ignored = S::user_memory().copy_out(&thread.tid().0.to_le_bytes(), at);
     }
-    if thread.process().body().attached.get().tracing.is_some() {
+    let (traced, limited) = {
+        let body = thread.process().body();
+        (body.attached.get().tracing.is_some(), body.limits.get(Resource::Cpu) != Limit::INFINITE)
+    };
+    if limited {
+        check_processor_time(thread);
+    }
+    if traced {
         let _merged = signal(thread.process(), Some(thread), Info::kernel(Signal::TRAP));
     }
 }

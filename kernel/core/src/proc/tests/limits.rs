@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::support::*;
 use crate::proc::count::{MAX_PROCESSES, MAX_THREADS, Table};
-use crate::proc::fake::{Fake, World};
+use crate::proc::fake::{Event, Fake, World};
 use crate::proc::id::both;
 use crate::proc::limit::{Limit, Resource};
 use crate::proc::{ForkError, ForkFlags, Pid, fork, thread_fork, vfork};
+use crate::signal::Signal;
 use crate::vm::MemorySystem;
 
 /// An ordinary user's process.
@@ -230,4 +231,38 @@ fn f54_the_number_of_a_group_is_taken_after_its_leader_is_gone() {
     assert_eq!(pid(&child_of(world, &init)), Pid(95_002));
     let group = world.act(&member, || crate::proc::group_of::<Fake>(member.process(), None).unwrap());
     assert_eq!(group, number);
+}
+
+#[test]
+fn f15_a_limit_of_processor_time_is_watched_by_every_thread_and_by_the_child() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    let other = sibling_of(world, &main);
+    world.take_events();
+    let limit = Limit { soft: 1, hard: 9 };
+    world.act(&main, || main.process().set_limit(Resource::Cpu, limit, true).unwrap());
+    let looks = |thread: &Thread| Event::Looks(thread.machine().unwrap().id());
+    let events = world.take_events();
+    assert!(events.contains(&looks(&main)) && events.contains(&looks(&other)), "{events:?}");
+    let child = child_of(world, &main);
+    world.take_events();
+    world.act(&child, || crate::proc::child_return(&child));
+    assert_eq!(world.take_events(), [Event::Watches(1_000_000_000)], "all of the first second is left");
+    let free = child_of(world, &init);
+    world.take_events();
+    world.act(&free, || crate::proc::child_return(&free));
+    assert_eq!(world.take_events(), [], "without a limit nobody looks");
+}
+
+#[test]
+fn f15_who_has_used_the_soft_limit_is_told_once_a_second() {
+    let (world, _, init) = World::new();
+    let main = child_of(world, &init);
+    world.act(&main, || {
+        main.process().set_limit(Resource::Cpu, Limit { soft: 0, hard: 5 }, true).unwrap();
+        crate::proc::check_processor_time(&main);
+    });
+    assert!(main.pending().contains(Signal::XCPU));
+    assert_eq!(main.process().limits().get(Resource::Cpu), Limit { soft: 1, hard: 5 });
+    assert_eq!(init.process().limits().get(Resource::Cpu), Limit::INFINITE, "its parent's is another");
 }
