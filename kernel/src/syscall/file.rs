@@ -147,7 +147,7 @@ pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, arg
         }
         linux::F_GETFD => {
             let flags = caller.files()?.lock().flags(number.fd()?).ok_or(Errno::EBADF)?;
-            Ok(flags.intersection(DescriptorFlags::CLOSE_ON_EXEC).bits().into())
+            Ok(flags.bits().into())
         }
         linux::F_SETFD => set_descriptor_flags(caller, number, DescriptorFlags::from_bits_truncate(argument)),
         linux::F_GETFL => Ok(file.status().bits().into()),

@@ -4,10 +4,10 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use kcore::boot::command_line::CommandLine;
+use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
 use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, Fd, FileOperations, OpenFlags, ParkingLot, initramfs};
-use kcore::proc::{self, System};
+use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
 use super::switch::Kernel;
@@ -54,6 +54,10 @@ pub(crate) fn start(
     if let Some(limit) = options.max_threads {
         counts.set_max_threads(limit);
     }
+    Kernel::processes().set_numbering(match options.pids {
+        Pids::Random => Numbering::Random,
+        Pids::Sequential => Numbering::Sequential,
+    });
     let mut environment: Vec<String> = ENVIRONMENT.iter().map(ToString::to_string).collect();
     environment.extend(options.environment.iter().map(ToString::to_string));
     *WORDS.lock() = Some(Words {

@@ -84,6 +84,19 @@ pub fn set_on_exec(file: &impl AsRawFd, on_exec: OnExec) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Lets no child have it (`FD_CLOFORK`); it is kept over `execve`.
+///
+/// # Errors
+///
+/// `BADF`.
+pub fn set_close_on_fork(file: &impl AsRawFd) -> Result<(), Errno> {
+    const SETFD: usize = 2;
+    const FD_CLOFORK: usize = 2;
+    // SAFETY: no memory.
+    unsafe { call(number::FCNTL, [int(file.as_raw_fd()), SETFD, FD_CLOFORK]) }?;
+    Ok(())
+}
+
 /// Whether this number is an open descriptor.
 #[must_use]
 pub fn is_open(descriptor: i32) -> bool {

@@ -1,7 +1,7 @@
 //! The kernel's command line.
 //!
 //! ```text
-//! init=/bin/sh console=ttyAMA0 maxproc=64 maxthread=256 trace=uart1 panic=exit quiet HOME=/root -- -c "echo hi"
+//! init=/bin/sh console=ttyAMA0 maxproc=64 maxthread=256 pids=random trace=uart1 panic=exit quiet HOME=/root -- -c "echo hi"
 //! ```
 //!
 //! What the kernel does not know goes to init, by Linux's rules: words before `--` become arguments, `name=value`
@@ -54,6 +54,15 @@ pub enum PanicAction {
     Halt,
     /// End the emulator with a status, by semihosting.
     Exit,
+}
+
+/// How process numbers follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pids {
+    /// At random.
+    Random,
+    /// One by one.
+    Sequential,
 }
 
 /// How much the kernel says while it boots.
@@ -125,6 +134,8 @@ pub struct CommandLine<'a> {
     pub max_processes: Option<u32>,
     /// `maxthread=`: the most threads.
     pub max_threads: Option<u32>,
+    /// `pids=`.
+    pub pids: Pids,
     /// `trace=`.
     pub trace: Trace,
     /// `panic=`.
@@ -169,6 +180,7 @@ impl<'a> CommandLine<'a> {
             "console" => set_some(&mut self.console, value.and_then(console)),
             "maxproc" => set_some(&mut self.max_processes, value.and_then(limit)),
             "maxthread" => set_some(&mut self.max_threads, value.and_then(limit)),
+            "pids" => set(&mut self.pids, value.and_then(pids)),
             "trace" => set(&mut self.trace, value.and_then(trace)),
             "panic" => set(&mut self.on_panic, value.and_then(panic_action)),
             "quiet" => set(&mut self.verbosity, value.is_none().then_some(Verbosity::Quiet)),
@@ -213,6 +225,7 @@ impl Default for CommandLine<'_> {
             console: None,
             max_processes: None,
             max_threads: None,
+            pids: Pids::Random,
             // Harmless where nobody listens: on a board the mini-UART is not on the header's pins, and without
             // semihosting an exit is a halt.
             trace: Trace::Uart1,
@@ -253,6 +266,14 @@ fn console(value: &str) -> Option<Console> {
     match value.split(',').next()? {
         "uart0" | "ttyAMA0" => Some(Console::Pl011),
         "uart1" | "ttyS0" | "ttyS1" => Some(Console::MiniUart),
+        _ => None,
+    }
+}
+
+fn pids(value: &str) -> Option<Pids> {
+    match value {
+        "random" => Some(Pids::Random),
+        "sequential" => Some(Pids::Sequential),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ super::tests!("file":
     a_file_is_read, f19_a_fork_shares_the_offset, duplicates_share_the_offset, two_opens_do_not, seeking, reading_at_a_place,
     the_root_is_listed, a_listing_can_start_again, links_are_read_and_followed, names_are_checked, metadata,
     the_archive_is_constant, null, zero, random_devices, full, random_bytes, dup3_closes_what_was_there,
-    f19_a_childs_descriptors_are_its_own, relative_names, a_program_is_read_whole);
+    f19_a_childs_descriptors_are_its_own, f60_a_descriptor_is_closed_by_fork, relative_names, a_program_is_read_whole);
 
 const MOTD: &str = "/etc/motd";
 
@@ -255,4 +255,15 @@ fn a_program_is_read_whole() -> Checked {
     let bytes = fs::read("/bin/usertests")?;
     ensure(bytes.starts_with(b"\x7fELF"), "no program")?;
     equal(u64::try_from(bytes.len()).unwrap_or(0), fs::metadata("/bin/usertests")?.len())
+}
+
+fn f60_a_descriptor_is_closed_by_fork() -> Checked {
+    on_tine()?;
+    let (kept, closed) = (File::open(MOTD)?, File::open(MOTD)?);
+    file::set_close_on_fork(&closed)?;
+    in_child(|| {
+        ensure(!file::is_open(closed.as_raw_fd()), "the child has it")?;
+        ensure(file::is_open(kept.as_raw_fd()), "the child lost another")
+    })?;
+    ensure(file::is_open(closed.as_raw_fd()), "the parent lost it")
 }

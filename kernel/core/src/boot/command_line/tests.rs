@@ -16,12 +16,14 @@ fn an_empty_line_is_the_defaults() {
 
 #[test]
 fn every_known_word_is_followed() {
-    let line = "init=/bin/sh console=ttyAMA0,115200 maxproc=64 maxthread=256 trace=uart1 quiet panic=exit";
+    let line =
+        "init=/bin/sh console=ttyAMA0,115200 maxproc=64 maxthread=256 pids=sequential trace=uart1 quiet panic=exit";
     let parsed = CommandLine::parse(line);
     assert_eq!(parsed.init, Some("/bin/sh"));
     assert_eq!(parsed.console, Some(Console::Pl011));
     assert_eq!(parsed.max_processes, Some(64));
     assert_eq!(parsed.max_threads, Some(256));
+    assert_eq!(parsed.pids, Pids::Sequential);
     assert_eq!(parsed.trace, Trace::Uart1);
     assert_eq!(parsed.verbosity, Verbosity::Quiet);
     assert_eq!(parsed.on_panic, PanicAction::Exit);
@@ -30,7 +32,8 @@ fn every_known_word_is_followed() {
 
 #[test]
 fn a_bad_value_is_told_and_the_default_stays() {
-    let parsed = CommandLine::parse("maxproc=lots trace=loud panic quiet=yes init=sh maxthread=0 console=tty1");
+    let parsed =
+        CommandLine::parse("maxproc=lots trace=loud panic quiet=yes init=sh maxthread=0 console=tty1 pids=odd");
     let names: Vec<_> = parsed
         .problems
         .iter()
@@ -39,7 +42,7 @@ fn a_bad_value_is_told_and_the_default_stays() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(names, ["maxproc", "trace", "panic", "quiet", "init", "maxthread", "console"]);
+    assert_eq!(names, ["maxproc", "trace", "panic", "quiet", "init", "maxthread", "console", "pids"]);
     assert_eq!(parsed.problems[0], Problem::BadValue { name: "maxproc", value: "lots" });
     let unharmed = CommandLine { problems: heapless::Vec::new(), ..parsed };
     assert_eq!(unharmed, CommandLine::default());
