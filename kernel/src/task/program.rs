@@ -148,16 +148,22 @@ fn tine_before_user(frame: &mut Frame) {
 
 /// Ends the current thread, and with the last one its process.
 pub(crate) fn exit_thread(me: &Arc<UserThread>, status: ExitStatus) -> ! {
-    thread::forget_files();
+    prepare_to_leave();
     proc::exit_thread(me, status);
     leave()
 }
 
 /// Ends the current thread's process.
 pub(crate) fn exit_process(me: &Arc<UserThread>, status: ExitStatus) -> ! {
-    thread::forget_files();
+    prepare_to_leave();
     proc::exit_process(me, status);
     leave()
+}
+
+/// Gives up what the current thread has for itself.
+fn prepare_to_leave() {
+    thread::forget_files();
+    thread::forget_processor_time();
 }
 
 fn leave() -> ! {

@@ -165,6 +165,16 @@ pub(super) fn look_at_processor_time(thread: &Arc<Thread>) {
     Kernel::kick(thread);
 }
 
+/// Lets the current thread look no more: it is about to end, and a timer that waited on for its hour would keep what is left
+/// of it, or be the last to let go of it, in a handler.
+pub(super) fn forget_processor_time() {
+    switch::with_current(|me| {
+        if let Some(timer) = me.payload().time_watch.get() {
+            timers::disarm(timer);
+        }
+    });
+}
+
 /// Whether the current thread has to look.
 pub(super) fn take_time_due() -> bool {
     switch::with_current(|me| {

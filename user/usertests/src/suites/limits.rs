@@ -18,7 +18,7 @@ super::tests!("limit":
     f26_rlimit_nproc_allows_exactly_n, f26_root_is_never_refused, f26_threads_are_not_counted, f30_an_end_makes_room,
     open_files, address_space, data, unknown_resources, f30_defaults, f15_who_computes_too_long_is_told,
     f15_who_ignores_that_is_killed_later, f15_a_child_may_compute_no_longer_than_its_parent,
-    f15_threads_use_up_one_limit, f15_sleep_is_no_processor_time);
+    f15_threads_use_up_one_limit, f15_sleep_is_no_processor_time, f15_a_child_that_has_ended_is_watched_no_more);
 
 fn limit(soft: u64) -> Limit {
     Limit { soft, hard: soft }
@@ -255,5 +255,21 @@ fn f15_sleep_is_no_processor_time() -> Checked {
         set(Resource::CPU, Limit { soft: 1, hard: 1 })?;
         time::sleep(Duration::from_millis(1100))?;
         Ok(())
+    })
+}
+
+fn f15_a_child_that_has_ended_is_watched_no_more() -> Checked {
+    const CHILDREN: u64 = 400;
+    on_tine()?;
+    let heap = || sys::counters().map(|counters| counters.kernel_heap_frames + counters.object_pool_frames);
+    in_child(|| {
+        // So long that no look is due while the test runs.
+        set(Resource::CPU, limit(100_000))?;
+        let children = || (0..CHILDREN).try_for_each(|_| equal(end_of(|| Ok(()))?.code(), Some(0)));
+        children()?;
+        let before = heap()?;
+        children()?;
+        // What is kept of each would be a quarter of a frame at least.
+        ensure(heap()? < before + CHILDREN / 8, "the kernel keeps something of each child")
     })
 }
