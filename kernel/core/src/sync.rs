@@ -14,11 +14,13 @@
 //! * [`atomic`]: atomics that loom can take the place of
 //!
 //! The first two are FIFO ticket locks. Exclusion is `lock_api`'s business: the only unsafe code here is three
-//! implementations of [`lock_api::RawMutex`], and the reference of a [`WeakOnce`]. Everything around it (mask, preemption count, rank) is a field of the
-//! guard with a destructor of its own, and the order of the fields is the order of the release.
+//! implementations of [`lock_api::RawMutex`], and the reference of a [`WeakOnce`]. Everything around it (mask, preemption
+//! count, rank) is a field of the guard with a destructor of its own, and the order of the fields is the order of the
+//! release.
 
 pub mod atomic;
 mod cpu_state;
+mod guard;
 mod irq_lock;
 mod per_cpu;
 pub mod rank;

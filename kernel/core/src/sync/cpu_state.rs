@@ -60,7 +60,8 @@ impl<C: Cpu> Drop for IrqMasked<C> {
 }
 
 /// Interrupts are masked on this CPU as long as this lives; what comes after asks for no preemption.
-pub(super) struct QuietlyMasked<C: Cpu> {
+#[must_use = "interrupts are as before when this is dropped"]
+pub struct QuietlyMasked<C: Cpu> {
     before: C::IrqState,
     /// Neither `Send` nor `Sync`: the state is one CPU's.
     cpu: PhantomData<*mut C>,

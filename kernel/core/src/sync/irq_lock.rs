@@ -1,10 +1,9 @@
 //! The lock for data that interrupt handlers share.
 
-use core::ops::{Deref, DerefMut};
-
-use lock_api::{Mutex, MutexGuard};
+use lock_api::Mutex;
 
 use super::cpu_state::{IrqMasked, QuietlyMasked};
+use super::guard::Guard;
 use super::rank::{Band, Held, Rank, RankNote};
 use super::ticket::RawTicketLock;
 use crate::hal::Cpu;
@@ -48,9 +47,9 @@ impl<T, C: Cpu> IrqLock<T, C> {
     /// In a debug build, when this breaks the lock order.
     #[track_caller]
     pub fn lock(&self) -> IrqGuard<'_, T, C> {
-        let _masked = IrqMasked::new();
+        let masked = IrqMasked::new();
         let held = Held::note(self.rank);
-        IrqGuard { value: self.inner.lock(), _held: held, _masked }
+        Guard::new(self.inner.lock(), held, masked)
     }
 
     /// As [`lock`](Self::lock), for a section that **wakes no thread**: at its end nobody asks whether a preemption has come due.
@@ -62,9 +61,9 @@ impl<T, C: Cpu> IrqLock<T, C> {
     #[inline]
     #[track_caller]
     pub fn lock_quietly(&self) -> QuietIrqGuard<'_, T, C> {
-        let _masked = QuietlyMasked::new();
+        let masked = QuietlyMasked::new();
         let held = Held::note(self.rank);
-        QuietIrqGuard { value: self.inner.lock(), _held: held, _masked }
+        Guard::new(self.inner.lock(), held, masked)
     }
 
     /// Takes the lock if it is open.
@@ -74,9 +73,9 @@ impl<T, C: Cpu> IrqLock<T, C> {
     /// In a debug build, when this breaks the lock order.
     #[track_caller]
     pub fn try_lock(&self) -> Option<IrqGuard<'_, T, C>> {
-        let _masked = IrqMasked::new();
+        let masked = IrqMasked::new();
         let held = Held::note(self.rank);
-        Some(IrqGuard { value: self.inner.try_lock()?, _held: held, _masked })
+        Some(Guard::new(self.inner.try_lock()?, held, masked))
     }
 
     /// The value; exclusive access needs no lock.
@@ -91,50 +90,7 @@ impl<T, C: Cpu> IrqLock<T, C> {
 }
 
 /// The right to an [`IrqLock`]'s value. Dropping it gives the lock back, then puts the interrupt mask back.
-#[must_use = "the lock is given back when the guard is dropped"]
-pub struct IrqGuard<'a, T, C: Cpu> {
-    // Fields are dropped in this order.
-    value: MutexGuard<'a, RawTicketLock<C>, T>,
-    _held: Held<C>,
-    pub(super) _masked: IrqMasked<C>,
-}
+pub type IrqGuard<'a, T, C> = Guard<'a, T, RawTicketLock<C>, C, IrqMasked<C>>;
 
-impl<T, C: Cpu> Deref for IrqGuard<'_, T, C> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T, C: Cpu> DerefMut for IrqGuard<'_, T, C> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-}
-
-/// The right to an [`IrqLock`]'s value, from [`lock_quietly`](IrqLock::lock_quietly). Dropping it gives the lock back, then puts
-/// the interrupt mask back.
-#[must_use = "the lock is given back when the guard is dropped"]
-pub struct QuietIrqGuard<'a, T, C: Cpu> {
-    // Fields are dropped in this order.
-    value: MutexGuard<'a, RawTicketLock<C>, T>,
-    _held: Held<C>,
-    _masked: QuietlyMasked<C>,
-}
-
-impl<T, C: Cpu> Deref for QuietIrqGuard<'_, T, C> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T, C: Cpu> DerefMut for QuietIrqGuard<'_, T, C> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-}
+/// The same from [`lock_quietly`](IrqLock::lock_quietly).
+pub type QuietIrqGuard<'a, T, C> = Guard<'a, T, RawTicketLock<C>, C, QuietlyMasked<C>>;

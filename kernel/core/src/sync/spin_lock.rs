@@ -1,10 +1,9 @@
 //! The lock for data that no interrupt handler touches.
 
-use core::ops::{Deref, DerefMut};
-
-use lock_api::{Mutex, MutexGuard};
+use lock_api::Mutex;
 
 use super::cpu_state::NoPreempt;
+use super::guard::Guard;
 use super::rank::{Band, Held, Rank, RankNote};
 use super::ticket::RawTicketLock;
 use crate::hal::Cpu;
@@ -49,9 +48,9 @@ impl<T, C: Cpu> SpinLock<T, C> {
     /// In a debug build, when this breaks the lock order.
     #[track_caller]
     pub fn lock(&self) -> SpinGuard<'_, T, C> {
-        let _preempt = NoPreempt::new();
+        let preempt = NoPreempt::new();
         let held = Held::note(self.rank);
-        SpinGuard { value: self.inner.lock(), _held: held, _preempt }
+        Guard::new(self.inner.lock(), held, preempt)
     }
 
     /// Takes the lock if it is open.
@@ -61,9 +60,9 @@ impl<T, C: Cpu> SpinLock<T, C> {
     /// In a debug build, when this breaks the lock order.
     #[track_caller]
     pub fn try_lock(&self) -> Option<SpinGuard<'_, T, C>> {
-        let _preempt = NoPreempt::new();
+        let preempt = NoPreempt::new();
         let held = Held::note(self.rank);
-        Some(SpinGuard { value: self.inner.try_lock()?, _held: held, _preempt })
+        Some(Guard::new(self.inner.try_lock()?, held, preempt))
     }
 
     /// The value; exclusive access needs no lock.
@@ -78,24 +77,4 @@ impl<T, C: Cpu> SpinLock<T, C> {
 }
 
 /// The right to a [`SpinLock`]'s value. Dropping it gives the lock back, then lets the thread be preempted.
-#[must_use = "the lock is given back when the guard is dropped"]
-pub struct SpinGuard<'a, T, C: Cpu> {
-    // Fields are dropped in this order.
-    value: MutexGuard<'a, RawTicketLock<C>, T>,
-    _held: Held<C>,
-    pub(super) _preempt: NoPreempt<C>,
-}
-
-impl<T, C: Cpu> Deref for SpinGuard<'_, T, C> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T, C: Cpu> DerefMut for SpinGuard<'_, T, C> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-}
+pub type SpinGuard<'a, T, C> = Guard<'a, T, RawTicketLock<C>, C, NoPreempt<C>>;

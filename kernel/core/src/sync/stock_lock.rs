@@ -1,12 +1,12 @@
 //! The lock around what one CPU keeps at hand.
 
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
 
-use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
+use lock_api::{GuardNoSend, Mutex, RawMutex};
 
 use super::atomic::{AtomicU32, Ordering};
 use super::cpu_state::QuietlyMasked;
+use super::guard::Guard;
 use super::rank::{Band, Held, Rank, RankNote};
 use crate::hal::Cpu;
 
@@ -50,39 +50,17 @@ impl<T, C: Cpu> StockLock<T, C> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> StockGuard<'_, T, C> {
-        let _masked = QuietlyMasked::new();
+        let masked = QuietlyMasked::new();
         let held = Held::note(self.rank);
-        StockGuard { value: self.inner.lock(), _held: held, _masked }
+        Guard::new(self.inner.lock(), held, masked)
     }
 }
 
 /// The right to a [`StockLock`]'s value. Dropping it gives the lock back, then puts the interrupt mask back.
-#[must_use = "the lock is given back when the guard is dropped"]
-pub struct StockGuard<'a, T, C: Cpu> {
-    // Fields are dropped in this order.
-    value: MutexGuard<'a, RawFlagLock<C>, T>,
-    _held: Held<C>,
-    _masked: QuietlyMasked<C>,
-}
-
-impl<T, C: Cpu> Deref for StockGuard<'_, T, C> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T, C: Cpu> DerefMut for StockGuard<'_, T, C> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-}
+pub type StockGuard<'a, T, C> = Guard<'a, T, RawFlagLock<C>, C, QuietlyMasked<C>>;
 
 /// A lock without data or order among those who wait.
-struct RawFlagLock<C> {
+pub struct RawFlagLock<C> {
     /// 1 while somebody has the lock.
     taken: AtomicU32,
     cpu: PhantomData<fn() -> C>,

@@ -12,7 +12,7 @@ use crate::hal::Cpu;
 ///
 /// A plain read loop waits for the turn; the exclusive pair is executed once a lock (the A53 and the A72 have no LSE
 /// atomics, so `fetch_add` is an `ldxr`/`stxr` loop).
-pub(super) struct RawTicketLock<C> {
+pub struct RawTicketLock<C> {
     /// The ticket that the next taker draws. Wraps; at most a few takers wait at a time.
     next: AtomicU32,
     /// The ticket whose holder has the lock. Only the holder writes it.
