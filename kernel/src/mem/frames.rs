@@ -6,7 +6,9 @@ use core::ptr::NonNull;
 use kcore::addr::{PAGE_SIZE, PhysAddr, PhysFrame};
 use kcore::boot::PhysRange;
 use kcore::boot::memory_map::MemoryMap;
-use kcore::frame::{FrameAllocator, FrameHandle, FrameRecord, FrameUse, Zeroing};
+#[cfg(feature = "ktest")]
+use kcore::frame::FrameHandle;
+use kcore::frame::{FrameAllocator, FrameRecord, FrameUse, Zeroing};
 use kcore::hal::FrameAccess;
 use kcore::paging::{OutOfFrames, TableSource};
 use spin::Once;
@@ -33,7 +35,7 @@ unsafe impl FrameAccess for LinearMemory {
 /// The kernel's frame allocator.
 pub(crate) type Frames = FrameAllocator<LinearMemory, Arm>;
 /// A block of frames that frees itself.
-#[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "others keep numbers; the self-tests name handles"))]
+#[cfg(feature = "ktest")]
 pub(crate) type Frame = FrameHandle<'static, LinearMemory, Arm>;
 
 static FRAMES: Once<Frames> = Once::new();

@@ -58,7 +58,7 @@ impl UserMemorySystem {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the contents are known in both of the functions that follow")]
     fn allocate(kind: FrameUse, zeroing: Zeroing) -> Result<PhysFrame, OutOfFrames> {
-        if frames().free_at_least() < FLOOR {
+        if !MEMORY.has_room() {
             make_room()?;
         }
         frames().allocate_raw(kind, zeroing).ok_or(OutOfFrames)
@@ -67,15 +67,6 @@ impl UserMemorySystem {
     #[inline(never)]
     fn allocate_zeroed(kind: FrameUse) -> Result<PhysFrame, OutOfFrames> {
         Self::allocate(kind, Zeroing::Zeroed)
-    }
-
-    /// `N` tables, or none.
-    #[inline(never)]
-    fn allocate_tables<const N: usize>() -> Result<[PhysFrame; N], OutOfFrames> {
-        if frames().free_at_least() < FLOOR {
-            make_room()?;
-        }
-        frames().allocate_raw_several(FrameUse::PageTable, Zeroing::Zeroed).ok_or(OutOfFrames)
     }
 
     #[inline(never)]
@@ -244,11 +235,9 @@ unsafe impl TableSource for UserTables {
         UserMemorySystem::allocate_zeroed(FrameUse::PageTable)
     }
 
-    fn allocate_zeroed_several<const N: usize>(
-        &self,
-        _memory: &impl FrameAccess,
-    ) -> Result<[PhysFrame; N], OutOfFrames> {
-        UserMemorySystem::allocate_tables()
+    fn allocate_zeroed_at_once<const N: usize>(&self) -> Option<[PhysFrame; N]> {
+        // Where memory runs short they are taken one by one, and more is made room for.
+        MEMORY.has_room().then(|| frames().allocate_raw_at_once(FrameUse::PageTable, Zeroing::Zeroed)).flatten()
     }
 
     fn free(&self, frame: PhysFrame) {

@@ -175,29 +175,18 @@ impl<M: FrameAccess, C: Cpu> FrameAllocator<M, C> {
         self.allocate_single(kind, zeroing).map(|index| PhysFrame::from_number(index.into()))
     }
 
-    /// `N` single frames, each as by [`allocate_raw`](Self::allocate_raw), or none; at one go if this CPU has so many.
+    /// `N` single frames, each as by [`allocate_raw`](Self::allocate_raw), at one go; `None` where this CPU has not so many
+    /// with these contents at hand, and the caller takes them one by one.
     #[must_use = "the references are lost with the numbers"]
     #[inline]
-    pub fn allocate_raw_several<const N: usize>(&self, kind: FrameUse, zeroing: Zeroing) -> Option<[PhysFrame; N]> {
+    pub fn allocate_raw_at_once<const N: usize>(&self, kind: FrameUse, zeroing: Zeroing) -> Option<[PhysFrame; N]> {
         let taken = self.cache().lock().take_several(kind, zeroing);
-        let Some(taken) = taken else { return self.allocate_one_by_one(kind, zeroing) };
-        Some(taken.map(|index| {
-            let taken = Taken { index, contents: zeroing };
-            PhysFrame::from_number(self.ready_single(taken, kind, zeroing).into())
-        }))
-    }
-
-    /// The same where this CPU has fewer.
-    #[cold]
-    #[inline(never)]
-    fn allocate_one_by_one<const N: usize>(&self, kind: FrameUse, zeroing: Zeroing) -> Option<[PhysFrame; N]> {
-        let mut frames = heapless::Vec::<_, N>::new();
-        while !frames.is_full() {
-            // Those that there are go back as handles where there are too few.
-            let frame = self.allocate(Order::SINGLE, kind, zeroing).ok()?;
-            let _ = frames.push(frame);
-        }
-        frames.into_array::<N>().ok().map(|frames| frames.map(FrameHandle::into_raw))
+        taken.map(|taken| {
+            taken.map(|index| {
+                let taken = Taken { index, contents: zeroing };
+                PhysFrame::from_number(self.ready_single(taken, kind, zeroing).into())
+            })
+        })
     }
 
     /// A block that every device can reach, for use [`FrameUse::Dma`]. It goes past the caches: drivers take their

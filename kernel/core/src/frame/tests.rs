@@ -156,6 +156,26 @@ fn the_idle_loop_stocks_zeroed_frames_until_there_are_enough() {
 }
 
 #[test]
+fn several_zeroed_frames_come_at_once_where_the_cpu_has_so_many() {
+    let memory = Fixture::new(512);
+    let take = || memory.allocator.allocate_raw_at_once::<3>(FrameUse::PageTable, Zeroing::Zeroed);
+    assert_eq!(take(), None, "none is zeroed yet");
+    for _ in 0..5 {
+        assert_eq!(memory.allocator.stock_zeroed(), Stock::Added);
+    }
+    let frames = take().unwrap();
+    assert_eq!(take(), None, "two are left");
+    assert_eq!(memory.allocator.statistics().used_for(FrameUse::PageTable), 3);
+    for frame in frames {
+        assert_eq!(memory.allocator.references(frame), 1);
+        // SAFETY: the reference came with the number, and is given up once.
+        let handle = unsafe { memory.allocator.from_raw(frame) };
+        assert!(*handle.page(0).unwrap() == ZEROES);
+    }
+    memory.assert_no_frame_lost();
+}
+
+#[test]
 fn devices_get_memory_within_their_reach_and_others_leave_it_to_them() {
     let memory = Fixture::with_banks(&[0..16, 1024..1040], 1024);
     let high: Vec<_> = (0..16).map(|_| memory.single(FrameUse::UserAnonymous)).collect();

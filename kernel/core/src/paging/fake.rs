@@ -109,22 +109,13 @@ unsafe impl TableSource for FakeTables {
         Ok(frame)
     }
 
-    fn allocate_zeroed_several<const N: usize>(
-        &self,
-        memory: &impl FrameAccess,
-    ) -> Result<[PhysFrame; N], OutOfFrames> {
-        // What would be given back counts as not taken.
-        if self.budget.lock().unwrap().is_some_and(|left| left < N) {
-            return Err(OutOfFrames);
-        }
-        Ok([(); N].map(|()| self.allocate_zeroed(memory).expect("there are as many")))
-    }
-
     fn free(&self, frame: PhysFrame) {
         assert_eq!(self.used.lock().unwrap().remove(&frame), Some(1), "{frame:?} is not the caller's alone");
         self.sim.expect_table_unreachable(frame);
         self.memory.spoil(frame);
         self.free.lock().unwrap().push(frame);
+        let mut budget = self.budget.lock().unwrap();
+        *budget = budget.map(|left| left + 1);
     }
 
     fn free_zeroed(&self, frame: PhysFrame) {

@@ -12,7 +12,6 @@
 //! descriptor leads to was written before it; loads are Relaxed, for a table is changed by the holder of its tree's
 //! lock alone, and what others do to a shared one ([`share`](super::share)) is ordered by its count.
 
-#[cfg(not(loom))]
 use core::array;
 use core::ptr::NonNull;
 
@@ -47,22 +46,9 @@ pub unsafe trait TableSource {
         Ok(frame)
     }
 
-    /// Takes `N` such frames, or none. For sources that have a quicker way to do that.
-    fn allocate_zeroed_several<const N: usize>(
-        &self,
-        memory: &impl FrameAccess,
-    ) -> Result<[PhysFrame; N], OutOfFrames> {
-        let mut frames = heapless::Vec::<_, N>::new();
-        while !frames.is_full() {
-            match self.allocate_zeroed(memory) {
-                Ok(frame) => drop(frames.push(frame)),
-                Err(OutOfFrames) => {
-                    frames.into_iter().for_each(|frame| self.free_zeroed(frame));
-                    return Err(OutOfFrames);
-                }
-            }
-        }
-        frames.into_array().map_err(|_| OutOfFrames)
+    /// Takes `N` such frames, or none: for sources that have a quicker way than one by one, as long as that serves.
+    fn allocate_zeroed_at_once<const N: usize>(&self) -> Option<[PhysFrame; N]> {
+        None
     }
 
     /// Takes a frame back. No walker can reach it any more.
@@ -125,19 +111,21 @@ impl OwnedTable {
     }
 
     /// A new table of each of these levels, or none.
-    #[cfg(not(loom))]
+    #[inline]
     pub(super) fn allocate_several<const N: usize>(
         levels: [Level; N],
         memory: &impl FrameAccess,
         source: &impl TableSource,
     ) -> Result<[Self; N], OutOfFrames> {
-        let frames: [PhysFrame; N] = source.allocate_zeroed_several(memory)?;
-        Ok(array::from_fn(|number| Self { frame: frames[number], level: levels[number] }))
+        match source.allocate_zeroed_at_once::<N>() {
+            Some(frames) => Ok(array::from_fn(|number| Self { frame: frames[number], level: levels[number] })),
+            None => Self::allocate_one_by_one(levels, memory, source),
+        }
     }
 
-    /// In a model each is made by itself.
-    #[cfg(loom)]
-    pub(super) fn allocate_several<const N: usize>(
+    #[cold]
+    #[inline(never)]
+    fn allocate_one_by_one<const N: usize>(
         levels: [Level; N],
         memory: &impl FrameAccess,
         source: &impl TableSource,
@@ -147,7 +135,7 @@ impl OwnedTable {
             match Self::allocate(level, memory, source) {
                 Ok(table) => drop(tables.push(table)),
                 Err(OutOfFrames) => {
-                    tables.into_iter().for_each(|table: Self| table.free(source));
+                    tables.into_iter().for_each(|table: Self| table.free_empty(source));
                     return Err(OutOfFrames);
                 }
             }

@@ -195,10 +195,7 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     // The point of no return.
     let Reserved { seed, numbers, belongings, pages } = reserved;
     let numbers = numbers.keep();
-    let space = belongings.space.as_ref().map(|space| {
-        space.join();
-        (space.root(), space.tag())
-    });
+    let space = belongings.space.as_ref().map(|space| space.join());
     let traced = parent.attached.get().tracing.is_some();
     let child = new_process(parent, request, numbers, belongings);
     let thread = new_thread(caller, request, &child, numbers.thread);

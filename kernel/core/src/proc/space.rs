@@ -112,8 +112,10 @@ impl<S: System> AddressSpace<S> {
         self.users.load(Relaxed)
     }
 
-    pub(super) fn join(&self) {
+    /// One more thread runs in it; returns the root and the tag that it runs with.
+    pub(super) fn join(&self) -> (PhysFrame, Asid) {
         self.users.fetch_add(1, Relaxed);
+        (self.root, self.tag)
     }
 
     pub(super) fn part(&self) {

@@ -7,6 +7,7 @@ use super::reserve::claim_thread;
 use crate::addr::UserAddr;
 use crate::proc::id::visible;
 use crate::proc::signal::post_fault;
+use crate::proc::space::AddressSpace;
 use crate::proc::system::{Start, System};
 use crate::proc::table::ProcessTree;
 use crate::proc::thread::{Inherited, Thread, TidPointers};
@@ -60,10 +61,7 @@ pub fn thread_fork<S: System>(caller: &Arc<Thread<S>>, request: &ThreadRequest) 
     let inherited = Inherited { mask: caller.mask(), alternate: AlternateStack::DISABLED, name: caller.name() };
     let thread = Thread::new(Arc::clone(process), number, visible(number), inherited, request.child);
     // It has one, or it could not have asked.
-    let space = process.with_space(|space| {
-        space.join();
-        (space.root(), space.tag())
-    });
+    let space = process.with_space(AddressSpace::join);
     let machine = S::make_thread(seed, &thread, Start::Thread { stack: Some(request.stack), tls: request.tls }, space);
     thread.set_machine(&machine);
     publish(&mut S::processes().tree(), number, &thread);
