@@ -11,7 +11,7 @@ use super::range::{PAGE, PageRange};
 use super::space::Space;
 use super::system::MemorySystem;
 use crate::addr::{Asid, PhysFrame, UserAddr};
-use crate::paging::{Access, LeafCounts, OutOfFrames, OwnedTable, Pages, VirtRange};
+use crate::paging::{Access, LeafCounts, OutOfFrames, Pages, UserTree, VirtRange};
 
 /// Why there is no child. The parent is as it was, as far as it can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,23 +66,22 @@ impl Space {
         let totals = self.areas.totals();
         let charged = system.commitments().charge_again(totals.charged, system.total_frames());
         charged.map_err(|_| ForkError::OverCommit)?;
-        let supply = FromSystem(system);
-        let Ok(root) = self.tree.share_all(system, near_stack(system).map(|pages| (pages, &supply))) else {
+        let Ok(tree) = self.tree.fork_dividing(system, tag, near_stack(system), &FromSystem(system)) else {
             system.commitments().uncharge(totals.charged);
             return Err(ForkError::OutOfMemory);
         };
         if totals.special != 0 {
-            return self.with_inheritance(system, root, tag, keep);
+            return self.with_inheritance(system, tree, keep);
         }
-        Ok(keep(self.with_root(root, tag)))
+        Ok(keep(self.with_tree(tree)))
     }
 
-    /// A space that has what this one has, below `root`.
+    /// A space that has what this one has, with `tree`.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is put together where it stays")]
-    fn with_root(&self, root: OwnedTable, tag: Asid) -> Self {
+    fn with_tree(&self, tree: UserTree) -> Self {
         Self {
-            tree: self.tree.sharing(root, tag),
+            tree,
             areas: self.areas.share(),
             layout: self.layout,
             heap: self.heap,
@@ -93,17 +92,16 @@ impl Space {
         }
     }
 
-    /// A child with what we have below `root`, and all else that we have, made to have what it is to have.
+    /// A child with `tree` and all else that we have, made to have what it is to have.
     #[cold]
     #[inline(never)]
     fn with_inheritance<R>(
         &mut self,
         system: &impl MemorySystem,
-        root: OwnedTable,
-        tag: Asid,
+        tree: UserTree,
         keep: impl FnOnce(Self) -> R,
     ) -> Result<R, ForkError> {
-        let mut child = self.with_root(root, tag);
+        let mut child = self.with_tree(tree);
         match self.apply_inheritance(system, &mut child) {
             Ok(()) => Ok(keep(child)),
             Err(error) => {

@@ -21,11 +21,10 @@ impl UserTree {
     ///
     /// [`OutOfFrames`] if there is no frame for the root, which is all that can go wrong; nothing was changed then.
     pub fn fork(&mut self, mmu: &impl SharingMmu, tag: Asid) -> Result<Self, OutOfFrames> {
-        let root = self.share_all::<NoPages>(mmu, None)?;
-        Ok(self.sharing(root, tag))
+        self.fork_dividing(mmu, tag, None, &NoPages)
     }
 
-    /// The same, but the pages of `pages`, two at most, are divided at once, as far as that can be: the child has copies,
+    /// The same, but the pages of `pages`, if any and two at most, are divided at once, as far as that can be: the child has copies,
     /// in frames from `supply`. Any of them may be unmapped.
     ///
     /// # Errors
@@ -35,32 +34,16 @@ impl UserTree {
         &mut self,
         mmu: &impl SharingMmu,
         tag: Asid,
-        pages: VirtRange<UserAddr>,
+        pages: Option<VirtRange<UserAddr>>,
         supply: &impl Pages,
     ) -> Result<Self, OutOfFrames> {
-        let root = self.share_all(mmu, Some((pages, supply)))?;
-        Ok(self.sharing(root, tag))
-    }
-
-    /// The child's tree, with the `root` that [`share_all`](Self::share_all) has made for it.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it is put together where it stays")]
-    pub(crate) fn sharing(&self, root: OwnedTable, tag: Asid) -> Self {
-        Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } }
-    }
-
-    /// Makes the child's root, and shares with it what this one has, but for the pages that are wanted from a supply.
-    pub(crate) fn share_all<P: Pages>(
-        &mut self,
-        mmu: &impl SharingMmu,
-        wanted: Option<(VirtRange<UserAddr>, &P)>,
-    ) -> Result<OwnedTable, OutOfFrames> {
-        if let Some((pages, supply)) = wanted
+        if let Some(pages) = pages
             && let Some(path) = self.path(mmu, pages)
             && let Ok(tables) =
                 OwnedTable::allocate_several([Level::One, Level::Two, Level::Three], mmu.memory(), mmu.tables())
         {
-            return Ok(self.share_around(mmu, &path, tables, supply));
+            let root = self.share_around(mmu, &path, tables, supply);
+            return Ok(self.child(root, tag));
         }
         let root = OwnedTable::allocate(Level::One, mmu.memory(), mmu.tables())?;
         if self.share_entries(mmu, &root, None) {
@@ -68,7 +51,13 @@ impl UserTree {
         } else {
             mmu.tlb().publish();
         }
-        Ok(root)
+        Ok(self.child(root, tag))
+    }
+
+    /// The tree below `root`, which has what ours has.
+    #[inline]
+    fn child(&self, root: OwnedTable, tag: Asid) -> Self {
+        Self { tree: Tree { root, tag, usage: Usage::Offline, used: self.tree.used } }
     }
 
     /// Shares all but the pages of `path`, which are divided.
@@ -111,14 +100,14 @@ impl UserTree {
 }
 
 /// No pages: for a fork that divides none.
-enum NoPages {}
+struct NoPages;
 
 impl Pages for NoPages {
     fn take(&self) -> Result<PhysFrame, OutOfFrames> {
-        match *self {}
+        Err(OutOfFrames)
     }
 
     fn copy(&self, _from: PhysFrame, _to: PhysFrame) {
-        match *self {}
+        unreachable!("there is no frame to copy to")
     }
 }

@@ -296,7 +296,7 @@ fn loom_one_owner_forks_and_divides_while_the_other_writes_a_neighbour() {
         // From here on the path to the first page is its own, and below it the other's table is shared.
         store(machine, &mut tree, PAGES[0]);
         let page = VirtRange::page(PAGES[0]).unwrap();
-        let child = tree.fork_dividing(machine, Asid(3), page, &Fresh(machine)).unwrap();
+        let child = tree.fork_dividing(machine, Asid(3), Some(page), &Fresh(machine)).unwrap();
         std::vec![tree, child]
     };
     model(2, &PAGES, fork, store_second, |machine, trees| {

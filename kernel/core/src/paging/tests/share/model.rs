@@ -145,7 +145,7 @@ impl Bench {
                 };
                 let supply = Supply { lab, left: Cell::new(frames), copied };
                 let near = range(WATCHED[at], 2 * PAGE);
-                let child = parent.tree.fork_dividing(lab, Asid(asid), near, &supply);
+                let child = parent.tree.fork_dividing(lab, Asid(asid), Some(near), &supply);
                 let mut child = child.expect("there is a frame for the root");
                 lab.load_ttbr(Owner::User(asid), child.activate());
                 child

@@ -76,7 +76,7 @@ fn what_fork_divides_each_side_stores_to_without_a_fault() {
     let before = [0, PAGE].map(|at| frame_at(&lab, &parent, at));
     let copied = RefCell::new(Vec::new());
     let supply = Supply { lab: &lab, left: Cell::new(9), copied: |from, to| copied.borrow_mut().push((from, to)) };
-    let mut child = parent.fork_dividing(&lab, Asid(CHILD), range(0, 2 * PAGE), &supply).unwrap();
+    let mut child = parent.fork_dividing(&lab, Asid(CHILD), Some(range(0, 2 * PAGE)), &supply).unwrap();
     lab.load_ttbr(Owner::User(CHILD), child.activate());
     for (number, at) in [0, PAGE].into_iter().enumerate() {
         let (mine, its) = (frame_at(&lab, &parent, at), frame_at(&lab, &child, at));
@@ -101,7 +101,7 @@ fn what_stands_far_from_a_divided_page_in_its_tables_is_shared_too() {
     let far = [0, 200 * PAGE, 511 * PAGE, 3 * MIB_2, 511 * MIB_2];
     let (lab, mut parent) = family(&[&far[..], &[5 * PAGE]].concat());
     let supply = Supply { lab: &lab, left: Cell::new(1), copied: |_, _| () };
-    let child = parent.fork_dividing(&lab, Asid(CHILD), range(5 * PAGE, PAGE), &supply).unwrap();
+    let child = parent.fork_dividing(&lab, Asid(CHILD), Some(range(5 * PAGE, PAGE)), &supply).unwrap();
     assert_ne!(frame_at(&lab, &parent, 5 * PAGE), frame_at(&lab, &child, 5 * PAGE));
     for at in far {
         assert!(frame_at(&lab, &child, at).is_some());
@@ -120,7 +120,7 @@ fn a_path_through_full_tables_is_shared_like_all_else() {
     map(&lab, &mut parent, 0, 100);
     let tables = lab.tables.used().len();
     let supply = Supply { lab: &lab, left: Cell::new(9), copied: |_, _| panic!("nothing to copy") };
-    let child = parent.fork_dividing(&lab, Asid(CHILD), range(0, PAGE), &supply).unwrap();
+    let child = parent.fork_dividing(&lab, Asid(CHILD), Some(range(0, PAGE)), &supply).unwrap();
     assert_eq!(lab.tables.used().len() - tables, 1, "a root, and no table below it");
     assert_eq!(frame_at(&lab, &parent, 0), frame_at(&lab, &child, 0));
     check(&lab, &[&parent, &child], &[]);
@@ -133,9 +133,9 @@ fn a_path_through_full_tables_is_shared_like_all_else() {
 fn a_page_that_somebody_else_has_or_that_finds_no_frame_is_not_divided() {
     let (lab, mut parent) = family(&[0, PAGE]);
     let supply = |left| Supply { lab: &lab, left: Cell::new(left), copied: |_, _| panic!("nothing to copy") };
-    let child = parent.fork_dividing(&lab, Asid(CHILD), range(0, 2 * PAGE), &supply(0)).unwrap();
+    let child = parent.fork_dividing(&lab, Asid(CHILD), Some(range(0, 2 * PAGE)), &supply(0)).unwrap();
     // Now the parent's pages are the child's, too.
-    let second = parent.fork_dividing(&lab, Asid(CHILD + 1), range(0, 2 * PAGE), &supply(9)).unwrap();
+    let second = parent.fork_dividing(&lab, Asid(CHILD + 1), Some(range(0, 2 * PAGE)), &supply(9)).unwrap();
     check(&lab, &[&parent, &child, &second], &[]);
     for tree in [parent, child, second] {
         end(&lab, tree);
