@@ -106,7 +106,7 @@ bitflags! {
     pub struct DescriptorFlags: u32 {
         /// Exec closes it.
         const CLOSE_ON_EXEC = 1;
-        /// Fork does not copy it: `FD_CLOFORK` (POSIX.1-2024), with the number that it has on Darwin and illumos. Linux has none.
+        /// Fork does not copy it: `FD_CLOFORK` (POSIX.1-2024), with Darwin's number. Linux has none.
         const CLOSE_ON_FORK = 2;
     }
 }

@@ -111,12 +111,18 @@ fn whoever_blocks_a_signal_that_is_pending_leaves_it_to_others() {
     assert!(main.pending().is_empty() && !main.attention());
 }
 
+/// The threads of a process that handles `SIGUSR1`, the main one first.
+fn three_that_handle(world: &'static World, init: &Thread) -> [Thread; 3] {
+    let main = child_of(world, init);
+    main.process().set_action(Signal::USR1, HANDLER).unwrap();
+    let (first, second) = (sibling_of(world, &main), sibling_of(world, &main));
+    [main, first, second]
+}
+
 #[test]
 fn a_signal_that_is_left_to_others_is_told_to_one_of_them() {
     let (world, _, init) = World::new();
-    let main = child_of(world, &init);
-    main.process().set_action(Signal::USR1, HANDLER).unwrap();
-    let (first, second) = (sibling_of(world, &main), sibling_of(world, &main));
+    let [main, first, second] = three_that_handle(world, &init);
     sends(world, &init, Target::Process(pid(&main)), Signal::USR1).unwrap();
     world.act(&main, || main.change_mask(MaskChange::Block, SignalSet::EMPTY.with(Signal::USR1)));
     assert!(!main.attention() && first.attention() && !second.attention());
@@ -125,9 +131,7 @@ fn a_signal_that_is_left_to_others_is_told_to_one_of_them() {
 #[test]
 fn whoever_ends_leaves_what_it_was_told_of_to_another() {
     let (world, _, init) = World::new();
-    let main = child_of(world, &init);
-    main.process().set_action(Signal::USR1, HANDLER).unwrap();
-    let (first, second) = (sibling_of(world, &main), sibling_of(world, &main));
+    let [main, first, second] = three_that_handle(world, &init);
     world.act(&main, || main.change_mask(MaskChange::Block, SignalSet::EMPTY.with(Signal::USR1)));
     sends(world, &init, Target::Process(pid(&main)), Signal::USR1).unwrap();
     assert!(first.attention() && !second.attention());
