@@ -23,7 +23,7 @@
 //!   on the way back to the program, if [`Thread::attention`], [`before_user`]; in sleeps [`interrupted`]; and
 //!   [`take_signal`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
-//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
+//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]; for terminals, [`JobControl`](crate::tty::JobControl)
 //! * finding: [`find`], [`find_thread`], [`relations`], [`Processes::each`], [`Processes::next_from`]
 //!
 //! # Locks
@@ -63,6 +63,7 @@ mod signal;
 mod space;
 mod system;
 mod table;
+mod terminal;
 mod thread;
 mod tree;
 pub mod usage;
