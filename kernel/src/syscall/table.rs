@@ -12,7 +12,9 @@ use linux_raw_sys::general as linux;
 
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
-use super::{Frames, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time};
+use super::{
+    Frames, exec, file, futex, identity, make, memory, path, pipe, poll, process, schedule, signal, system, time,
+};
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
 
@@ -173,7 +175,9 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
-    linux::__NR_ppoll, file::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_ppoll, poll::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_pselect6, poll::pselect6, (i32, Maybe, Maybe, Maybe, Maybe, Maybe), Stdio, whole;
+    linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- processes and threads

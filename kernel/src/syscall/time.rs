@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kcore::addr::UserAddr;
+use kcore::fs::Timestamp;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -89,6 +90,13 @@ impl Clock {
 /// The wall clock.
 pub(crate) fn real_ns() -> u64 {
     EPOCH_NS.load(Ordering::Relaxed).saturating_add(clock::now_ns())
+}
+
+/// The same, as files have it.
+pub(crate) fn timestamp() -> Timestamp {
+    let now_ns = real_ns();
+    let nanoseconds = u32::try_from(now_ns % NS_PER_S).unwrap_or(0);
+    Timestamp { seconds: (now_ns / NS_PER_S).cast_signed(), nanoseconds }
 }
 
 /// When the counter shows what the wall clock will at `real_ns`.
