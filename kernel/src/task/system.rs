@@ -43,6 +43,11 @@ impl System for Kernel {
         random::uniform(bound)
     }
 
+    fn uniform_several(bound: u64, out: &mut [u64]) -> usize {
+        random::fill_uniform(bound, out);
+        out.len()
+    }
+
     fn log(message: fmt::Arguments<'_>) {
         println!("{message}");
     }

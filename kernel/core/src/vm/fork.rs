@@ -217,6 +217,10 @@ impl<X: MemorySystem> Pages for FromSystem<'_, X> {
         self.0.unspecified()
     }
 
+    fn take_two(&self) -> Option<[PhysFrame; 2]> {
+        self.0.unspecified_two()
+    }
+
     fn copy(&self, from: PhysFrame, to: PhysFrame) {
         self.0.copy(from, to);
     }
