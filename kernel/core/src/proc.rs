@@ -24,6 +24,7 @@
 //!   [`take_signal`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
 //!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
+//! * looking: [`Process::standing`], [`Process::run_state`], [`Process::signal_info`]
 //! * finding: [`find`], [`find_thread`], [`relations`], [`Processes::each`], [`Processes::next_from`]
 //!
 //! # Locks
@@ -50,6 +51,7 @@ mod exit;
 mod fork;
 mod group;
 mod id;
+mod info;
 pub mod limit;
 #[cfg(test)]
 #[cfg(loom)]
@@ -80,6 +82,7 @@ pub use group::{
     set_foreground, set_group, set_session, terminal_of,
 };
 pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
+pub use info::{RunState, SignalInfo, Standing};
 pub use process::{FileContext, Files, Process, ProcessFlags};
 pub use processor_time::check_processor_time;
 pub use signal::{

@@ -45,6 +45,7 @@ impl From<FileError> for Errno {
             FileError::Pipe => Self::EPIPE,
             FileError::Busy => Self::EBUSY,
             FileError::Unsupported => Self::EOPNOTSUPP,
+            FileError::NoProcess => Self::ESRCH,
             FileError::Io => Self::EIO,
             FileError::OutOfMemory => Self::ENOMEM,
         }

@@ -89,6 +89,7 @@ impl Space {
             limits: self.limits,
             write_execute: self.write_execute,
             lock_future: false,
+            strings: self.strings,
         }
     }
 
