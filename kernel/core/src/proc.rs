@@ -22,6 +22,8 @@
 //! * signals: [`kill`], [`queue`], [`kill_thread`], [`queue_thread`], [`signal()`], [`signal_group`], [`post_fault`];
 //!   on the way back to the program, if [`Thread::attention`], [`before_user`]; in sleeps [`interrupted`]; and
 //!   [`take_signal`]
+//! * timers: [`set_interval`], [`get_interval`], [`create_timer`], [`set_timer`], [`get_timer`], [`timer_overrun`],
+//!   [`delete_timer`], [`clock_was_set`], [`serve_alarms`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
 //!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
 //! * finding: [`find`], [`find_thread`], [`relations`], [`Processes::each`], [`Processes::next_from`]
@@ -64,6 +66,7 @@ mod space;
 mod system;
 mod table;
 mod thread;
+mod timer;
 mod tree;
 pub mod usage;
 mod wait;
@@ -90,4 +93,8 @@ pub use space::{AddressSpace, SpaceGuard};
 pub use system::{OutOfMemory, Start, System};
 pub use table::{Counted, Processes, Statistics};
 pub use thread::{Thread, TidPointers};
+pub use timer::{
+    Interval, Notice, TimerClock, TimerError, TimerSetting, clock_was_set, create_timer, delete_timer, get_interval,
+    get_timer, serve_alarms, set_interval, set_timer, timer_overrun,
+};
 pub use wait::{ChildKind, Children, Delivery, Kinds, Patience, Selection, WaitError, WaitRequest, WaitResult, wait};

@@ -14,6 +14,7 @@ use crate::proc::thread::{Thread, attention};
 use crate::proc::tree::{Life, Report};
 use crate::proc::usage::ticks;
 use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_by};
+use crate::sync::SpinGuard;
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::fence;
 
@@ -63,8 +64,19 @@ pub(in crate::proc) fn post<S: System>(
     thread: Option<&Arc<Thread<S>>>,
     info: Info,
 ) -> Posted {
+    post_to(tree, process, process.body(), thread, info)
+}
+
+/// As [`post`], at a process that is locked already.
+#[inline]
+pub(in crate::proc) fn post_to<S: System>(
+    tree: &mut ProcessTree<S>,
+    process: &Arc<Process<S>>,
+    mut body: SpinGuard<'_, Body<S>, S::Cpu>,
+    thread: Option<&Arc<Thread<S>>>,
+    info: Info,
+) -> Posted {
     let signal = info.signal;
-    let mut body = process.body();
     if body.control.exit.is_some() || !concerns(process, &body, signal) {
         return Posted::Merged;
     }

@@ -83,7 +83,8 @@ fn step<S: System>(thread: &Arc<Thread<S>>, next: &mut Next) -> Step {
         (take_next(&mut own.pending, &mut body.pending, thread.mask()), own.pending.set())
     };
     body.review_with(thread, left);
-    let Some(info) = taken else { return Step::Again };
+    let Some(mut info) = taken else { return Step::Again };
+    body.note_timer_signal(&mut info);
     body.ended_usage.signals += 1;
     let effective = body.handlers.look(|actions| actions.effective(info.signal));
     match effective {
@@ -179,8 +180,11 @@ pub fn child_return<S: System>(thread: &Arc<Thread<S>>) {
 pub fn take_signal<S: System>(thread: &Arc<Thread<S>>, wanted: SignalSet) -> Option<Info> {
     let mut body = thread.process().body();
     let mut own = thread.own();
-    let taken = take_next(&mut own.pending, &mut body.pending, !wanted);
+    let mut taken = take_next(&mut own.pending, &mut body.pending, !wanted);
     drop(own);
+    if let Some(info) = &mut taken {
+        body.note_timer_signal(info);
+    }
     body.review(thread);
     taken
 }
