@@ -21,7 +21,7 @@
 //! * ending: [`exit_process`], [`exit_thread`]; waiting: [`wait()`]
 //! * signals: [`kill`], [`queue`], [`kill_thread`], [`queue_thread`], [`signal()`], [`signal_group`], [`post_fault`];
 //!   on the way back to the program, if [`Thread::attention`], [`before_user`]; in sleeps [`interrupted`]; and
-//!   [`take_signal`]
+//!   [`take_signal`], [`wait_for_signal`]
 //! * timers: [`set_interval`], [`get_interval`], [`create_timer`], [`set_timer`], [`get_timer`], [`timer_overrun`],
 //!   [`delete_timer`], [`clock_was_set`], [`serve_alarms`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
@@ -86,8 +86,8 @@ pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
 pub use process::{FileContext, Files, Process, ProcessFlags};
 pub use processor_time::check_processor_time;
 pub use signal::{
-    FaultPosted, Next, SignalError, Target, before_user, child_return, interrupted, kill, kill_thread, post_fault,
-    queue, queue_thread, signal, signal_group, take_signal, thread as find_thread,
+    FaultPosted, Next, SignalError, Target, Woken, before_user, child_return, interrupted, kill, kill_thread,
+    post_fault, queue, queue_thread, signal, signal_group, take_signal, thread as find_thread, wait_for_signal,
 };
 pub use space::{AddressSpace, SpaceGuard};
 pub use system::{OutOfMemory, Start, System};

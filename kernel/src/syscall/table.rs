@@ -224,6 +224,10 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_rt_sigprocmask, signal::rt_sigprocmask, (u32, Maybe, Maybe, u64), Stdio;
     linux::__NR_rt_sigpending, signal::rt_sigpending, (UserAddr, u64), Stdio;
     linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio, whole;
+    linux::__NR_rt_sigtimedwait, signal::rt_sigtimedwait, (UserAddr, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_rt_sigqueueinfo, signal::rt_sigqueueinfo, (i32, u32, UserAddr), Proc;
+    linux::__NR_rt_tgsigqueueinfo, signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr), Proc;
+    linux::__NR_restart_syscall, signal::restart_syscall, (), Stdio;
     linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio, whole;
     linux::__NR_sigaltstack, signal::sigaltstack, (Maybe, Maybe), Stdio;
     // ---- scheduling

@@ -217,13 +217,13 @@ impl<S: System> Body<S> {
     }
 
     /// `thread` does not take the signals `left`, which are pending for the process, any more: it has blocked them, or it
-    /// ends. Each is for the oldest of the others that does not block it, as if it arrived now.
+    /// ends. Each is for the oldest of the others that does not block it, or waits for it, as if it arrived now.
     pub(super) fn leave_to_others(&self, mut left: SignalSet, thread: &Thread<S>) {
         if left.is_empty() {
             return;
         }
         for other in self.threads.iter().filter(|other| !core::ptr::eq(&raw const ***other, thread)) {
-            let taken = left.difference(other.mask());
+            let taken = left.difference(other.mask().difference(other.own().wanted));
             if !taken.is_empty() {
                 other.alert(attention::SIGNAL);
                 left = left.difference(taken);

@@ -232,7 +232,10 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, exi
         tree.report_exit(slot);
     }
     let Some(parent) = parent else { return };
-    if let Some(signal) = exit_signal {
+    // Who ignores `SIGCHLD` gets none, not even blocked; with `SA_NOCLDWAIT` alone it comes.
+    let ignored =
+        |signal| signal == Signal::CHLD && parent.body().handlers.look(|actions| actions.ignored().contains(signal));
+    if let Some(signal) = exit_signal.filter(|&signal| !ignored(signal)) {
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
     parent.news.tell();

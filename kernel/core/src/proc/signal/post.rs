@@ -130,10 +130,19 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
         Some(thread) => Some(thread).filter(takes),
         None => body.threads.iter().find(takes),
     };
-    if let Some(taker) = taker {
-        taker.alert(attention::SIGNAL);
+    match (taker, thread) {
+        (Some(taker), _) => taker.alert(attention::SIGNAL),
+        (None, Some(thread)) => alert_waiting(core::iter::once(thread), signal),
+        (None, None) => alert_waiting(body.threads.iter(), signal),
     }
     posted
+}
+
+/// All of `threads` block the signal, but one may wait for it ([`wait_for_signal`](super::wait_for_signal)).
+fn alert_waiting<'a, S: System>(mut threads: impl Iterator<Item = &'a Arc<Thread<S>>>, signal: Signal) {
+    if let Some(waiting) = threads.find(|thread| thread.own().wanted.contains(signal)) {
+        waiting.alert(attention::SIGNAL);
+    }
 }
 
 /// Lets a process that a signal holds go on. Says whether the parent knew that it was held.
