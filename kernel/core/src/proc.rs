@@ -21,7 +21,9 @@
 //! * ending: [`exit_process`], [`exit_thread`]; waiting: [`wait()`]
 //! * signals: [`kill`], [`queue`], [`kill_thread`], [`queue_thread`], [`signal()`], [`signal_group`], [`post_fault`];
 //!   on the way back to the program, if [`Thread::attention`], [`before_user`]; in sleeps [`interrupted`]; and
-//!   [`take_signal`]
+//!   [`take_signal`], [`wait_for_signal`]
+//! * timers: [`set_interval`], [`get_interval`], [`create_timer`], [`set_timer`], [`get_timer`], [`timer_overrun`],
+//!   [`delete_timer`], [`clock_was_set`], [`serve_alarms`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
 //!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
 //! * looking: [`Process::standing`], [`Process::run_state`], [`Process::signal_info`]
@@ -66,6 +68,7 @@ mod space;
 mod system;
 mod table;
 mod thread;
+mod timer;
 mod tree;
 pub mod usage;
 mod wait;
@@ -86,11 +89,15 @@ pub use info::{RunState, SignalInfo, Standing};
 pub use process::{FileContext, Files, Process, ProcessFlags};
 pub use processor_time::check_processor_time;
 pub use signal::{
-    FaultPosted, Next, SignalError, Target, before_user, child_return, interrupted, kill, kill_thread, post_fault,
-    queue, queue_thread, signal, signal_group, take_signal, thread as find_thread,
+    FaultPosted, Next, SignalError, Target, Woken, before_user, child_return, interrupted, kill, kill_thread,
+    post_fault, queue, queue_thread, signal, signal_group, take_signal, thread as find_thread, wait_for_signal,
 };
 pub use space::{AddressSpace, SpaceGuard};
 pub use system::{OutOfMemory, Start, System};
 pub use table::{Counted, Processes, Statistics};
 pub use thread::{Thread, TidPointers};
+pub use timer::{
+    Interval, Notice, TimerClock, TimerError, TimerSetting, clock_was_set, create_timer, delete_timer, get_interval,
+    get_timer, serve_alarms, set_interval, set_timer, timer_overrun,
+};
 pub use wait::{ChildKind, Children, Delivery, Kinds, Patience, Selection, WaitError, WaitRequest, WaitResult, wait};

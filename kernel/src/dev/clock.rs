@@ -1,5 +1,7 @@
 //! The clock and each CPU's one-shot alarm: the generic timer's virtual counter and comparator.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use drivers::generic_timer::{SystemRegisters, VirtualTimer};
 use kcore::sync::Once;
 use kcore::time::CounterScale;
@@ -7,6 +9,10 @@ use kcore::time::CounterScale;
 use crate::board;
 use crate::dev::irq;
 use crate::task::timers;
+
+/// What the wall clock showed when the counter started, in nanoseconds since 1970. There is no clock on the boards that runs
+/// while they are off: it starts at 1970 and is what root sets it to.
+static EPOCH_NS: AtomicU64 = AtomicU64::new(0);
 
 struct Clock {
     timer: VirtualTimer,
@@ -46,6 +52,16 @@ pub(crate) fn now_ns() -> u64 {
 #[inline]
 pub(crate) fn now_ticks() -> u64 {
     clock().timer.now_ticks()
+}
+
+/// What the wall clock showed when the counter started, in nanoseconds since 1970.
+pub(crate) fn epoch_ns() -> u64 {
+    EPOCH_NS.load(Ordering::Relaxed)
+}
+
+/// Sets the wall clock by saying what it showed then.
+pub(crate) fn set_epoch(epoch_ns: u64) {
+    EPOCH_NS.store(epoch_ns, Ordering::Relaxed);
 }
 
 /// How many ticks `ns` nanoseconds take.

@@ -11,7 +11,7 @@
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
 //! * [`file`](mod@file), [`path`]: files
-//! * [`time`], [`system`]: clocks; the machine
+//! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
@@ -30,6 +30,7 @@ mod signal;
 mod system;
 mod table;
 mod time;
+mod timer;
 mod user;
 
 use alloc::sync::Arc;

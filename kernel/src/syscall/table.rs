@@ -12,7 +12,7 @@ use linux_raw_sys::general as linux;
 
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
-use super::{Frames, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time};
+use super::{Frames, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time, timer};
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
 
@@ -224,6 +224,10 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_rt_sigprocmask, signal::rt_sigprocmask, (u32, Maybe, Maybe, u64), Stdio;
     linux::__NR_rt_sigpending, signal::rt_sigpending, (UserAddr, u64), Stdio;
     linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio, whole;
+    linux::__NR_rt_sigtimedwait, signal::rt_sigtimedwait, (UserAddr, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_rt_sigqueueinfo, signal::rt_sigqueueinfo, (i32, u32, UserAddr), Proc;
+    linux::__NR_rt_tgsigqueueinfo, signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr), Proc;
+    linux::__NR_restart_syscall, signal::restart_syscall, (), Stdio;
     linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio, whole;
     linux::__NR_sigaltstack, signal::sigaltstack, (Maybe, Maybe), Stdio;
     // ---- scheduling
@@ -264,6 +268,14 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_clock_nanosleep, time::clock_nanosleep, (u32, Bits, UserAddr, Maybe), Stdio, whole;
     linux::__NR_nanosleep, time::nanosleep, (UserAddr, Maybe), Stdio, whole;
     linux::__NR_gettimeofday, time::gettimeofday, (Maybe, Maybe), Stdio;
+    // ---- timers
+    linux::__NR_getitimer, timer::getitimer, (u32, UserAddr), Stdio;
+    linux::__NR_setitimer, timer::setitimer, (u32, Maybe, Maybe), Stdio;
+    linux::__NR_timer_create, timer::timer_create, (u32, Maybe, UserAddr), Stdio;
+    linux::__NR_timer_settime, timer::timer_settime, (i32, Bits, UserAddr, Maybe), Stdio;
+    linux::__NR_timer_gettime, timer::timer_gettime, (i32, UserAddr), Stdio;
+    linux::__NR_timer_getoverrun, timer::timer_getoverrun, (i32), Stdio;
+    linux::__NR_timer_delete, timer::timer_delete, (i32), Stdio;
     // ---- the system
     linux::__NR_uname, system::uname, (UserAddr), Stdio;
     linux::__NR_sysinfo, system::sysinfo, (UserAddr), Stdio;

@@ -22,6 +22,7 @@ pub mod signal;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod timer;
 
 mod call;
 

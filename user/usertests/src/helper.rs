@@ -40,6 +40,10 @@ pub(crate) fn run(arguments: &[String]) -> Option<u8> {
         ["--helper", "alone", pid] => i32::from(pid.parse().map(Pid) != Ok(process::pid()) || !sys::thread::is_main()),
         ["--helper", "places"] => places(),
         ["--helper", "signal-ignored", signal] => survives(signal),
+        ["--helper", "alarm-left"] => {
+            i32::from(sys::timer::interval(sys::timer::Interval::Real).unwrap_or_default() == Default::default())
+        }
+        ["--helper", "sleep"] => i32::from(sys::time::sleep(std::time::Duration::from_secs(1000)).is_err()),
         ["--helper", ..] => 2,
         _ => return None,
     };

@@ -5,6 +5,7 @@ mod exec;
 mod faults;
 mod files;
 mod forks;
+mod frames;
 mod futexes;
 mod groups;
 mod heavy;
@@ -14,9 +15,11 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+mod queues;
 mod signals;
 mod tforks;
 mod threads;
+mod timers;
 mod times;
 mod vforks;
 mod waits;
@@ -33,6 +36,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    queues::TESTS,
+    frames::TESTS,
     copies::TESTS,
     mappings::TESTS,
     faults::TESTS,
@@ -42,6 +47,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     identities::TESTS,
     limits::TESTS,
     times::TESTS,
+    timers::TESTS,
     machine::TESTS,
     files::TESTS,
     heavy::TESTS,

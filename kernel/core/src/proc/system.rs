@@ -95,6 +95,11 @@ pub trait System: Switch + Sized {
         0
     }
 
+    /// What the wall clock showed when the system started, in nanoseconds since 1970.
+    fn epoch_ns() -> u64 {
+        0
+    }
+
     /// Lets the current thread [look](super::check_processor_time) again at the time that its process has used, on its way
     /// back to its program, after `after_ns`.
     fn watch_processor_time(after_ns: u64);
