@@ -25,6 +25,7 @@
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
 //! * [`initramfs`]: the tree over the initial archive, and [`PageSource`], the frames behind it
+//! * readiness: [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
 //!
 //! # Locks
@@ -55,6 +56,7 @@ mod pages;
 mod path;
 mod table;
 mod transfer;
+mod watch;
 
 pub use access::{AccessId, Wanted};
 pub use context::{Context, check_directory};
@@ -70,6 +72,7 @@ pub use pages::{PageSource, StaticPage};
 pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
 pub use table::{Fd, FileTable, TableError};
 pub use transfer::{BufferSink, BufferSource, Sink, Source};
+pub use watch::{WatchId, WatchList, Watched, Watcher};
 
 #[cfg(test)]
 #[cfg(loom)]

@@ -13,3 +13,4 @@ mod path;
 mod support;
 mod table;
 mod transfer;
+mod watch;

@@ -9,7 +9,8 @@
 //!    their holder at any moment and take locks of the third band, so all of those must stand above.
 //! 3. **Irq** locks ([`IrqLock`](super::IrqLock)) are shared with interrupt handlers.
 //!
-//! Within the third band the order follows from who calls whom. A time-out or a device wakes a thread: `WaitQueue`,
+//! Within the third band the order follows from who calls whom. Who watches a file (`WatchList`) is looked up before anybody is
+//! woken. A time-out or a device wakes a thread: `WaitQueue`,
 //! `Timers`, `RunQueue`, in this order, and none of them allocates. An object cache or the heap takes frames when it is
 //! empty: `ObjectPool`, `Heap`, `FrameAllocator`. Whoever draws random numbers or enables an interrupt line may hold any
 //! of these; and a message or a trace record may be written by anybody: `Console`, `TraceRing` are last.
@@ -77,6 +78,8 @@ pub enum Rank {
     // ---- irq
     /// For tests: an irq lock below all others of its band.
     TestIrqOuter = 32,
+    /// Who watches a file. Held to look one up; watchers are told without it.
+    WatchList,
     /// The threads waiting for one event. Held for a push or a pop.
     WaitQueue,
     /// A CPU's timers. Held to insert, remove or take out what is due; actions run without it.
@@ -155,6 +158,7 @@ impl Rank {
             Self::Firmware => "firmware",
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
+            Self::WatchList => "watch list",
             Self::WaitQueue => "wait queue",
             Self::Timers => "timers",
             Self::RunQueue => "run queue",
@@ -170,7 +174,7 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::TestSleepOuter,
         Self::FileOffset,
         Self::AddressSpace,
@@ -192,6 +196,7 @@ impl Rank {
         Self::Firmware,
         Self::TestSpinInner,
         Self::TestIrqOuter,
+        Self::WatchList,
         Self::WaitQueue,
         Self::Timers,
         Self::RunQueue,
