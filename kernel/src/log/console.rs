@@ -79,6 +79,7 @@ const ROOM: usize = 256;
 
 /// Prints text; `\n` becomes `\r\n`.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
+    super::history::note(text);
     let mut line = lock_with_room();
     // Writing into the ring cannot fail.
     let _ = line.write_fmt(text);

@@ -16,6 +16,7 @@
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
+mod attributes;
 mod errno;
 mod exec;
 mod failure;

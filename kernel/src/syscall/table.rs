@@ -12,7 +12,9 @@ use linux_raw_sys::general as linux;
 
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
-use super::{Frames, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time, timer};
+use super::{
+    Frames, attributes, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time, timer,
+};
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
 
@@ -174,6 +176,19 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
     linux::__NR_ppoll, file::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_fadvise64, file::fadvise64, (Descriptor, i64, i64, u32), Stdio;
+    linux::__NR_setxattr, attributes::setxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
+    linux::__NR_lsetxattr, attributes::lsetxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
+    linux::__NR_fsetxattr, attributes::fsetxattr, (Descriptor, Text, UserAddr, u64, Bits), Fpath;
+    linux::__NR_getxattr, attributes::getxattr, (Text, Text, UserAddr, u64), Rpath;
+    linux::__NR_lgetxattr, attributes::lgetxattr, (Text, Text, UserAddr, u64), Rpath;
+    linux::__NR_fgetxattr, attributes::fgetxattr, (Descriptor, Text, UserAddr, u64), Stdio;
+    linux::__NR_listxattr, attributes::listxattr, (Text, UserAddr, u64), Rpath;
+    linux::__NR_llistxattr, attributes::llistxattr, (Text, UserAddr, u64), Rpath;
+    linux::__NR_flistxattr, attributes::flistxattr, (Descriptor, UserAddr, u64), Stdio;
+    linux::__NR_removexattr, attributes::removexattr, (Text, Text), Fpath;
+    linux::__NR_lremovexattr, attributes::lremovexattr, (Text, Text), Fpath;
+    linux::__NR_fremovexattr, attributes::fremovexattr, (Descriptor, Text), Fpath;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- processes and threads
@@ -278,6 +293,11 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_timer_delete, timer::timer_delete, (i32), Stdio;
     // ---- the system
     linux::__NR_uname, system::uname, (UserAddr), Stdio;
+    linux::__NR_sethostname, system::sethostname, (UserAddr, i32), Never;
+    linux::__NR_setdomainname, system::setdomainname, (UserAddr, i32), Never;
+    linux::__NR_syslog, system::syslog, (u32, UserAddr, i32), Never;
+    linux::__NR_membarrier, system::membarrier, (u32, Bits, i32), Stdio;
+    linux::__NR_personality, system::personality, (u32), Stdio;
     linux::__NR_sysinfo, system::sysinfo, (UserAddr), Stdio;
     linux::__NR_getrandom, system::getrandom, (UserAddr, u64, Bits), Stdio;
     linux::__NR_reboot, system::reboot, (u32, u32, u32, Maybe), Never;

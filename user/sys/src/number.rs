@@ -7,6 +7,8 @@ macro_rules! numbers {
 }
 
 numbers! {
+    GETXATTR = 8
+    FLISTXATTR = 13
     GETCWD = 17
     DUP = 23
     DUP3 = 24
@@ -40,6 +42,7 @@ numbers! {
     CLOCK_SETTIME = 112
     CLOCK_GETTIME = 113
     CLOCK_NANOSLEEP = 115
+    SYSLOG = 116
     SCHED_SETAFFINITY = 122
     SCHED_GETAFFINITY = 123
     SCHED_YIELD = 124
@@ -68,6 +71,7 @@ numbers! {
     GETGROUPS = 158
     SETGROUPS = 159
     UNAME = 160
+    SETHOSTNAME = 161
     GETRUSAGE = 165
     UMASK = 166
     PRCTL = 167
@@ -86,6 +90,7 @@ numbers! {
     CLONE = 220
     EXECVE = 221
     MMAP = 222
+    FADVISE64 = 223
     MPROTECT = 226
     MSYNC = 227
     MLOCK = 228

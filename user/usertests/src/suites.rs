@@ -17,6 +17,7 @@ mod mappings;
 mod numbers;
 mod queues;
 mod signals;
+mod system;
 mod tforks;
 mod threads;
 mod timers;
@@ -49,6 +50,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     times::TESTS,
     timers::TESTS,
     machine::TESTS,
+    system::TESTS,
     files::TESTS,
     heavy::TESTS,
 ];
