@@ -24,13 +24,14 @@
 //! * metadata: [`Metadata`] (with `to_stat`, `to_statx`), [`FileKind`], [`FileId`], [`DeviceNumber`], [`Timestamp`]
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
+//! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
 //! * [`initramfs`]: the tree over the initial archive, and [`PageSource`], the frames behind it
-//! * readiness: [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
+//! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
 //!
 //! # Locks
 //!
-//! An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! What is in a pipe has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
 //! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
 //! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
 //! over an archive is read without any lock, and a copied page is published by one exchange.
@@ -54,6 +55,9 @@ mod open_file;
 mod operations;
 mod pages;
 mod path;
+pub mod pipe;
+mod poll;
+mod surroundings;
 mod table;
 mod transfer;
 mod watch;
@@ -70,6 +74,8 @@ pub use open_file::{OpenFile, Whence};
 pub use operations::{Appended, Blocking, FileOperations, Mapping, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
 pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
+pub use poll::{Polled, poll};
+pub use surroundings::Surroundings;
 pub use table::{Fd, FileTable, TableError};
 pub use transfer::{BufferSink, BufferSource, Sink, Source};
 pub use watch::{WatchId, WatchList, Watched, Watcher};

@@ -10,7 +10,7 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`path`]: files
+//! * [`file`](mod@file), [`path`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
@@ -25,6 +25,8 @@ mod futex;
 mod identity;
 mod memory;
 mod path;
+mod pipe;
+mod poll;
 mod process;
 mod schedule;
 mod signal;

@@ -13,7 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, exec, file, futex, identity, make, memory, path, process, schedule, signal, system, time, timer,
+    Frames, attributes, exec, file, futex, identity, make, memory, path, pipe, poll, process, schedule, signal, system,
+    time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -175,7 +176,6 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
-    linux::__NR_ppoll, file::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_fadvise64, file::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_setxattr, attributes::setxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
     linux::__NR_lsetxattr, attributes::lsetxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
@@ -189,6 +189,9 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_removexattr, attributes::removexattr, (Text, Text), Fpath;
     linux::__NR_lremovexattr, attributes::lremovexattr, (Text, Text), Fpath;
     linux::__NR_fremovexattr, attributes::fremovexattr, (Descriptor, Text), Fpath;
+    linux::__NR_ppoll, poll::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_pselect6, poll::pselect6, (i32, Maybe, Maybe, Maybe, Maybe, Maybe), Stdio, whole;
+    linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- processes and threads

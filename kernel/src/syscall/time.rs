@@ -2,6 +2,7 @@
 //! `gettimeofday(2)`, `times(2)`.
 
 use kcore::addr::UserAddr;
+use kcore::fs::Timestamp;
 use kcore::proc;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -100,6 +101,13 @@ impl Clock {
 /// The wall clock.
 pub(crate) fn real_ns() -> u64 {
     clock::epoch_ns().saturating_add(clock::now_ns())
+}
+
+/// The same, as files have it.
+pub(crate) fn timestamp() -> Timestamp {
+    let now_ns = real_ns();
+    let nanoseconds = u32::try_from(now_ns % NS_PER_S).unwrap_or(0);
+    Timestamp { seconds: (now_ns / NS_PER_S).cast_signed(), nanoseconds }
 }
 
 /// When the counter shows what the wall clock will at `real_ns`.

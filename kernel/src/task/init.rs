@@ -23,7 +23,7 @@ const INIT: &str = "/init";
 const ENVIRONMENT: [&str; 2] = ["HOME=/", "TERM=linux"];
 
 /// Where threads wait for each other at the offsets of open files.
-static PARKING: ParkingLot<Kernel> = ParkingLot::new();
+pub(crate) static PARKING: ParkingLot<Kernel> = ParkingLot::new();
 
 /// What process 1 executes, for its thread to take.
 static WORDS: SpinLock<Option<Words>, Arm> = SpinLock::new(Rank::ThreadStart, None);

@@ -10,6 +10,8 @@ mod open;
 mod open_file;
 mod pages;
 mod path;
+mod pipe;
+mod poll;
 mod support;
 mod table;
 mod transfer;

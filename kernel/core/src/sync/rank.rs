@@ -36,6 +36,8 @@ pub enum Rank {
     TestSleepOuter = 0,
     /// An open file's offset: held while the file is read or written, which may fault.
     FileOffset,
+    /// What is in a pipe or a socket: held while bytes are copied, which may fault.
+    Stream,
     /// A program's address space: areas and translation tables. Held across the paging of a file.
     AddressSpace,
     /// For tests: a sleeping lock taken under [`TestSleepOuter`](Self::TestSleepOuter).
@@ -137,6 +139,7 @@ impl Rank {
         match self {
             Self::TestSleepOuter => "test sleep outer",
             Self::FileOffset => "file offset",
+            Self::Stream => "stream",
             Self::AddressSpace => "address space",
             Self::TestSleepInner => "test sleep inner",
             Self::TestSpinOuter => "test spin outer",
@@ -174,9 +177,10 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::TestSleepOuter,
         Self::FileOffset,
+        Self::Stream,
         Self::AddressSpace,
         Self::TestSleepInner,
         Self::TestSpinOuter,
