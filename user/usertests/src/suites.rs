@@ -21,6 +21,7 @@ mod tforks;
 mod threads;
 mod timers;
 mod times;
+mod vdsos;
 mod vforks;
 mod waits;
 
@@ -48,6 +49,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     limits::TESTS,
     times::TESTS,
     timers::TESTS,
+    vdsos::TESTS,
     machine::TESTS,
     files::TESTS,
     heavy::TESTS,
