@@ -123,8 +123,7 @@ pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) 
 
 pub(super) fn clock_getres(_caller: &mut Caller<'_>, number: u32, to: Maybe) -> Answer {
     Clock::decode(number)?;
-    let tick_ns = NS_PER_S.div_ceil(clock::frequency_hz());
-    user::write_if(to, &TimeSpec::from_ns(tick_ns))?;
+    user::write_if(to, &TimeSpec::from_ns(clock::tick_ns()))?;
     Ok(0)
 }
 

@@ -13,9 +13,10 @@ use kcore::signal::records::{self, FP_BYTES, FP_MAGIC};
 use kcore::signal::{Action, Delivery, Info, MaskChange, Signal, SignalSet, StackRequest, code};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
-use super::{UserThread, thread};
+use super::{UserThread, thread, with_current_user};
 use crate::arch::user_copy::{self, CurrentUser};
 use crate::arch::vectors::Frame;
+use crate::mem::vdso;
 
 /// `struct rt_sigframe` up to the registers, as far as it is written: behind the mask there is room for larger sets.
 #[derive(FromBytes, IntoBytes, Immutable)]
@@ -109,10 +110,18 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
         frame.x[2] = at + Info::BYTES as u64;
     }
     frame.x[29] = link;
-    frame.x[30] = plan.restorer.map_or(0, UserAddr::get);
+    frame.x[30] = plan.restorer.or_else(trampoline).map_or(0, UserAddr::get);
     frame.sp = at;
     frame.elr = plan.handler.get();
     Ok(())
+}
+
+/// Where a handler returns to that says nothing of it: to the kernel's own object, wherever the program has moved it.
+#[cold]
+#[inline(never)]
+fn trampoline() -> Option<UserAddr> {
+    let (pager, offset) = (vdso::pager()?, vdso::sigreturn_offset());
+    with_current_user(|me| me.space())?.lock().place_of(&**pager, offset)
 }
 
 /// `rt_sigreturn(2)`: goes back to what the frame on the program's stack says. What is no frame is a fault of the program.
@@ -164,8 +173,8 @@ fn restore(frame: &mut Frame, at: UserAddr) -> Option<Saved> {
         return None;
     }
     let record = records::find_fp_record(|offset| {
-        let head = user_copy::load_u64(place(RECORD + offset)?).ok()?;
-        Some((head as u32, (head >> 32) as u32))
+        let [a, b, c, d, bytes @ ..] = user_copy::load_u64(place(RECORD + offset)?).ok()?.to_le_bytes();
+        Some((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(bytes)))
     })?;
     let record = place(RECORD + record)?;
     let mut head = FpHead::new_zeroed();

@@ -23,6 +23,7 @@ pub mod sync;
 pub mod thread;
 pub mod time;
 pub mod timer;
+pub mod vdso;
 
 mod call;
 

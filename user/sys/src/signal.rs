@@ -158,6 +158,17 @@ pub fn handle_with(signal: Signal, handler: Handler, more: i32) -> Result<(), Er
     Err(Errno(errno.and_then(|errno| u16::try_from(errno).ok()).unwrap_or(0)))
 }
 
+/// Sets a handler that counts and has no restorer, as the C library never does: the kernel knows where it returns to.
+///
+/// # Errors
+///
+/// As [`handle`].
+pub fn handle_without_restorer(signal: Signal) -> Result<(), Errno> {
+    let action = [count as extern "C" fn(i32) as usize, 0, 0, 0];
+    // SAFETY: a `struct sigaction` of the kernel's is read; the handler uses an atomic only.
+    unsafe { call(number::RT_SIGACTION, [int(signal.0), input(&action), 0, 8]) }.map(drop)
+}
+
 /// How often a handler ran since the last time this was asked.
 #[must_use]
 pub fn caught() -> u32 {

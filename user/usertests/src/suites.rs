@@ -22,6 +22,7 @@ mod tforks;
 mod threads;
 mod timers;
 mod times;
+mod vdsos;
 mod vforks;
 mod waits;
 
@@ -49,6 +50,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     limits::TESTS,
     times::TESTS,
     timers::TESTS,
+    vdsos::TESTS,
     machine::TESTS,
     system::TESTS,
     files::TESTS,

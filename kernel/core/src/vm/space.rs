@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::limits::Limits;
 use super::range::{PAGE, PageRange};
 use super::statistics::{Resident, SpaceStatistics};
-use super::system::{MemorySystem, OutOfMemory};
+use super::system::{MemorySystem, OutOfMemory, Pager};
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::paging::{OutOfFrames, UserTree};
 
@@ -178,6 +178,15 @@ impl Space {
                 pager,
                 offset,
             }
+        })
+    }
+
+    /// Where the byte at `offset` of an object is mapped, if it is.
+    pub fn place_of(&self, pager: &dyn Pager, offset: u64) -> Option<UserAddr> {
+        self.areas.as_slice().iter().find_map(|area| {
+            let Backing::Object { pager: mapped, offset: first } = &area.backing else { return None };
+            let at = area.range.start().checked_add(offset.checked_sub(*first)?)?;
+            (mapped.identity() == pager.identity() && at < area.range.end()).then_some(at)
         })
     }
 
