@@ -80,7 +80,8 @@ fn start(facts: &Facts, options: &CommandLine<'_>) {
         return spawn(|| monitor::run());
     };
     let archive = mem::initramfs::take(place);
-    if let Err(error) = task::init::start(archive, dev::tty::console(), options, || monitor::run()) {
+    dev::tty::init().expect("there is memory for the first threads");
+    if let Err(error) = task::init::start(archive, options, || monitor::run()) {
         println!("init: cannot be made: {error:?}");
         spawn(|| monitor::run());
     }

@@ -17,6 +17,7 @@
 //! * [`signal`]: signals, what is done about them, which are pending
 //! * [`sched`]: threads, parking, run queues, wait queues, sleeping mutexes
 //! * [`fs`]: files, directories, descriptors, the initial file system
+//! * [`tty`]: terminals, and what a shell's job control needs of them
 //! * [`futex`]: waiting on a word of a program's memory
 //! * [`elf`]: program files
 //! * [`proc`]: processes and their threads: fork, exec, exit, wait
@@ -45,5 +46,6 @@ pub mod sched;
 pub mod signal;
 pub mod sync;
 pub mod time;
+pub mod tty;
 pub mod util;
 pub mod vm;

@@ -25,7 +25,7 @@
 //! * timers: [`set_interval`], [`get_interval`], [`create_timer`], [`set_timer`], [`get_timer`], [`timer_overrun`],
 //!   [`delete_timer`], [`clock_was_set`], [`serve_alarms`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
-//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
+//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]; for terminals, [`JobControl`](crate::tty::JobControl)
 //! * looking: [`Process::standing`], [`Process::run_state`], [`Process::signal_info`]
 //! * finding: [`find`], [`find_thread`], [`relations`], [`Processes::each`], [`Processes::next_from`]
 //!
@@ -67,6 +67,7 @@ mod signal;
 mod space;
 mod system;
 mod table;
+mod terminal;
 mod thread;
 mod timer;
 mod tree;

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
-use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, Fd, FileOperations, OpenFlags, ParkingLot, initramfs};
+use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
 use super::switch::Kernel;
 use super::{program, with_current_user};
 use crate::arch::cpu::Arm;
-use crate::dev::random;
+use crate::dev::{random, tty};
 use crate::log::println;
 use crate::mem::initramfs::Archive;
 
@@ -38,13 +38,10 @@ struct Words {
 
 /// Starts process 1 from the archive. Where that cannot be done it says why, and `otherwise` runs, perhaps in process 1.
 #[cold]
-pub(crate) fn start(
-    archive: Archive,
-    console: Arc<dyn FileOperations>,
-    options: &CommandLine<'_>,
-    otherwise: fn(),
-) -> Result<(), proc::ForkError> {
-    let devices = Arc::new(Devices::standard(random::fill, Arc::clone(&console), console));
+pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()) -> Result<(), proc::ForkError> {
+    let mut devices = Devices::standard(random::fill, tty::console(), tty::console());
+    tty::add_nodes(&mut devices);
+    let devices = Arc::new(devices);
     let source: Arc<dyn fs::PageSource> = Arc::new(archive.source);
     let root = initramfs::build(archive.bytes, &source, &devices, &mut |problem| println!("initramfs: {problem}"));
     let counts = &Kernel::processes().counts;

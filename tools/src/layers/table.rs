@@ -46,7 +46,7 @@ pub const CRATES: &[Crate] = &[
             &["vm"],
             &["time", "random", "signal", "sched"],
             &["fs", "futex"],
-            &["elf"],
+            &["elf", "tty"],
             &["proc"],
             &["procfs"],
         ],

@@ -126,6 +126,12 @@ pub trait System: Switch + Sized {
     /// marked.
     fn thread_leaves(thread: &Arc<Thread<Self>>);
 
+    /// The session that had this terminal has lost its leader: nobody uses the terminal any more who opened it before. Called
+    /// with the tree of processes locked.
+    fn hang_up_terminal(terminal: u64) {
+        let _ = terminal;
+    }
+
     /// Process 1 has exited; nobody is left to adopt orphans.
     fn init_exited(status: ExitStatus);
 }

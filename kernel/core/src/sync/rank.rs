@@ -45,7 +45,7 @@ pub enum Rank {
 
     // ---- spin
     /// For tests: an outer spin lock.
-    TestSpinOuter = 16,
+    TestSpinOuter = 8,
     /// The process table: pids, parents and children, groups, sessions, states.
     ProcessTree,
     /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
@@ -60,6 +60,8 @@ pub enum Rank {
     FileContext,
     /// What a kernel object of a file system guards for itself: cached pages, device state.
     FileObject,
+    /// A terminal: its settings, what was typed. Hung up with the process tree locked.
+    Terminal,
     /// The threads that wait on the futexes of one bucket.
     FutexBucket,
     /// The frames of memory that several programs share.
@@ -127,8 +129,8 @@ impl Rank {
     #[must_use]
     pub const fn band(self) -> Band {
         match self as u8 {
-            0..16 => Band::Sleeping,
-            16..32 => Band::Spin,
+            0..8 => Band::Sleeping,
+            8..32 => Band::Spin,
             _ => Band::Irq,
         }
     }
@@ -150,6 +152,7 @@ impl Rank {
             Self::FileTable => "file table",
             Self::FileContext => "file context",
             Self::FileObject => "file object",
+            Self::Terminal => "terminal",
             Self::FutexBucket => "futex bucket",
             Self::SharedMemory => "shared memory",
             Self::Threads => "threads",
@@ -177,7 +180,7 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::TestSleepOuter,
         Self::FileOffset,
         Self::Stream,
@@ -191,6 +194,7 @@ impl Rank {
         Self::FileTable,
         Self::FileContext,
         Self::FileObject,
+        Self::Terminal,
         Self::FutexBucket,
         Self::SharedMemory,
         Self::Threads,
