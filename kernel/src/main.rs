@@ -59,6 +59,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     }
     task::smp::adopt_boot_cpu().expect("there is memory for the first threads");
     dev::trace::init().expect("there is memory for the first threads");
+    task::timers::init().expect("there is memory for the first threads");
     let cpus = task::smp::gather();
     announce(board, &facts, cpus);
     pins.expect("the console's pins are not reserved");

@@ -21,6 +21,7 @@
 //! * [`futex`]: waiting on a word of a program's memory
 //! * [`elf`]: program files
 //! * [`proc`]: processes and their threads: fork, exec, exit, wait
+//! * [`procfs`]: what the kernel knows, as files
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
 //! * [`random`]: the generator behind every random number in the kernel
 
@@ -39,6 +40,7 @@ pub mod futex;
 pub mod hal;
 pub mod paging;
 pub mod proc;
+pub mod procfs;
 pub mod random;
 pub mod sched;
 pub mod signal;

@@ -82,6 +82,7 @@ const ROOM: usize = 256;
 
 /// Prints text; `\n` becomes `\r\n`. It does not go on a line that a program has begun.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
+    super::history::note(text);
     let mut line = lock_with_room();
     if core::mem::take(&mut line.in_line) {
         line.push_text(b"\n");

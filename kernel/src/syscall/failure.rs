@@ -6,7 +6,7 @@ use kcore::hal::UserFault;
 use kcore::proc::cred::{GroupsError, NotPermitted};
 use kcore::proc::exec::ExecError;
 use kcore::proc::limit::LimitError;
-use kcore::proc::{ForkError, GroupError, SignalError, TforkError, WaitError};
+use kcore::proc::{ForkError, GroupError, SignalError, TforkError, TimerError, WaitError};
 use kcore::vm::MapFailure;
 
 use super::errno::Errno;
@@ -117,6 +117,16 @@ impl From<SignalError> for Errno {
             SignalError::NoSuchProcess => Self::ESRCH,
             SignalError::NotPermitted => Self::EPERM,
             SignalError::Full => Self::EAGAIN,
+        }
+    }
+}
+
+impl From<TimerError> for Errno {
+    fn from(error: TimerError) -> Self {
+        match error {
+            TimerError::None => Self::EINVAL,
+            TimerError::TooMany => Self::EAGAIN,
+            TimerError::OutOfMemory => Self::ENOMEM,
         }
     }
 }

@@ -10,12 +10,13 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`path`]: files; [`pipe`]; [`poll`]: waiting for them
-//! * [`time`], [`system`]: clocks; the machine
+//! * [`file`](mod@file), [`path`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
+//! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
+mod attributes;
 mod errno;
 mod exec;
 mod failure;
@@ -32,6 +33,7 @@ mod signal;
 mod system;
 mod table;
 mod time;
+mod timer;
 mod user;
 
 use alloc::sync::Arc;

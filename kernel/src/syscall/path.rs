@@ -57,7 +57,12 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
 }
 
 /// The file that `path` names; with `AT_EMPTY_PATH` and an empty path, the open file itself.
-fn find(caller: &Caller<'_>, directory: Descriptor, path: Text, flags: u32) -> Result<Arc<dyn Inode>, Errno> {
+pub(super) fn find(
+    caller: &Caller<'_>,
+    directory: Descriptor,
+    path: Text,
+    flags: u32,
+) -> Result<Arc<dyn Inode>, Errno> {
     let from = path;
     let mut path = Path::new();
     path.read(from)?;

@@ -14,6 +14,7 @@ use super::thread::{self, Machine, Thread};
 use super::{futexes, robust};
 use crate::arch::cpu::{self, Arm};
 use crate::arch::user_copy::CurrentUser;
+use crate::dev::clock;
 use crate::dev::irq::{self, Ipi};
 use crate::dev::{power, random, tty};
 use crate::log::println;
@@ -41,6 +42,11 @@ impl System for Kernel {
 
     fn uniform(bound: u64) -> u64 {
         random::uniform(bound)
+    }
+
+    fn uniform_several(bound: u64, out: &mut [u64]) -> usize {
+        random::fill_uniform(bound, out);
+        out.len()
     }
 
     fn log(message: fmt::Arguments<'_>) {
@@ -100,6 +106,10 @@ impl System for Kernel {
 
     fn uncharged_ns() -> u64 {
         switch::uncharged_ns()
+    }
+
+    fn epoch_ns() -> u64 {
+        clock::epoch_ns()
     }
 
     fn watch_processor_time(after_ns: u64) {

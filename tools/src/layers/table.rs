@@ -48,6 +48,7 @@ pub const CRATES: &[Crate] = &[
             &["fs", "futex"],
             &["elf", "tty"],
             &["proc"],
+            &["procfs"],
         ],
         sees: &["abi"],
         views: &[],

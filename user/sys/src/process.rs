@@ -45,12 +45,15 @@ signals!(
     USR1 = 10,
     SEGV = 11,
     USR2 = 12,
+    ALRM = 14,
     TERM = 15,
     CHLD = 17,
     CONT = 18,
     STOP = 19,
     TSTP = 20,
     XCPU = 24,
+    VTALRM = 26,
+    PROF = 27,
     WINCH = 28,
     SYS = 31
 );

@@ -5,6 +5,7 @@ mod exec;
 mod faults;
 mod files;
 mod forks;
+mod frames;
 mod futexes;
 mod groups;
 mod heavy;
@@ -14,10 +15,14 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+mod queues;
 mod signals;
+mod system;
 mod tforks;
 mod threads;
+mod timers;
 mod times;
+mod vdsos;
 mod vforks;
 mod waits;
 
@@ -33,6 +38,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    queues::TESTS,
+    frames::TESTS,
     copies::TESTS,
     mappings::TESTS,
     faults::TESTS,
@@ -42,7 +49,10 @@ pub(crate) const SUITES: &[&[Test]] = &[
     identities::TESTS,
     limits::TESTS,
     times::TESTS,
+    timers::TESTS,
+    vdsos::TESTS,
     machine::TESTS,
+    system::TESTS,
     files::TESTS,
     heavy::TESTS,
 ];

@@ -58,7 +58,7 @@ pub enum FileError {
     Busy,
     /// `EOPNOTSUPP`: the file system cannot do this.
     Unsupported,
-    /// `ESRCH`: there is no such group of processes.
+    /// `ESRCH`: there is no such process, or group of processes.
     NoProcess,
     /// `EIO`: the device failed.
     Io,

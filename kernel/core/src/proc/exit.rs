@@ -135,6 +135,7 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
     let usage = thread.usage();
     body.ended_usage.add(&usage);
     body.threads.remove(thread);
+    body.forget_thread_of_timers(thread.number());
     // Perhaps it alone was told of them.
     body.leave_to_others(body.pending.set(), thread);
     // Whoever waits to be alone, or for the last to stand still, may have waited for us.
@@ -183,6 +184,7 @@ fn bury<S: System>(thread: &Arc<Thread<S>>, resident_kib: u64) {
         let usage = thread.usage();
         body.ended_usage.add(&usage);
         body.threads.remove(thread);
+        body.timers = None;
         body.pending.discard(crate::signal::SignalSet::ALL);
         let status = body.exit_status();
         (status, body.exit_signal, child_info(process, &body, status.event()))
@@ -227,7 +229,10 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, exi
         tree.report_exit(slot);
     }
     let Some(parent) = parent else { return };
-    if let Some(signal) = exit_signal {
+    // Who ignores `SIGCHLD` gets none, not even blocked; with `SA_NOCLDWAIT` alone it comes.
+    let ignored =
+        |signal| signal == Signal::CHLD && parent.body().handlers.look(|actions| actions.ignored().contains(signal));
+    if let Some(signal) = exit_signal.filter(|&signal| !ignored(signal)) {
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
     parent.news.tell();

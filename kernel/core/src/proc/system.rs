@@ -48,6 +48,13 @@ pub trait System: Switch + Sized {
     /// A random number below `bound`, each equally likely, that nobody can predict.
     fn uniform(bound: u64) -> u64;
 
+    /// Puts one or more such numbers at the beginning of `out`, which is not empty, and says how many: several may cost
+    /// little more than one.
+    fn uniform_several(bound: u64, out: &mut [u64]) -> usize {
+        out.iter_mut().take(1).for_each(|first| *first = Self::uniform(bound));
+        1
+    }
+
     /// Writes a line to the kernel's log.
     fn log(message: fmt::Arguments<'_>);
 
@@ -85,6 +92,11 @@ pub trait System: Switch + Sized {
 
     /// Nanoseconds that the current thread has run since it was last charged for its time.
     fn uncharged_ns() -> u64 {
+        0
+    }
+
+    /// What the wall clock showed when the system started, in nanoseconds since 1970.
+    fn epoch_ns() -> u64 {
         0
     }
 
