@@ -10,12 +10,13 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`path`]: files; [`pipe`]; [`poll`]: waiting for them
+//! * [`file`](mod@file), [`path`]: files; [`pipe`]; [`poll`], [`epoll`]: waiting for them
 //! * [`time`], [`system`]: clocks; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
+mod epoll;
 mod errno;
 mod exec;
 mod failure;

@@ -8,6 +8,10 @@ macro_rules! numbers {
 
 numbers! {
     GETCWD = 17
+    EVENTFD2 = 19
+    EPOLL_CREATE1 = 20
+    EPOLL_CTL = 21
+    EPOLL_PWAIT = 22
     DUP = 23
     DUP3 = 24
     FCNTL = 25
@@ -21,6 +25,7 @@ numbers! {
     LSEEK = 62
     READ = 63
     WRITE = 64
+    PSELECT6 = 72
     PPOLL = 73
     READLINKAT = 78
     NEWFSTATAT = 79

@@ -44,6 +44,7 @@ signals!(
     KILL = 9,
     USR1 = 10,
     SEGV = 11,
+    PIPE = 13,
     TERM = 15,
     CHLD = 17,
     CONT = 18,

@@ -11,6 +11,8 @@ use crate::process::Signal;
 static CAUGHT: AtomicU32 = AtomicU32::new(0);
 /// The handler takes three arguments.
 const SA_SIGINFO: i32 = 4;
+/// Calls that it interrupts are made again.
+const SA_RESTART: i32 = 0x1000_0000;
 /// Where the C library's `ucontext_t` has the program counter.
 const PROGRAM_COUNTER: usize = REGISTERS + 31 * 8 + 8;
 /// Where it has x0 to x30.
@@ -39,6 +41,8 @@ pub enum Handler {
     Ignore,
     /// Counts.
     Count,
+    /// Counts, and the call that it interrupted is made again.
+    CountAndRestart,
     /// Counts, and goes on after the instruction that failed.
     StepOver,
     /// Counts, and adds one to each of x19 to x28.
@@ -79,6 +83,7 @@ pub fn handle(signal: Signal, handler: Handler) -> Result<(), Errno> {
         Handler::Default => (0, 0),
         Handler::Ignore => (1, 0),
         Handler::Count => (count as extern "C" fn(i32) as usize, 0),
+        Handler::CountAndRestart => (count as extern "C" fn(i32) as usize, SA_RESTART),
         Handler::StepOver => (step_over as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
         Handler::AddToKept => (add_to_kept as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
     };

@@ -14,6 +14,8 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+pub(crate) mod pipes;
+mod polls;
 mod signals;
 mod tforks;
 mod threads;
@@ -44,6 +46,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     times::TESTS,
     machine::TESTS,
     files::TESTS,
+    pipes::TESTS,
+    polls::TESTS,
     heavy::TESTS,
 ];
 

@@ -34,6 +34,8 @@ pub enum Rank {
     // ---- sleeping
     /// For tests: an outer sleeping lock.
     TestSleepOuter = 0,
+    /// Which sets of watched files watch each other.
+    Nesting,
     /// An open file's offset: held while the file is read or written, which may fault.
     FileOffset,
     /// What is in a pipe or a socket: held while bytes are copied, which may fault.
@@ -45,7 +47,7 @@ pub enum Rank {
 
     // ---- spin
     /// For tests: an outer spin lock.
-    TestSpinOuter = 16,
+    TestSpinOuter = 12,
     /// The process table: pids, parents and children, groups, sessions, states.
     ProcessTree,
     /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
@@ -58,6 +60,8 @@ pub enum Rank {
     FileTable,
     /// A process's working directory, root and file mode mask.
     FileContext,
+    /// The files of a set of watched files.
+    Epoll,
     /// What a kernel object of a file system guards for itself: cached pages, device state.
     FileObject,
     /// The threads that wait on the futexes of one bucket.
@@ -79,9 +83,13 @@ pub enum Rank {
 
     // ---- irq
     /// For tests: an irq lock below all others of its band.
-    TestIrqOuter = 32,
+    TestIrqOuter = 36,
     /// Who watches a file. Held to look one up; watchers are told without it.
     WatchList,
+    /// What is ready in a set of watched files.
+    ReadyList,
+    /// What is asked of one of its files.
+    EpollItem,
     /// The threads waiting for one event. Held for a push or a pop.
     WaitQueue,
     /// A CPU's timers. Held to insert, remove or take out what is due; actions run without it.
@@ -127,8 +135,8 @@ impl Rank {
     #[must_use]
     pub const fn band(self) -> Band {
         match self as u8 {
-            0..16 => Band::Sleeping,
-            16..32 => Band::Spin,
+            0..12 => Band::Sleeping,
+            12..36 => Band::Spin,
             _ => Band::Irq,
         }
     }
@@ -138,6 +146,7 @@ impl Rank {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TestSleepOuter => "test sleep outer",
+            Self::Nesting => "nesting",
             Self::FileOffset => "file offset",
             Self::Stream => "stream",
             Self::AddressSpace => "address space",
@@ -149,6 +158,7 @@ impl Rank {
             Self::Thread => "thread",
             Self::FileTable => "file table",
             Self::FileContext => "file context",
+            Self::Epoll => "epoll",
             Self::FileObject => "file object",
             Self::FutexBucket => "futex bucket",
             Self::SharedMemory => "shared memory",
@@ -162,6 +172,8 @@ impl Rank {
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
             Self::WatchList => "watch list",
+            Self::ReadyList => "ready list",
+            Self::EpollItem => "epoll item",
             Self::WaitQueue => "wait queue",
             Self::Timers => "timers",
             Self::RunQueue => "run queue",
@@ -177,8 +189,9 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::TestSleepOuter,
+        Self::Nesting,
         Self::FileOffset,
         Self::Stream,
         Self::AddressSpace,
@@ -190,6 +203,7 @@ impl Rank {
         Self::Thread,
         Self::FileTable,
         Self::FileContext,
+        Self::Epoll,
         Self::FileObject,
         Self::FutexBucket,
         Self::SharedMemory,
@@ -201,6 +215,8 @@ impl Rank {
         Self::TestSpinInner,
         Self::TestIrqOuter,
         Self::WatchList,
+        Self::ReadyList,
+        Self::EpollItem,
         Self::WaitQueue,
         Self::Timers,
         Self::RunQueue,
