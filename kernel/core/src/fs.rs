@@ -24,6 +24,7 @@
 //! * metadata: [`Metadata`] (with `to_stat`, `to_statx`), [`FileKind`], [`FileId`], [`DeviceNumber`], [`Timestamp`]
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
+//! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
 //! * [`initramfs`]: the tree over the initial archive, and [`PageSource`], the frames behind it
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
@@ -44,11 +45,14 @@ mod access;
 mod context;
 pub mod devices;
 mod directory;
+pub mod epoll;
 mod error;
+mod event;
 mod flags;
 pub mod initramfs;
 mod inode;
 mod metadata;
+mod nameless;
 mod offset;
 mod open;
 mod open_file;
@@ -65,9 +69,11 @@ mod watch;
 pub use access::{AccessId, Wanted};
 pub use context::{Context, check_directory};
 pub use error::FileError;
+pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{DirectoryEntry, Inode, Link, Made, Making, Visit, same_file};
 pub use metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection, Timestamp};
+pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};

@@ -10,13 +10,14 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`path`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
+//! * [`file`](mod@file), [`path`], [`attributes`]: files; [`pipe`]; [`poll`], [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
 mod attributes;
+mod epoll;
 mod errno;
 mod exec;
 mod failure;

@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, exec, file, futex, identity, make, memory, path, pipe, poll, process, schedule, signal, system,
-    time, timer,
+    Frames, attributes, epoll, exec, file, futex, identity, make, memory, path, pipe, poll, process, schedule, signal,
+    system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -191,6 +191,11 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fremovexattr, attributes::fremovexattr, (Descriptor, Text), Fpath;
     linux::__NR_ppoll, poll::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_pselect6, poll::pselect6, (i32, Maybe, Maybe, Maybe, Maybe, Maybe), Stdio, whole;
+    linux::__NR_epoll_create1, epoll::epoll_create1, (Bits), Stdio;
+    linux::__NR_epoll_ctl, epoll::epoll_ctl, (Descriptor, u32, Descriptor, Maybe), Stdio;
+    linux::__NR_epoll_pwait, epoll::epoll_pwait, (Descriptor, UserAddr, i32, i32, Maybe, u64), Stdio, whole;
+    linux::__NR_epoll_pwait2, epoll::epoll_pwait2, (Descriptor, UserAddr, i32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_eventfd2, epoll::eventfd2, (u32, Bits), Stdio;
     linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;

@@ -50,6 +50,7 @@ errnos! {
     NOSPC = 28, "No space.";
     SPIPE = 29, "Not seekable.";
     ROFS = 30, "Read-only file system.";
+    PIPE = 32, "Nobody reads it.";
     RANGE = 34, "Out of range.";
     DEADLK = 35, "Would deadlock.";
     NAMETOOLONG = 36, "Name too long.";

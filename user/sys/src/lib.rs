@@ -19,6 +19,7 @@ pub mod process;
 pub mod registers;
 pub mod sacrifice;
 pub mod signal;
+pub mod stream;
 pub mod sync;
 pub mod thread;
 pub mod time;

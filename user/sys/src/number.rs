@@ -10,6 +10,10 @@ numbers! {
     GETXATTR = 8
     FLISTXATTR = 13
     GETCWD = 17
+    EVENTFD2 = 19
+    EPOLL_CREATE1 = 20
+    EPOLL_CTL = 21
+    EPOLL_PWAIT = 22
     DUP = 23
     DUP3 = 24
     FCNTL = 25
@@ -23,6 +27,7 @@ numbers! {
     LSEEK = 62
     READ = 63
     WRITE = 64
+    PSELECT6 = 72
     PPOLL = 73
     READLINKAT = 78
     NEWFSTATAT = 79

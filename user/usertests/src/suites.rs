@@ -15,6 +15,8 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+pub(crate) mod pipes;
+mod polls;
 mod queues;
 mod signals;
 mod system;
@@ -54,6 +56,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     machine::TESTS,
     system::TESTS,
     files::TESTS,
+    pipes::TESTS,
+    polls::TESTS,
     heavy::TESTS,
 ];
 

@@ -1,8 +1,10 @@
 //! An open file: what descriptors refer to.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::directory::Encoder;
+use super::epoll::Followers;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::Inode;
@@ -12,6 +14,7 @@ use super::operations::{Blocking, FileOperations, Mapping, Readiness, Seeking};
 use super::transfer::{Sink, Source};
 use crate::addr::UserAddr;
 use crate::hal::UserMemory;
+use crate::sync::Once;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::vm::Pager;
 
@@ -30,6 +33,8 @@ pub struct OpenFile {
     /// Whether the offset means anything, and so must be locked.
     positioned: bool,
     offset: Offset,
+    /// Those who are told when it is no more; mostly nobody.
+    followers: Once<Box<dyn Followers>>,
 }
 
 /// Where a seek counts from.
@@ -79,6 +84,7 @@ impl OpenFile {
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned,
             offset: Offset::new(parking),
+            followers: Once::new(),
         })
     }
 
@@ -91,6 +97,7 @@ impl OpenFile {
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned: false,
             offset: Offset::new(parking),
+            followers: Once::new(),
         })
     }
 
@@ -269,6 +276,16 @@ impl OpenFile {
         Ok(self.any()?.readiness())
     }
 
+    /// Those who are told when the file is no more; `make` makes a list for the first.
+    pub(super) fn followers(&self, make: impl FnOnce() -> Box<dyn Followers>) -> &dyn Followers {
+        &**self.followers.call_once(make)
+    }
+
+    /// The same, if there is a list.
+    pub(super) fn followed(&self) -> Option<&dyn Followers> {
+        self.followers.get().map(|followers| &**followers)
+    }
+
     /// What mmap(2) maps. Whether the access mode allows the mapping is the caller's business.
     ///
     /// # Errors
@@ -304,6 +321,14 @@ impl OpenFile {
     fn change_status(&self, change: impl Fn(u32) -> u32) {
         // Always succeeds: the closure always returns a value.
         let _before = self.status.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |status| Some(change(status)));
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(followers) = self.followed() {
+            followers.tell(self.operations.as_deref().and_then(FileOperations::watched));
+        }
     }
 }
 
