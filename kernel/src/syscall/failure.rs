@@ -47,6 +47,10 @@ impl From<FileError> for Errno {
             FileError::Unsupported => Self::EOPNOTSUPP,
             FileError::Io => Self::EIO,
             FileError::OutOfMemory => Self::ENOMEM,
+            FileError::CrossDevice => Self::EXDEV,
+            FileError::TooManyNames => Self::EMLINK,
+            FileError::TooLarge | FileError::Limit => Self::EFBIG,
+            FileError::Stale => Self::ESTALE,
         }
     }
 }

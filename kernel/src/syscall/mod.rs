@@ -10,12 +10,13 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`path`]: files
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`]: files
 //! * [`time`], [`system`]: clocks; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
+mod contents;
 mod errno;
 mod exec;
 mod failure;
@@ -23,6 +24,7 @@ mod file;
 mod futex;
 mod identity;
 mod memory;
+mod names;
 mod path;
 mod process;
 mod schedule;

@@ -1,8 +1,6 @@
 //! Clocks and sleeping: `clock_gettime(2)`, `clock_getres(2)`, `clock_settime(2)`, `clock_nanosleep(2)`, `nanosleep(2)`,
 //! `gettimeofday(2)`, `times(2)`.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use kcore::addr::UserAddr;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -14,10 +12,6 @@ use crate::dev::clock;
 use crate::task::{self, Slept};
 
 const NS_PER_S: u64 = 1_000_000_000;
-
-/// What the wall clock showed when the counter started, in nanoseconds since 1970. There is no clock on the boards that runs
-/// while they are off: it starts at 1970 and is what root sets it to.
-static EPOCH_NS: AtomicU64 = AtomicU64::new(0);
 
 /// `struct timespec`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
@@ -88,12 +82,12 @@ impl Clock {
 
 /// The wall clock.
 pub(crate) fn real_ns() -> u64 {
-    EPOCH_NS.load(Ordering::Relaxed).saturating_add(clock::now_ns())
+    clock::real_ns()
 }
 
 /// When the counter shows what the wall clock will at `real_ns`.
 pub(crate) fn real_to_monotonic(real_ns: u64) -> u64 {
-    real_ns.saturating_sub(EPOCH_NS.load(Ordering::Relaxed))
+    clock::real_to_monotonic(real_ns)
 }
 
 pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) -> Answer {
@@ -115,7 +109,7 @@ pub(super) fn clock_settime(caller: &mut Caller<'_>, number: u32, from: UserAddr
     }
     let wanted = user::read::<TimeSpec>(from)?.to_ns()?;
     caller.must_be_root()?;
-    EPOCH_NS.store(wanted.saturating_sub(clock::now_ns()), Ordering::Relaxed);
+    clock::set_real_ns(wanted);
     Ok(0)
 }
 

@@ -12,4 +12,6 @@ mod pages;
 mod path;
 mod support;
 mod table;
+mod tmpfs;
+mod tmpfs_model;
 mod transfer;
