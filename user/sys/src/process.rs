@@ -50,6 +50,7 @@ signals!(
     STOP = 19,
     TSTP = 20,
     XCPU = 24,
+    XFSZ = 25,
     WINCH = 28,
     SYS = 31
 );

@@ -18,6 +18,7 @@ mod signals;
 mod tforks;
 mod threads;
 mod times;
+mod tree;
 mod vforks;
 mod waits;
 
@@ -44,6 +45,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     times::TESTS,
     machine::TESTS,
     files::TESTS,
+    tree::TESTS,
     heavy::TESTS,
 ];
 
