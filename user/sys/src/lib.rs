@@ -14,6 +14,7 @@ pub mod identity;
 pub mod limit;
 pub mod machine;
 pub mod memory;
+pub mod names;
 pub mod number;
 pub mod process;
 pub mod registers;

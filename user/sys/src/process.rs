@@ -55,6 +55,7 @@ signals!(
     XCPU = 24,
     VTALRM = 26,
     PROF = 27,
+    XFSZ = 25,
     WINCH = 28,
     SYS = 31
 );

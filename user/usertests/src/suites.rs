@@ -24,6 +24,7 @@ mod tforks;
 mod threads;
 mod timers;
 mod times;
+mod tree;
 mod vdsos;
 mod vforks;
 mod waits;
@@ -58,6 +59,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     files::TESTS,
     pipes::TESTS,
     polls::TESTS,
+    tree::TESTS,
     heavy::TESTS,
 ];
 
