@@ -192,6 +192,9 @@ impl<S: System> Thread<S> {
 
     /// Wakes it if it sleeps; makes it pass through the kernel if it runs.
     pub(super) fn nudge(&self) {
+        if S::kick_current(self) {
+            return;
+        }
         if let Some(machine) = self.machine() {
             // First the note, then the waking: whoever wakes, here or from a wait that ends at this moment, reads it.
             S::kick(&machine);
