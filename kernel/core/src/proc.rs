@@ -51,6 +51,7 @@ pub mod exec;
 mod exit;
 mod fork;
 mod group;
+mod handling;
 mod id;
 pub mod limit;
 #[cfg(test)]
