@@ -29,6 +29,11 @@ pub(crate) const BYTES: u64 = RECORDS + 4096;
 /// Behind it stands a frame record, so that a debugger can walk out of the handler.
 pub(crate) const LINK_BYTES: u64 = 16;
 
+/// How much of a program's memory is checked before.
+const STORED: usize = LOADED + 16;
+const LOADED: usize = 464 + 4096;
+const _: () = assert!(LOADED as u64 == BYTES && STORED as u64 == BYTES + LINK_BYTES);
+
 /// What else is in it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -69,7 +74,7 @@ unsafe extern "C" {
 ///
 /// [`UserFault`]; some of it may have been stored.
 pub(crate) fn store(to: UserAddr, frame: &Frame, fp: &FpRegisters, signals: &Signals) -> Result<(), UserFault> {
-    let at = check(to, (BYTES + LINK_BYTES) as usize)?;
+    let at = check(to, STORED)?;
     // SAFETY: all three are references; the program's side checks itself, as of `copy_out`.
     outcome(unsafe { user_frame_store(at, frame, fp, signals) })
 }
@@ -81,7 +86,7 @@ pub(crate) fn store(to: UserAddr, frame: &Frame, fp: &FpRegisters, signals: &Sig
 ///
 /// [`UserFault`]; some of it may have been loaded.
 pub(crate) fn load(from: UserAddr, frame: &mut Frame, fp: &mut FpRegisters) -> Result<Loaded, UserFault> {
-    let at = check(from, BYTES as usize)?;
+    let at = check(from, LOADED)?;
     let mut loaded = Loaded { signals: Signals { stack: [0; 3], mask: 0 }, state: 0, heads: [0; 2] };
     // SAFETY: all three are references to plain words; the program's side checks itself, as of `copy_in`.
     outcome(unsafe { user_frame_load(at, frame, fp, &raw mut loaded) })?;
