@@ -68,6 +68,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     println!("boot: {boot_us} us from entry");
     defmt::info!("boot took {=u64} us with {=usize} cpus", boot_us, cpus.iter().count());
     dev::uart::init();
+    task::filesystems::describe(&facts.model, &facts.command_line);
     start(&facts, &options);
     task::idle::run()
 }
@@ -80,7 +81,8 @@ fn start(facts: &Facts, options: &CommandLine<'_>) {
         return spawn(|| monitor::run());
     };
     let archive = mem::initramfs::take(place);
-    if let Err(error) = task::init::start(archive, dev::tty::console(), options, || monitor::run()) {
+    dev::tty::init().expect("there is memory for the first threads");
+    if let Err(error) = task::init::start(archive, options, || monitor::run()) {
         println!("init: cannot be made: {error:?}");
         spawn(|| monitor::run());
     }

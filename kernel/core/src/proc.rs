@@ -25,7 +25,8 @@
 //! * timers: [`set_interval`], [`get_interval`], [`create_timer`], [`set_timer`], [`get_timer`], [`timer_overrun`],
 //!   [`delete_timer`], [`clock_was_set`], [`serve_alarms`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
-//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
+//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]; for terminals, [`JobControl`](crate::tty::JobControl)
+//! * looking: [`Process::standing`], [`Process::run_state`], [`Process::signal_info`]
 //! * finding: [`find`], [`find_thread`], [`relations`], [`Processes::each`], [`Processes::next_from`]
 //!
 //! # Locks
@@ -53,6 +54,7 @@ mod fork;
 mod group;
 mod handling;
 mod id;
+mod info;
 pub mod limit;
 #[cfg(test)]
 #[cfg(loom)]
@@ -66,6 +68,7 @@ mod signal;
 mod space;
 mod system;
 mod table;
+mod terminal;
 mod thread;
 mod timer;
 mod tree;
@@ -84,6 +87,7 @@ pub use group::{
     set_foreground, set_group, set_session, terminal_of,
 };
 pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
+pub use info::{RunState, SignalInfo, Standing};
 pub use process::{FileContext, Files, Process, ProcessFlags};
 pub use processor_time::check_processor_time;
 pub use signal::{

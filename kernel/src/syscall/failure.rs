@@ -45,8 +45,13 @@ impl From<FileError> for Errno {
             FileError::Pipe => Self::EPIPE,
             FileError::Busy => Self::EBUSY,
             FileError::Unsupported => Self::EOPNOTSUPP,
+            FileError::NoProcess => Self::ESRCH,
             FileError::Io => Self::EIO,
             FileError::OutOfMemory => Self::ENOMEM,
+            FileError::CrossDevice => Self::EXDEV,
+            FileError::TooManyNames => Self::EMLINK,
+            FileError::TooLarge | FileError::Limit => Self::EFBIG,
+            FileError::Stale => Self::ESTALE,
         }
     }
 }

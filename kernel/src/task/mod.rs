@@ -4,24 +4,31 @@
 //! * [`switch`]: the change from one thread to another, and preemption
 //! * [`timers`]: the queue of timers, and the sleep that uses it
 //! * `lower_half`: which program's space a thread runs in
+//! * `mappings`: where files are mapped
 //! * `system`: the kernel as `kcore::proc` needs it
 //! * [`program`]: what programs ask of the kernel beside system calls; executing one
 //! * [`signals`]: running a program's signal handlers
 //! * [`futexes`], `robust`: who waits for which word; locks of threads that ended
+//! * `streams`: pipes and sets of watched files
 //! * [`init`]: the first program
+//! * [`filesystems`]: what is mounted, and what `/proc` tells; [`names`]: what `uname` tells
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
 //!
 //! The running thread's `Arc` is held by the CPU: the pointer in its header counts as one reference.
 
+pub(crate) mod filesystems;
 pub(crate) mod futexes;
 pub(crate) mod idle;
 pub(crate) mod init;
 mod lower_half;
+mod mappings;
+pub(crate) mod names;
 pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;
 pub(crate) mod smp;
+mod streams;
 pub(crate) mod switch;
 mod system;
 pub(crate) mod thread;
@@ -35,7 +42,9 @@ use kcore::proc;
 use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, WaitQueue};
 
 pub(crate) use futexes::FUTEXES;
+pub(crate) use init::PARKING;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
+pub(crate) use streams::{NESTING, PIPES};
 pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
 pub(crate) use thread::{SpawnError, with_files, with_seat};
 

@@ -16,7 +16,7 @@ use crate::arch::cpu::{self, Arm};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
 use crate::dev::irq::{self, Ipi};
-use crate::dev::{power, random};
+use crate::dev::{power, random, tty};
 use crate::log::println;
 use crate::mem::stacks::KernelStack;
 use crate::mem::user::{MEMORY, UserMemorySystem};
@@ -42,6 +42,11 @@ impl System for Kernel {
 
     fn uniform(bound: u64) -> u64 {
         random::uniform(bound)
+    }
+
+    fn uniform_several(bound: u64, out: &mut [u64]) -> usize {
+        random::fill_uniform(bound, out);
+        out.len()
     }
 
     fn log(message: fmt::Arguments<'_>) {
@@ -153,6 +158,10 @@ impl System for Kernel {
 
     fn thread_leaves(thread: &Arc<proc::Thread<Self>>) {
         robust::mark(thread);
+    }
+
+    fn hang_up_terminal(terminal: u64) {
+        tty::hang_up(terminal);
     }
 
     fn init_exited(status: ExitStatus) {

@@ -7,11 +7,21 @@ macro_rules! numbers {
 }
 
 numbers! {
+    GETXATTR = 8
+    FLISTXATTR = 13
     GETCWD = 17
+    EVENTFD2 = 19
+    EPOLL_CREATE1 = 20
+    EPOLL_CTL = 21
+    EPOLL_PWAIT = 22
     DUP = 23
     DUP3 = 24
     FCNTL = 25
     IOCTL = 29
+    MKNODAT = 33
+    LINKAT = 37
+    STATFS = 43
+    FALLOCATE = 47
     CHDIR = 49
     CHROOT = 51
     OPENAT = 56
@@ -21,10 +31,13 @@ numbers! {
     LSEEK = 62
     READ = 63
     WRITE = 64
+    SENDFILE = 71
+    PSELECT6 = 72
     PPOLL = 73
     READLINKAT = 78
     NEWFSTATAT = 79
     SYNC = 81
+    UTIMENSAT = 88
     EXIT = 93
     EXIT_GROUP = 94
     WAITID = 95
@@ -41,6 +54,7 @@ numbers! {
     CLOCK_GETTIME = 113
     CLOCK_GETRES = 114
     CLOCK_NANOSLEEP = 115
+    SYSLOG = 116
     SCHED_SETAFFINITY = 122
     SCHED_GETAFFINITY = 123
     SCHED_YIELD = 124
@@ -69,6 +83,7 @@ numbers! {
     GETGROUPS = 158
     SETGROUPS = 159
     UNAME = 160
+    SETHOSTNAME = 161
     GETRUSAGE = 165
     UMASK = 166
     PRCTL = 167
@@ -87,6 +102,7 @@ numbers! {
     CLONE = 220
     EXECVE = 221
     MMAP = 222
+    FADVISE64 = 223
     MPROTECT = 226
     MSYNC = 227
     MLOCK = 228
@@ -97,8 +113,10 @@ numbers! {
     RT_TGSIGQUEUEINFO = 240
     WAIT4 = 260
     PRLIMIT64 = 261
+    RENAMEAT2 = 276
     GETRANDOM = 278
     EXECVEAT = 281
+    COPY_FILE_RANGE = 285
     CLONE3 = 435
     CLOSE_RANGE = 436
 }

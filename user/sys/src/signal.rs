@@ -11,6 +11,8 @@ use crate::number;
 use crate::process::Signal;
 use crate::time::Timespec;
 
+/// The signals, a bit each, that [`Handler::Remember`] was called for.
+static REMEMBERED: AtomicU64 = AtomicU64::new(0);
 /// How often a handler ran.
 static CAUGHT: AtomicU32 = AtomicU32::new(0);
 /// What the last handler found blocked beside the mask that it returns to.
@@ -63,6 +65,10 @@ pub enum Handler {
     Ignore,
     /// Counts.
     Count,
+    /// Notes which signal it was, for [`take_remembered`].
+    Remember,
+    /// Counts, and the call that it interrupted is made again.
+    CountAndRestart,
     /// Counts, and goes on after the instruction that failed.
     StepOver,
     /// Counts, and adds one to each of x19 to x28.
@@ -104,6 +110,10 @@ extern "C" fn count(_signal: i32) {
     CAUGHT.fetch_add(1, Ordering::Relaxed);
 }
 
+extern "C" fn remember(signal: i32) {
+    REMEMBERED.fetch_or(bit(Signal(signal)), Ordering::Relaxed);
+}
+
 extern "C" fn step_over(_signal: i32, _info: *const u8, context: *mut u8) {
     CAUGHT.fetch_add(1, Ordering::Relaxed);
     let counter = context.wrapping_add(PROGRAM_COUNTER).cast::<[u8; 8]>();
@@ -143,6 +153,8 @@ pub fn handle_with(signal: Signal, handler: Handler, more: i32) -> Result<(), Er
         Handler::Default => (0, 0),
         Handler::Ignore => (1, 0),
         Handler::Count => (count as extern "C" fn(i32) as usize, 0),
+        Handler::Remember => (remember as extern "C" fn(i32) as usize, 0),
+        Handler::CountAndRestart => (count as extern "C" fn(i32) as usize, flag::RESTART),
         Handler::StepOver => (step_over as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
         Handler::Tamper => (change_context as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
         Handler::Nest => (nest as extern "C" fn(i32) as usize, 0),
@@ -302,6 +314,31 @@ pub fn return_from_nothing(memory: &crate::Mapping, offset: usize) -> ! {
     unsafe {
         std::arch::asm!("mov sp, {}", "svc #0", "brk #1", in(reg) stack, in("x8") number::RT_SIGRETURN, options(noreturn))
     }
+}
+
+/// The bit of a signal in a mask.
+#[must_use]
+pub const fn bit(signal: Signal) -> u64 {
+    1_u64.rotate_left(signal.0.wrapping_sub(1).cast_unsigned())
+}
+
+/// Whether this signal was [remembered](Handler::Remember) since the last time this was asked.
+#[must_use]
+pub fn take_remembered(signal: Signal) -> bool {
+    REMEMBERED.fetch_and(!bit(signal), Ordering::Relaxed) & bit(signal) != 0
+}
+
+/// Sleeps until a handler has run, or for `timeout` at most; meanwhile exactly the signals of `mask` are blocked.
+///
+/// # Errors
+///
+/// `INTR` after a handler.
+pub fn wait(mask: u64, timeout: Option<Duration>) -> Result<(), Errno> {
+    let timeout = timeout.map(Timespec::from);
+    let timeout = timeout.as_ref().map_or(0, |timeout| input(timeout));
+    // SAFETY: a `struct timespec` and a mask of 8 bytes are read; there are no files.
+    unsafe { call(number::PPOLL, [0, 0, timeout, input(&mask), 8]) }?;
+    Ok(())
 }
 
 /// Stores a zero at the start of memory, one instruction long: where that fails, [`Handler::StepOver`] goes on.

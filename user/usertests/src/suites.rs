@@ -15,12 +15,16 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+pub(crate) mod pipes;
+mod polls;
 mod queues;
 mod signals;
+mod system;
 mod tforks;
 mod threads;
 mod timers;
 mod times;
+mod tree;
 mod vdsos;
 mod vforks;
 mod waits;
@@ -51,7 +55,11 @@ pub(crate) const SUITES: &[&[Test]] = &[
     timers::TESTS,
     vdsos::TESTS,
     machine::TESTS,
+    system::TESTS,
     files::TESTS,
+    pipes::TESTS,
+    polls::TESTS,
+    tree::TESTS,
     heavy::TESTS,
 ];
 

@@ -17,10 +17,11 @@ use alloc::sync::Arc;
 use super::body::{Belongings, Body};
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
-use super::signal::{child_info, post, post_to_group, settle_stop, tell_orphaned};
+use super::signal::{child_info, post, settle_stop, tell_orphaned};
 use super::space::AddressSpace;
 use super::system::System;
 use super::table::ProcessTree;
+use super::terminal::leader_left;
 use super::thread::{Thread, attention};
 use super::tree::reports::Scan;
 use super::wait::{Children, Kinds, Selection};
@@ -212,13 +213,9 @@ fn bury<S: System>(thread: &Arc<Thread<S>>, resident_kib: u64) {
 
 /// A session that loses its leader loses its terminal, and whoever was in front there is told.
 fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>) {
-    if !tree.leads_session(process.slot()) {
-        return;
-    }
-    let session = tree.session(process.slot());
-    if let Some(terminal) = tree.set_terminal(session, None) {
-        post_to_group(tree, terminal.foreground, Info::kernel(Signal::HUP));
-        post_to_group(tree, terminal.foreground, Info::kernel(Signal::CONT));
+    if tree.leads_session(process.slot()) {
+        let session = tree.session(process.slot());
+        leader_left(tree, session);
     }
 }
 

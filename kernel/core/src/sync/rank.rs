@@ -9,7 +9,8 @@
 //!    their holder at any moment and take locks of the third band, so all of those must stand above.
 //! 3. **Irq** locks ([`IrqLock`](super::IrqLock)) are shared with interrupt handlers.
 //!
-//! Within the third band the order follows from who calls whom. A time-out or a device wakes a thread: `WaitQueue`,
+//! Within the third band the order follows from who calls whom. Who watches a file (`WatchList`) is looked up before anybody is
+//! woken. A time-out or a device wakes a thread: `WaitQueue`,
 //! `Timers`, `RunQueue`, in this order, and none of them allocates. An object cache or the heap takes frames when it is
 //! empty: `ObjectPool`, `Heap`, `FrameAllocator`. Whoever draws random numbers or enables an interrupt line may hold any
 //! of these; and a message or a trace record may be written by anybody: `Console`, `TraceRing` are last.
@@ -33,8 +34,12 @@ pub enum Rank {
     // ---- sleeping
     /// For tests: an outer sleeping lock.
     TestSleepOuter = 0,
+    /// Which sets of watched files watch each other.
+    Nesting,
     /// An open file's offset: held while the file is read or written, which may fault.
     FileOffset,
+    /// What is in a pipe or a socket: held while bytes are copied, which may fault.
+    Stream,
     /// A program's address space: areas and translation tables. Held across the paging of a file.
     AddressSpace,
     /// For tests: a sleeping lock taken under [`TestSleepOuter`](Self::TestSleepOuter).
@@ -42,7 +47,7 @@ pub enum Rank {
 
     // ---- spin
     /// For tests: an outer spin lock.
-    TestSpinOuter = 16,
+    TestSpinOuter = 12,
     /// The process table: pids, parents and children, groups, sessions, states.
     ProcessTree,
     /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
@@ -55,8 +60,12 @@ pub enum Rank {
     FileTable,
     /// A process's working directory, root and file mode mask.
     FileContext,
+    /// The files of a set of watched files.
+    Epoll,
     /// What a kernel object of a file system guards for itself: cached pages, device state.
     FileObject,
+    /// A terminal: its settings, what was typed. Hung up with the process tree locked.
+    Terminal,
     /// The threads that wait on the futexes of one bucket.
     FutexBucket,
     /// The frames of memory that several programs share.
@@ -76,7 +85,13 @@ pub enum Rank {
 
     // ---- irq
     /// For tests: an irq lock below all others of its band.
-    TestIrqOuter = 32,
+    TestIrqOuter = 36,
+    /// Who watches a file. Held to look one up; watchers are told without it.
+    WatchList,
+    /// What is ready in a set of watched files.
+    ReadyList,
+    /// What is asked of one of its files.
+    EpollItem,
     /// The threads waiting for one event. Held for a push or a pop.
     WaitQueue,
     /// A CPU's timers. Held to insert, remove or take out what is due; actions run without it.
@@ -122,8 +137,8 @@ impl Rank {
     #[must_use]
     pub const fn band(self) -> Band {
         match self as u8 {
-            0..16 => Band::Sleeping,
-            16..32 => Band::Spin,
+            0..12 => Band::Sleeping,
+            12..36 => Band::Spin,
             _ => Band::Irq,
         }
     }
@@ -133,7 +148,9 @@ impl Rank {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TestSleepOuter => "test sleep outer",
+            Self::Nesting => "nesting",
             Self::FileOffset => "file offset",
+            Self::Stream => "stream",
             Self::AddressSpace => "address space",
             Self::TestSleepInner => "test sleep inner",
             Self::TestSpinOuter => "test spin outer",
@@ -143,7 +160,9 @@ impl Rank {
             Self::Thread => "thread",
             Self::FileTable => "file table",
             Self::FileContext => "file context",
+            Self::Epoll => "epoll",
             Self::FileObject => "file object",
+            Self::Terminal => "terminal",
             Self::FutexBucket => "futex bucket",
             Self::SharedMemory => "shared memory",
             Self::Threads => "threads",
@@ -155,6 +174,9 @@ impl Rank {
             Self::Firmware => "firmware",
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
+            Self::WatchList => "watch list",
+            Self::ReadyList => "ready list",
+            Self::EpollItem => "epoll item",
             Self::WaitQueue => "wait queue",
             Self::Timers => "timers",
             Self::RunQueue => "run queue",
@@ -170,9 +192,11 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 41] = [
         Self::TestSleepOuter,
+        Self::Nesting,
         Self::FileOffset,
+        Self::Stream,
         Self::AddressSpace,
         Self::TestSleepInner,
         Self::TestSpinOuter,
@@ -182,7 +206,9 @@ impl Rank {
         Self::Thread,
         Self::FileTable,
         Self::FileContext,
+        Self::Epoll,
         Self::FileObject,
+        Self::Terminal,
         Self::FutexBucket,
         Self::SharedMemory,
         Self::Threads,
@@ -192,6 +218,9 @@ impl Rank {
         Self::Firmware,
         Self::TestSpinInner,
         Self::TestIrqOuter,
+        Self::WatchList,
+        Self::ReadyList,
+        Self::EpollItem,
         Self::WaitQueue,
         Self::Timers,
         Self::RunQueue,
