@@ -70,6 +70,10 @@ impl PageSource for Source {
         MEMORY.write(frame, offset, bytes);
     }
 
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
+        MEMORY.read(frame, offset, to);
+    }
+
     fn add_reference(&self, frame: PhysFrame) {
         MEMORY.add_reference(frame);
     }
@@ -80,5 +84,17 @@ impl PageSource for Source {
 
     fn has_room(&self) -> bool {
         MEMORY.has_room()
+    }
+
+    fn promise(&self, pages: u64) -> bool {
+        MEMORY.commitments().charge(pages, MEMORY.total_frames()).is_ok()
+    }
+
+    fn take_back(&self, pages: u64) {
+        MEMORY.commitments().uncharge(pages);
+    }
+
+    fn total_frames(&self) -> u64 {
+        MEMORY.total_frames()
     }
 }

@@ -48,6 +48,10 @@ impl From<FileError> for Errno {
             FileError::NoProcess => Self::ESRCH,
             FileError::Io => Self::EIO,
             FileError::OutOfMemory => Self::ENOMEM,
+            FileError::CrossDevice => Self::EXDEV,
+            FileError::TooManyNames => Self::EMLINK,
+            FileError::TooLarge | FileError::Limit => Self::EFBIG,
+            FileError::Stale => Self::ESTALE,
         }
     }
 }

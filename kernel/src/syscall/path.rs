@@ -18,7 +18,7 @@ use super::{Answer, Caller, file};
 use crate::arch::user_copy::CurrentUser;
 
 /// Looks `path` up from where `directory` says, as the caller's process may.
-fn with_context<T>(
+pub(super) fn with_context<T>(
     caller: &Caller<'_>,
     directory: Descriptor,
     path: &[u8],
@@ -149,6 +149,7 @@ pub(super) fn readlinkat(
 ) -> Answer {
     let room = usize::try_from(bytes).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
     let inode = find(caller, directory, path, linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH)?;
+    inode.note_access();
     match inode.link()? {
         Link::Path(target) => {
             let length = target.len().min(room);

@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, exec, file, futex, identity, make, memory, path, pipe, poll, process, schedule, signal, system,
-    time, timer,
+    Frames, attributes, contents, epoll, exec, file, futex, identity, make, memory, names, path, pipe, poll, process,
+    schedule, signal, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -176,7 +176,6 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
-    linux::__NR_fadvise64, file::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_setxattr, attributes::setxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
     linux::__NR_lsetxattr, attributes::lsetxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
     linux::__NR_fsetxattr, attributes::fsetxattr, (Descriptor, Text, UserAddr, u64, Bits), Fpath;
@@ -191,8 +190,41 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fremovexattr, attributes::fremovexattr, (Descriptor, Text), Fpath;
     linux::__NR_ppoll, poll::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_pselect6, poll::pselect6, (i32, Maybe, Maybe, Maybe, Maybe, Maybe), Stdio, whole;
+    linux::__NR_epoll_create1, epoll::epoll_create1, (Bits), Stdio;
+    linux::__NR_epoll_ctl, epoll::epoll_ctl, (Descriptor, u32, Descriptor, Maybe), Stdio;
+    linux::__NR_epoll_pwait, epoll::epoll_pwait, (Descriptor, UserAddr, i32, i32, Maybe, u64), Stdio, whole;
+    linux::__NR_epoll_pwait2, epoll::epoll_pwait2, (Descriptor, UserAddr, i32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_eventfd2, epoll::eventfd2, (u32, Bits), Stdio;
     linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
     linux::__NR_umask, path::umask, (u32), Stdio;
+    linux::__NR_mkdirat, names::mkdirat, (Descriptor, Text, u32), Fpath;
+    linux::__NR_mknodat, names::mknodat, (Descriptor, Text, u32, u32), Fpath;
+    linux::__NR_symlinkat, names::symlinkat, (Text, Descriptor, Text), Fpath;
+    linux::__NR_linkat, names::linkat, (Descriptor, Text, Descriptor, Text, Bits), Fpath;
+    linux::__NR_unlinkat, names::unlinkat, (Descriptor, Text, Bits), Fpath;
+    linux::__NR_renameat, names::renameat, (Descriptor, Text, Descriptor, Text), Fpath;
+    linux::__NR_renameat2, names::renameat2, (Descriptor, Text, Descriptor, Text, Bits), Fpath;
+    linux::__NR_truncate, names::truncate, (Text, i64), Fpath;
+    linux::__NR_ftruncate, contents::ftruncate, (Descriptor, i64), Stdio;
+    linux::__NR_fallocate, contents::fallocate, (Descriptor, Bits, i64, i64), Stdio;
+    linux::__NR_fchmod, names::fchmod, (Descriptor, u32), Fpath;
+    linux::__NR_fchmodat, names::fchmodat, (Descriptor, Text, u32), Fpath;
+    linux::__NR_fchmodat2, names::fchmodat2, (Descriptor, Text, u32, Bits), Fpath;
+    linux::__NR_fchown, names::fchown, (Descriptor, u32, u32), Fpath;
+    linux::__NR_fchownat, names::fchownat, (Descriptor, Text, u32, u32, Bits), Fpath;
+    linux::__NR_utimensat, names::utimensat, (Descriptor, Maybe, Maybe, Bits), Fpath;
+    linux::__NR_statfs, names::statfs, (Text, UserAddr), Rpath;
+    linux::__NR_fstatfs, names::fstatfs, (Descriptor, UserAddr), Stdio;
+    linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
+    linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
+    linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
+    linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
+    linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;
+    linux::__NR_pwritev, contents::pwritev, (Descriptor, UserAddr, i32, i64), Stdio;
+    linux::__NR_preadv2, contents::preadv2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
+    linux::__NR_pwritev2, contents::pwritev2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
+    linux::__NR_sendfile, contents::sendfile, (Descriptor, Descriptor, Maybe, u64), Stdio, whole;
+    linux::__NR_copy_file_range, contents::copy_file_range, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;

@@ -4,11 +4,12 @@
 //! * [`switch`]: the change from one thread to another, and preemption
 //! * [`timers`]: the queue of timers, and the sleep that uses it
 //! * `lower_half`: which program's space a thread runs in
+//! * `mappings`: where files are mapped
 //! * `system`: the kernel as `kcore::proc` needs it
 //! * [`program`]: what programs ask of the kernel beside system calls; executing one
 //! * [`signals`]: running a program's signal handlers
 //! * [`futexes`], `robust`: who waits for which word; locks of threads that ended
-//! * `streams`: pipes
+//! * `streams`: pipes and sets of watched files
 //! * [`init`]: the first program
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
@@ -19,6 +20,7 @@ pub(crate) mod futexes;
 pub(crate) mod idle;
 pub(crate) mod init;
 mod lower_half;
+mod mappings;
 pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;
@@ -39,7 +41,7 @@ use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, 
 pub(crate) use futexes::FUTEXES;
 pub(crate) use init::PARKING;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
-pub(crate) use streams::PIPES;
+pub(crate) use streams::{NESTING, PIPES};
 pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
 pub(crate) use thread::{SpawnError, with_files, with_seat};
 

@@ -1,6 +1,7 @@
-//! Pipes, and what they ask of the kernel.
+//! Pipes and sets of watched files, and what they ask of the kernel.
 
 use kcore::fs::Surroundings;
+use kcore::fs::epoll::Nesting;
 use kcore::fs::pipe::Pipes;
 use kcore::proc::{self, System};
 use kcore::signal::{Info, Signal};
@@ -9,6 +10,9 @@ use super::switch::{Kernel, with_current};
 
 /// All pipes.
 pub(crate) static PIPES: Pipes<Kernel> = Pipes::new();
+
+/// Which sets of watched files watch each other.
+pub(crate) static NESTING: Nesting<Kernel> = Nesting::new();
 
 impl Surroundings for Kernel {
     fn interrupted() -> bool {

@@ -12,6 +12,8 @@ pub struct Resource(pub usize);
 impl Resource {
     /// Seconds of processor time.
     pub const CPU: Self = Self(0);
+    /// Bytes of a file.
+    pub const FILE_SIZE: Self = Self(1);
     /// Bytes of data.
     pub const DATA: Self = Self(2);
     /// Bytes of stack.

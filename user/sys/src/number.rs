@@ -10,10 +10,18 @@ numbers! {
     GETXATTR = 8
     FLISTXATTR = 13
     GETCWD = 17
+    EVENTFD2 = 19
+    EPOLL_CREATE1 = 20
+    EPOLL_CTL = 21
+    EPOLL_PWAIT = 22
     DUP = 23
     DUP3 = 24
     FCNTL = 25
     IOCTL = 29
+    MKNODAT = 33
+    LINKAT = 37
+    STATFS = 43
+    FALLOCATE = 47
     CHDIR = 49
     CHROOT = 51
     OPENAT = 56
@@ -23,10 +31,13 @@ numbers! {
     LSEEK = 62
     READ = 63
     WRITE = 64
+    SENDFILE = 71
+    PSELECT6 = 72
     PPOLL = 73
     READLINKAT = 78
     NEWFSTATAT = 79
     SYNC = 81
+    UTIMENSAT = 88
     EXIT = 93
     EXIT_GROUP = 94
     WAITID = 95
@@ -102,8 +113,10 @@ numbers! {
     RT_TGSIGQUEUEINFO = 240
     WAIT4 = 260
     PRLIMIT64 = 261
+    RENAMEAT2 = 276
     GETRANDOM = 278
     EXECVEAT = 281
+    COPY_FILE_RANGE = 285
     CLONE3 = 435
     CLOSE_RANGE = 436
 }

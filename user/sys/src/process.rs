@@ -45,6 +45,7 @@ signals!(
     USR1 = 10,
     SEGV = 11,
     USR2 = 12,
+    PIPE = 13,
     ALRM = 14,
     TERM = 15,
     CHLD = 17,
@@ -54,6 +55,7 @@ signals!(
     XCPU = 24,
     VTALRM = 26,
     PROF = 27,
+    XFSZ = 25,
     WINCH = 28,
     SYS = 31
 );

@@ -15,6 +15,8 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+pub(crate) mod pipes;
+mod polls;
 mod queues;
 mod signals;
 mod system;
@@ -22,6 +24,7 @@ mod tforks;
 mod threads;
 mod timers;
 mod times;
+mod tree;
 mod vdsos;
 mod vforks;
 mod waits;
@@ -54,6 +57,9 @@ pub(crate) const SUITES: &[&[Test]] = &[
     machine::TESTS,
     system::TESTS,
     files::TESTS,
+    pipes::TESTS,
+    polls::TESTS,
+    tree::TESTS,
     heavy::TESTS,
 ];
 

@@ -64,6 +64,16 @@ pub enum FileError {
     Io,
     /// `ENOMEM`: no memory.
     OutOfMemory,
+    /// `EXDEV`: two names are in different file systems.
+    CrossDevice,
+    /// `EMLINK`: the file has as many names as it may have.
+    TooManyNames,
+    /// `EFBIG`: no file can be that long.
+    TooLarge,
+    /// `EFBIG`, and `SIGXFSZ`: the writer's limit is reached.
+    Limit,
+    /// `ESTALE`: what a name stands for has changed meanwhile. Calls look again, so no program sees it.
+    Stale,
 }
 
 impl From<UserFault> for FileError {
@@ -103,6 +113,11 @@ impl fmt::Display for FileError {
             Self::NoProcess => "no such process",
             Self::Io => "input/output error",
             Self::OutOfMemory => "out of memory",
+            Self::CrossDevice => "other file system",
+            Self::TooManyNames => "too many names",
+            Self::TooLarge => "file too large",
+            Self::Limit => "file size limit exceeded",
+            Self::Stale => "changed meanwhile",
         })
     }
 }

@@ -19,6 +19,8 @@ pub enum FileKind {
     Fifo,
     /// A socket with a name.
     Socket,
+    /// None of these: what has no name anywhere, such as an event counter.
+    Nameless,
 }
 
 impl FileKind {
@@ -36,6 +38,7 @@ impl FileKind {
             Self::Regular => 0o100_000,
             Self::Symlink => 0o120_000,
             Self::Socket => 0o140_000,
+            Self::Nameless => 0,
         }
     }
 
@@ -65,6 +68,7 @@ impl FileKind {
             Self::Regular => 8,
             Self::Symlink => 10,
             Self::Socket => 12,
+            Self::Nameless => 0,
         }
     }
 }
@@ -171,4 +175,25 @@ pub struct Metadata {
     pub changed: Timestamp,
     /// When it was made, where that is known.
     pub born: Option<Timestamp>,
+}
+
+/// All that statfs(2) tells about a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct FileSystemStatus {
+    /// What type it is: the number that Linux has for it (`linux/magic.h`).
+    pub magic: u64,
+    /// The size of a block.
+    pub block_size: u64,
+    /// How many blocks it has; 0 where that means nothing.
+    pub blocks: u64,
+    /// How many of them are free.
+    pub free_blocks: u64,
+    /// How many files it may have.
+    pub files: u64,
+    /// How many more.
+    pub free_files: u64,
+    /// The file system, as `st_dev`.
+    pub device: DeviceNumber,
+    /// Whether it cannot be changed.
+    pub read_only: bool,
 }

@@ -1,17 +1,20 @@
 //! An open file: what descriptors refer to.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::directory::Encoder;
+use super::epoll::Followers;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::Inode;
-use super::metadata::Metadata;
+use super::metadata::{FileKind, Metadata};
 use super::offset::{Offset, Parking};
-use super::operations::{Blocking, FileOperations, Mapping, Readiness, Seeking};
-use super::transfer::{Sink, Source};
+use super::operations::{Allocation, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
+use super::transfer::{Sink, Source, Writer};
 use crate::addr::UserAddr;
 use crate::hal::UserMemory;
+use crate::sync::Once;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::vm::Pager;
 
@@ -30,6 +33,8 @@ pub struct OpenFile {
     /// Whether the offset means anything, and so must be locked.
     positioned: bool,
     offset: Offset,
+    /// Those who are told when it is no more; mostly nobody.
+    followers: Once<Box<dyn Followers>>,
 }
 
 /// Where a seek counts from.
@@ -78,7 +83,8 @@ impl OpenFile {
             operations: Some(operations),
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned,
-            offset: Offset::new(parking),
+            offset: Offset::new(parking, 0),
+            followers: Once::new(),
         })
     }
 
@@ -90,7 +96,8 @@ impl OpenFile {
             operations: None,
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned: false,
-            offset: Offset::new(parking),
+            offset: Offset::new(parking, 0),
+            followers: Once::new(),
         })
     }
 
@@ -143,6 +150,8 @@ impl OpenFile {
         let mut offset = self.offset.lock();
         let count = operations.read(*offset, blocking(status), sink)?;
         *offset = advanced(*offset, count);
+        drop(offset);
+        self.note_access(status);
         Ok(count)
     }
 
@@ -177,7 +186,9 @@ impl OpenFile {
         let at = valid_offset(at)?;
         let (operations, status) = self.readable()?;
         check_positions(&**operations)?;
-        operations.read(at, blocking(status), sink)
+        let count = operations.read(at, blocking(status), sink)?;
+        self.note_access(status);
+        Ok(count)
     }
 
     /// pwrite64(2), pwritev(2): leaves the offset alone. With `O_APPEND` it appends all the same, as Linux does.
@@ -216,7 +227,8 @@ impl OpenFile {
             (Whence::End, Some(end)) => end.checked_add_signed(by),
             (Whence::Data | Whence::Hole, Some(end)) => {
                 let at = u64::try_from(by).ok().filter(|&at| at < end).ok_or(FileError::NoDevice)?;
-                Some(if whence == Whence::Data { at } else { end })
+                let what = if whence == Whence::Data { Extent::Data } else { Extent::Hole };
+                Some(self.any()?.find(at, end, what).ok_or(FileError::NoDevice)?)
             }
             (Whence::End | Whence::Data | Whence::Hole, None) => None,
         };
@@ -230,10 +242,11 @@ impl OpenFile {
     ///
     /// [`NotDirectory`](FileError::NotDirectory), [`Invalid`](FileError::Invalid) where not even one entry fits, a fault.
     pub fn read_directory(&self, sink: &mut dyn Sink) -> Result<usize, FileError> {
-        let (operations, _) = self.readable()?;
+        let (operations, status) = self.readable()?;
         if operations.seeking() != Seeking::Cookies {
             return Err(FileError::NotDirectory);
         }
+        self.note_access(status);
         let mut offset = self.offset.lock();
         let mut encoder = Encoder::new(sink, *offset);
         self.inode.read_directory(*offset, &mut |entry| encoder.take(entry))?;
@@ -260,6 +273,43 @@ impl OpenFile {
         operations.ioctl(request, argument, memory)
     }
 
+    /// ftruncate(2): makes the file `bytes` long.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) where it has no length or is not open for writing, [`BadFile`](FileError::BadFile)
+    /// with `O_PATH`, and the file's own.
+    pub fn resize(&self, bytes: u64, writer: Writer) -> Result<(), FileError> {
+        let operations = self.any()?;
+        if !self.status().is_writable() {
+            return Err(FileError::Invalid);
+        }
+        operations.resize(valid_offset(bytes)?, writer)
+    }
+
+    /// fallocate(2): gives the file memory, or takes it away.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) where it is not open for writing, [`NotSeekable`](FileError::NotSeekable) for a pipe,
+    /// [`NotMappable`](FileError::NotMappable) for what is no regular file, and the file's own.
+    pub fn allocate(&self, how: Allocation, place: Place, writer: Writer) -> Result<(), FileError> {
+        let (operations, _) = self.writable()?;
+        if self.inode.protection().kind == FileKind::Fifo {
+            return Err(FileError::NotSeekable);
+        }
+        operations.allocate(how, place, writer)
+    }
+
+    /// fsync(2): what was written is where it stays when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) with `O_PATH`, [`Invalid`](FileError::Invalid) for what has no such place.
+    pub fn sync(&self) -> Result<(), FileError> {
+        self.any()?.sync()
+    }
+
     /// What can be done without waiting: poll(2).
     ///
     /// # Errors
@@ -269,7 +319,17 @@ impl OpenFile {
         Ok(self.any()?.readiness())
     }
 
-    /// What mmap(2) maps. Whether the access mode allows the mapping is the caller's business.
+    /// Those who are told when the file is no more; `make` makes a list for the first.
+    pub(super) fn followers(&self, make: impl FnOnce() -> Box<dyn Followers>) -> &dyn Followers {
+        &**self.followers.call_once(make)
+    }
+
+    /// The same, if there is a list.
+    pub(super) fn followed(&self) -> Option<&dyn Followers> {
+        self.followers.get().map(|followers| &**followers)
+    }
+
+    /// What mmap(2) maps as private memory. Whether the access mode allows the mapping is the caller's business.
     ///
     /// # Errors
     ///
@@ -278,12 +338,27 @@ impl OpenFile {
         Ok(Arc::clone(self.any()?).mapping())
     }
 
+    /// What mmap(2) maps as shared memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`mapping`](Self::mapping).
+    pub fn shared_mapping(&self) -> Result<Mapping, FileError> {
+        Ok(Arc::clone(self.any()?).shared_mapping())
+    }
+
     /// The pages of a file that has some: for exec.
     #[must_use]
     pub fn pager(&self) -> Option<Arc<dyn Pager>> {
         match self.mapping() {
             Ok(Mapping::Pager(pager)) => Some(pager),
             _ => None,
+        }
+    }
+
+    fn note_access(&self, status: OpenFlags) {
+        if self.positioned && !status.contains(OpenFlags::NO_ACCESS_TIME) {
+            self.inode.note_access();
         }
     }
 
@@ -304,6 +379,14 @@ impl OpenFile {
     fn change_status(&self, change: impl Fn(u32) -> u32) {
         // Always succeeds: the closure always returns a value.
         let _before = self.status.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |status| Some(change(status)));
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(followers) = self.followed() {
+            followers.tell(self.operations.as_deref().and_then(FileOperations::watched));
+        }
     }
 }
 

@@ -14,5 +14,7 @@ mod pipe;
 mod poll;
 mod support;
 mod table;
+mod tmpfs;
+mod tmpfs_model;
 mod transfer;
 mod watch;

@@ -95,7 +95,8 @@ pub enum PagerError {
 /// The contents of a file, or of other memory with a life of its own, by pages.
 pub trait Pager: Send + Sync {
     /// The frame that holds page `index`, with one reference for the caller. What the page has beyond the object's end
-    /// is zero. As long as the object lives, it is the same frame.
+    /// is zero. It is the same frame until the object says otherwise
+    /// ([`Space::forget_object`](super::Space::forget_object)).
     ///
     /// Frames of an object that has references of its own are never the caller's alone; so a private mapping copies
     /// before it writes.

@@ -343,14 +343,16 @@ fn they_end_with_their_process() -> Checked {
         in_child(|| {
             block_signals(u64::MAX)?;
             known(set_interval(Interval::Real, Setting::every(Duration::from_micros(100))))?;
+            let mut timers = Vec::new();
             for value in 0..8 {
                 let timer = Timer::new(Clock::Monotonic, Notice::Signal(Signal(40), value))?;
                 timer.set(Setting::every(Duration::from_micros(50 * (value + 1))))?;
-                std::mem::forget(timer);
+                timers.push(timer);
             }
             let start = std::time::Instant::now();
             work_until(|| start.elapsed() > Duration::from_micros(100 * round));
-            Ok(())
+            // Before any of them is deleted.
+            process::exit(0)
         })?;
     }
     Ok(())
