@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
-use kcore::fs::tmpfs::{Limits, Surroundings, Tmpfs};
+use kcore::fs::tmpfs::{Limits, Surroundings, Tmpfs, WithRoot};
 use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
 use super::mappings::AllSpaces;
 use super::switch::Kernel;
-use super::{program, with_current_user};
+use super::{filesystems, program, with_current_user};
 use crate::arch::cpu::Arm;
 use crate::dev::{clock, random, tty};
 use crate::log::println;
@@ -50,9 +50,11 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
     let pages: Arc<dyn fs::PageSource> = Arc::new(archive.source);
     let limits = Limits::usual(&*pages);
     let surroundings = Surroundings { pages, devices, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
-    let fs = Tmpfs::<Arm>::new(surroundings, ROOT_DEVICE, limits);
+    let fs = Tmpfs::<Arm>::new(surroundings.clone(), ROOT_DEVICE, limits);
     let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
         .map_err(|_| proc::ForkError::OutOfMemory)?;
+    let mounted = WithRoot { fs, root: Arc::clone(&root) };
+    filesystems::init(mounted, surroundings).map_err(|_| proc::ForkError::OutOfMemory)?;
     let counts = &Kernel::processes().counts;
     if let Some(limit) = options.max_processes {
         counts.set_max_processes(limit);

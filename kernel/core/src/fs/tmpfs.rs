@@ -49,11 +49,13 @@ use super::devices::Devices;
 use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
+use super::mount::Mountable;
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
 use crate::addr::PAGE_SIZE;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Rank, SpinLock};
 
 /// `TMPFS_MAGIC` (`linux/magic.h`).
 const MAGIC: u64 = 0x0102_1994;
@@ -109,6 +111,8 @@ pub struct Tmpfs<C: Cpu> {
     files: Budget,
     /// Held while a directory moves from one directory to another.
     moving: Parked<()>,
+    /// The directory that its root covers.
+    covered: SpinLock<Option<Arc<dyn Inode>>, C>,
     cpu: core::marker::PhantomData<fn() -> C>,
 }
 
@@ -126,6 +130,7 @@ impl<C: Cpu> Tmpfs<C> {
             pages: Budget::new(limits.pages),
             files: Budget::new(limits.files),
             moving,
+            covered: SpinLock::new(Rank::FileObject, None),
             cpu: core::marker::PhantomData,
         })
     }
@@ -177,8 +182,52 @@ impl<C: Cpu> Tmpfs<C> {
         if self.is_read_only() { Err(FileError::ReadOnly) } else { Ok(()) }
     }
 
+    /// The directory that its root covers, if it is mounted.
+    fn covered(&self) -> Option<Arc<dyn Inode>> {
+        self.covered.lock().clone()
+    }
+
     fn now(&self) -> Timestamp {
         (self.surroundings.now)()
+    }
+}
+
+/// A file system in memory with its root, to be mounted.
+pub struct WithRoot<C: Cpu> {
+    /// The file system.
+    pub fs: Arc<Tmpfs<C>>,
+    /// Its root.
+    pub root: Arc<dyn Inode>,
+}
+
+impl<C: Cpu> Mountable for WithRoot<C> {
+    fn kind(&self) -> &'static str {
+        "tmpfs"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        Arc::clone(&self.root)
+    }
+
+    fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
+        let before = {
+            let mut place = self.fs.covered.lock();
+            if covered.is_some() && place.is_some() {
+                return Err(FileError::Busy);
+            }
+            core::mem::replace(&mut *place, covered.cloned())
+        };
+        drop(before);
+        Ok(())
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.fs.is_read_only()
+    }
+
+    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
+        self.fs.set_read_only(read_only);
+        Ok(())
     }
 }
 
