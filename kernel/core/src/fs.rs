@@ -26,11 +26,13 @@
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
 //! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
+//! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
+//! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
 //!
 //! # Locks
 //!
-//! An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! What is in a pipe has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
 //! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
 //! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
 //! over an archive is read without any lock, and a copied page is published by one exchange.
@@ -55,10 +57,14 @@ mod open_file;
 mod operations;
 mod pages;
 mod path;
+pub mod pipe;
+mod poll;
 mod rename;
+mod surroundings;
 mod table;
 pub mod tmpfs;
 mod transfer;
+mod watch;
 
 pub use access::{AccessId, Wanted};
 pub use change::{NewTime, set_owner, set_permissions, set_times};
@@ -73,9 +79,12 @@ pub use open_file::{OpenFile, Whence};
 pub use operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
 pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
+pub use poll::{Polled, poll};
 pub use rename::{IfTaken, Side, link, rename};
+pub use surroundings::Surroundings;
 pub use table::{Fd, FileTable, TableError};
 pub use transfer::{BufferSink, BufferSource, Sink, Source, Writer};
+pub use watch::{WatchId, WatchList, Watched, Watcher};
 
 #[cfg(test)]
 #[cfg(loom)]

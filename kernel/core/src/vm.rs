@@ -96,6 +96,6 @@ pub use map::{MapFlags, MapRequest, Source};
 pub use place::Place;
 pub use remap::Moving;
 pub use shared::SharedMemory;
-pub use space::Space;
+pub use space::{ProgramStrings, Space};
 pub use statistics::SpaceStatistics;
 pub use system::{MemorySystem, OutOfMemory, Pager, PagerError, each_ready};

@@ -3,6 +3,7 @@
 //! | size | from |
 //! |---|---|
 //! | up to 2016 bytes | slots of sixteen sizes, a stock on each CPU (`kcore::frame::heap`) |
+//! | a page | a frame, which each CPU has at hand |
 //! | up to 64 KiB | `embedded-alloc`'s two-level segregated fit, on one block of frames of a fixed size |
 //! | more, or when that is full | whole blocks of frames |
 //!
@@ -93,7 +94,7 @@ unsafe impl GlobalAlloc for Heap {
 
 #[cold]
 fn allocate_large(layout: Layout) -> *mut u8 {
-    if layout.size() <= MIDDLE_MOST {
+    if layout.size() <= MIDDLE_MOST && layout.size() != PAGE_SIZE {
         // SAFETY: the layout is not empty: what is has a slot.
         let memory = unsafe { MIDDLE.alloc(layout) };
         if !memory.is_null() {

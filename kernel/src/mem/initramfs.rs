@@ -13,6 +13,12 @@ use super::frames::frames;
 use super::user::MEMORY;
 use super::{firmware, layout};
 
+/// What the kernel was built with, for where it is passed none. Only the linker's symbols around it are used.
+#[cfg(builtin_initramfs)]
+#[used]
+#[unsafe(link_section = ".initramfs")]
+static BUILT_IN: [u8; include_bytes!(env!("TINE_BUILTIN")).len()] = *include_bytes!(env!("TINE_BUILTIN"));
+
 /// The archive: its bytes, and the frames under them.
 #[derive(Debug)]
 pub(crate) struct Archive {

@@ -1,26 +1,21 @@
 //! Open files: `read(2)`, `write(2)` and their kin, `lseek(2)`, `fstat(2)`, `getdents64(2)`, `fcntl(2)`, `ioctl(2)`, `dup(2)`,
-//! `close(2)`, `ppoll(2)`.
+//! `close(2)`.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
-use kcore::fs::{DescriptorFlags, Fd, OpenFile, OpenFlags, Readiness, Whence};
+use kcore::fs::{DescriptorFlags, Fd, FileKind, OpenFile, OpenFlags, Whence};
 use kcore::hal::UserMemory;
 use kcore::proc::limit::Resource;
 use kcore::vm::MemorySystem;
 use linux_raw_sys::{general as linux, ioctl};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::argument::{Bits, Descriptor, Maybe};
+use super::argument::{Bits, Descriptor};
 use super::errno::Errno;
-use super::time::TimeSpec;
-use super::user::{self, Pieces};
-use super::{Again, Answer, Caller};
+use super::user::Pieces;
+use super::{Answer, Caller, pipe};
 use crate::arch::user_copy::CurrentUser;
-use crate::dev::clock;
 use crate::mem::user::MEMORY;
-use crate::task::{self, Slept};
 
 pub(super) fn read(caller: &mut Caller<'_>, file: Descriptor, to: UserAddr, bytes: u64) -> Answer {
     transfer_in(caller, file, Pieces::one(to, bytes))
@@ -99,7 +94,7 @@ fn set_descriptor_flags(caller: &Caller<'_>, file: Descriptor, flags: Descriptor
 }
 
 /// How many descriptors the caller may have.
-fn most_files(caller: &Caller<'_>) -> u64 {
+pub(super) fn most_files(caller: &Caller<'_>) -> u64 {
     caller.process().limits().soft(Resource::OpenFiles)
 }
 
@@ -113,7 +108,7 @@ pub(super) fn install(caller: &Caller<'_>, file: Arc<OpenFile>, flags: Descripto
     Ok(fd.get().into())
 }
 
-fn close_on_exec(set: bool) -> DescriptorFlags {
+pub(super) fn close_on_exec(set: bool) -> DescriptorFlags {
     if set { DescriptorFlags::CLOSE_ON_EXEC } else { DescriptorFlags::empty() }
 }
 
@@ -153,10 +148,24 @@ pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, arg
         linux::F_SETFD => set_descriptor_flags(caller, number, DescriptorFlags::from_bits_truncate(argument)),
         linux::F_GETFL => Ok(file.status().bits().into()),
         linux::F_SETFL => {
-            file.set_status(OpenFlags::from_linux(argument))?;
+            let flags = OpenFlags::from_linux(argument);
+            file.set_status(flags)?;
+            pipe::set_packets(&file, flags);
             Ok(0)
         }
+        linux::F_SETPIPE_SZ => pipe::set_capacity(caller, &file, argument),
+        pipe::F_GETPIPE_SZ => pipe::capacity(&file),
         _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Files are in memory already, so there is nothing to prepare.
+pub(super) fn fadvise64(caller: &mut Caller<'_>, file: Descriptor, _at: i64, bytes: i64, advice: u32) -> Answer {
+    let file = caller.file(file)?;
+    match file.metadata().protection.kind {
+        FileKind::Fifo => Err(Errno::ESPIPE),
+        _ if bytes < 0 || advice > linux::POSIX_FADV_NOREUSE => Err(Errno::EINVAL),
+        _ => Ok(0),
     }
 }
 
@@ -191,81 +200,4 @@ pub(super) fn close_range(caller: &mut Caller<'_>, first: u32, last: u32, flags:
             None => return Ok(0),
         }
     }
-}
-
-/// `struct pollfd`.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct PollFile {
-    file: i32,
-    events: u16,
-    found: u16,
-}
-
-/// `POLLERR`, `POLLHUP` and `POLLNVAL` are told whether they were asked for or not.
-const ALWAYS_TOLD: u16 = 0x8 | 0x10 | 0x20;
-const POLLNVAL: u16 = 0x20;
-/// How long a look at files that are not ready lasts before the next one.
-const LOOK_NS: u64 = 1_000_000;
-
-pub(super) fn ppoll(
-    caller: &mut Caller<'_>,
-    array: UserAddr,
-    count: u32,
-    timeout: Maybe,
-    mask: Maybe,
-    mask_bytes: u64,
-) -> Answer {
-    let most = most_files(caller);
-    if u64::from(count) > most {
-        return Err(Errno::EINVAL);
-    }
-    let timeout_ns = user::read_if::<TimeSpec>(timeout)?.map(TimeSpec::to_ns).transpose()?;
-    let mask = mask.0.map(|mask| super::signal::read_set(mask, mask_bytes)).transpose()?;
-    let count = count as usize;
-    let mut files = Vec::new();
-    files.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-    for index in 0..count {
-        files.push(user::read::<PollFile>(at(array, index)?)?);
-    }
-    let deadline_ns = timeout_ns.map(|ns| clock::now_ns().saturating_add(ns));
-    caller.again = Again::Never;
-    let ready = caller.with_mask(mask, |caller| caller.restarting(|caller| poll(caller, &mut files, deadline_ns)))?;
-    for (index, file) in files.iter().enumerate() {
-        user::write(at(array, index)?, file)?;
-    }
-    Ok(ready)
-}
-
-fn at(array: UserAddr, index: usize) -> Result<UserAddr, Errno> {
-    array.checked_add((index * size_of::<PollFile>()) as u64).ok_or(Errno::EFAULT)
-}
-
-fn poll(caller: &Caller<'_>, files: &mut [PollFile], deadline_ns: Option<u64>) -> Answer {
-    loop {
-        let ready = files.iter_mut().map(|file| u64::from(look(caller, file))).sum();
-        let now_ns = clock::now_ns();
-        if ready > 0 || deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) {
-            return Ok(ready);
-        }
-        let again_ns = deadline_ns.unwrap_or(u64::MAX).min(now_ns.saturating_add(LOOK_NS));
-        let again_ns = if files.is_empty() { deadline_ns.unwrap_or(u64::MAX) } else { again_ns };
-        if task::sleep_until(again_ns, || caller.is_interrupted()) == Slept::Interrupted {
-            return Err(Errno::EINTR);
-        }
-    }
-}
-
-/// Notes what is the matter with a file, and says whether that is worth telling.
-fn look(caller: &Caller<'_>, file: &mut PollFile) -> bool {
-    file.found = 0;
-    if file.file < 0 {
-        return false;
-    }
-    let ready = caller.file(Descriptor(file.file)).ok().and_then(|open| open.readiness().ok());
-    file.found = match ready.map(|ready: Readiness| ready.bits()) {
-        Some(ready) => u16::try_from(ready).unwrap_or(0) & (file.events | ALWAYS_TOLD),
-        None => POLLNVAL,
-    };
-    file.found != 0
 }

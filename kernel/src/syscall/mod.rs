@@ -10,12 +10,13 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`]: files
-//! * [`time`], [`system`]: clocks; the machine
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
+//! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
+mod attributes;
 mod contents;
 mod errno;
 mod exec;
@@ -26,12 +27,15 @@ mod identity;
 mod memory;
 mod names;
 mod path;
+mod pipe;
+mod poll;
 mod process;
 mod schedule;
 mod signal;
 mod system;
 mod table;
 mod time;
+mod timer;
 mod user;
 
 use alloc::sync::Arc;

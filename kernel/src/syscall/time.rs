@@ -2,6 +2,8 @@
 //! `gettimeofday(2)`, `times(2)`.
 
 use kcore::addr::UserAddr;
+use kcore::fs::Timestamp;
+use kcore::proc;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -9,9 +11,10 @@ use super::argument::{Bits, Maybe};
 use super::errno::Errno;
 use super::{Again, Answer, Caller, user};
 use crate::dev::clock;
-use crate::task::{self, Slept};
+use crate::task::{self, Kernel, Slept};
 
 const NS_PER_S: u64 = 1_000_000_000;
+const US_PER_S: u64 = 1_000_000;
 
 /// `struct timespec`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
@@ -38,9 +41,24 @@ impl TimeSpec {
 /// `struct timeval`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct TimeVal {
+pub(super) struct TimeVal {
     seconds: i64,
     microseconds: i64,
+}
+
+impl TimeVal {
+    /// So many nanoseconds, rounded up, so that what is left of something is not told to be nothing.
+    pub(super) fn from_ns(ns: u64) -> Self {
+        let us = ns.div_ceil(1000);
+        Self { seconds: (us / US_PER_S).cast_signed(), microseconds: (us % US_PER_S).cast_signed() }
+    }
+
+    /// The time in nanoseconds, as far as 64 bits go.
+    pub(super) fn to_ns(self) -> Result<u64, Errno> {
+        let seconds = u64::try_from(self.seconds).map_err(|_| Errno::EINVAL)?;
+        let microseconds = u64::try_from(self.microseconds).ok().filter(|&us| us < US_PER_S).ok_or(Errno::EINVAL)?;
+        Ok(seconds.saturating_mul(NS_PER_S).saturating_add(microseconds * 1000))
+    }
 }
 
 /// A clock that programs can name.
@@ -82,12 +100,12 @@ impl Clock {
 
 /// The wall clock.
 pub(crate) fn real_ns() -> u64 {
-    clock::real_ns()
+    clock::epoch_ns().saturating_add(clock::now_ns())
 }
 
 /// When the counter shows what the wall clock will at `real_ns`.
 pub(crate) fn real_to_monotonic(real_ns: u64) -> u64 {
-    clock::real_to_monotonic(real_ns)
+    real_ns.saturating_sub(clock::epoch_ns())
 }
 
 pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) -> Answer {
@@ -98,8 +116,7 @@ pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) 
 
 pub(super) fn clock_getres(_caller: &mut Caller<'_>, number: u32, to: Maybe) -> Answer {
     Clock::decode(number)?;
-    let tick_ns = NS_PER_S.div_ceil(clock::frequency_hz());
-    user::write_if(to, &TimeSpec::from_ns(tick_ns))?;
+    user::write_if(to, &TimeSpec::from_ns(clock::tick_ns()))?;
     Ok(0)
 }
 
@@ -109,14 +126,14 @@ pub(super) fn clock_settime(caller: &mut Caller<'_>, number: u32, from: UserAddr
     }
     let wanted = user::read::<TimeSpec>(from)?.to_ns()?;
     caller.must_be_root()?;
-    clock::set_real_ns(wanted);
+    clock::set_epoch(wanted.saturating_sub(clock::now_ns()));
+    proc::clock_was_set::<Kernel>();
     Ok(0)
 }
 
 pub(super) fn gettimeofday(_caller: &mut Caller<'_>, to: Maybe, zone: Maybe) -> Answer {
     let now_us = real_ns() / 1000;
-    let value =
-        TimeVal { seconds: (now_us / 1_000_000).cast_signed(), microseconds: (now_us % 1_000_000).cast_signed() };
+    let value = TimeVal { seconds: (now_us / US_PER_S).cast_signed(), microseconds: (now_us % US_PER_S).cast_signed() };
     user::write_if(to, &value)?;
     user::write_if(zone, &[0_u32; 2])?;
     Ok(0)

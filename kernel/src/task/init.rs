@@ -6,18 +6,18 @@ use alloc::vec::Vec;
 
 use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
-use kcore::fs::tmpfs::{Limits, Surroundings, Tmpfs};
-use kcore::fs::{
-    self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, FileOperations, OpenFlags, ParkingLot, initramfs,
-};
+use kcore::fs::pipe::{Fifo, NamedPipe};
+use kcore::fs::tmpfs::{Limits, Needs, Tmpfs};
+use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
 use super::mappings::AllSpaces;
+use super::streams::PIPES;
 use super::switch::Kernel;
 use super::{program, with_current_user};
 use crate::arch::cpu::Arm;
-use crate::dev::{clock, random};
+use crate::dev::{clock, random, tty};
 use crate::log::println;
 use crate::mem::initramfs::Archive;
 
@@ -30,7 +30,7 @@ const ENVIRONMENT: [&str; 2] = ["HOME=/", "TERM=linux"];
 const ROOT_DEVICE: DeviceNumber = DeviceNumber::new(0, 1);
 
 /// Where threads wait for each other at the offsets of open files.
-static PARKING: ParkingLot<Kernel> = ParkingLot::new();
+pub(crate) static PARKING: ParkingLot<Kernel> = ParkingLot::new();
 
 /// What process 1 executes, for its thread to take.
 static WORDS: SpinLock<Option<Words>, Arm> = SpinLock::new(Rank::ThreadStart, None);
@@ -45,17 +45,14 @@ struct Words {
 
 /// Starts process 1 from the archive. Where that cannot be done it says why, and `otherwise` runs, perhaps in process 1.
 #[cold]
-pub(crate) fn start(
-    archive: Archive,
-    console: Arc<dyn FileOperations>,
-    options: &CommandLine<'_>,
-    otherwise: fn(),
-) -> Result<(), proc::ForkError> {
-    let devices = Arc::new(Devices::standard(random::fill, Arc::clone(&console), console));
+pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()) -> Result<(), proc::ForkError> {
+    let mut devices = Devices::standard(random::fill, tty::console(), tty::console());
+    tty::add_nodes(&mut devices);
+    let devices = Arc::new(devices);
     let pages: Arc<dyn fs::PageSource> = Arc::new(archive.source);
     let limits = Limits::usual(&*pages);
-    let surroundings = Surroundings { pages, devices, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
-    let fs = Tmpfs::<Arm>::new(surroundings, ROOT_DEVICE, limits);
+    let needs = Needs { pages, devices, fifo, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
+    let fs = Tmpfs::<Arm>::new(needs, ROOT_DEVICE, limits);
     let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
         .map_err(|_| proc::ForkError::OutOfMemory)?;
     let counts = &Kernel::processes().counts;
@@ -80,6 +77,11 @@ pub(crate) fn start(
     let system = proc::boot::<Kernel>(Context::new(root, &PARKING)).map_err(|_| proc::ForkError::OutOfMemory)?;
     proc::start_init(&system, first_process, 0)?;
     Ok(())
+}
+
+/// What is behind the node of a FIFO.
+fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+    Fifo::<Kernel>::new(&PIPES, owner)
 }
 
 /// What process 1 does before it is a program.

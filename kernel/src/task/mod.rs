@@ -9,6 +9,7 @@
 //! * [`program`]: what programs ask of the kernel beside system calls; executing one
 //! * [`signals`]: running a program's signal handlers
 //! * [`futexes`], `robust`: who waits for which word; locks of threads that ended
+//! * `streams`: pipes
 //! * [`init`]: the first program
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
@@ -24,6 +25,7 @@ pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;
 pub(crate) mod smp;
+mod streams;
 pub(crate) mod switch;
 mod system;
 pub(crate) mod thread;
@@ -37,7 +39,9 @@ use kcore::proc;
 use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, WaitQueue};
 
 pub(crate) use futexes::FUTEXES;
+pub(crate) use init::PARKING;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
+pub(crate) use streams::PIPES;
 pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
 pub(crate) use thread::{SpawnError, with_files, with_seat};
 

@@ -23,6 +23,8 @@ pub mod signal;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod timer;
+pub mod vdso;
 
 mod call;
 

@@ -24,6 +24,8 @@ impl Resource {
     pub const OPEN_FILES: Self = Self(7);
     /// Bytes of address space.
     pub const ADDRESS_SPACE: Self = Self(9);
+    /// Signals that are pending, and timers.
+    pub const SIGNALS: Self = Self(11);
 }
 
 /// A limit.

@@ -5,6 +5,7 @@ mod exec;
 mod faults;
 mod files;
 mod forks;
+mod frames;
 mod futexes;
 mod groups;
 mod heavy;
@@ -14,11 +15,15 @@ mod limits;
 mod machine;
 mod mappings;
 mod numbers;
+mod queues;
 mod signals;
+mod system;
 mod tforks;
 mod threads;
+mod timers;
 mod times;
 mod tree;
+mod vdsos;
 mod vforks;
 mod waits;
 
@@ -34,6 +39,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    queues::TESTS,
+    frames::TESTS,
     copies::TESTS,
     mappings::TESTS,
     faults::TESTS,
@@ -43,7 +50,10 @@ pub(crate) const SUITES: &[&[Test]] = &[
     identities::TESTS,
     limits::TESTS,
     times::TESTS,
+    timers::TESTS,
+    vdsos::TESTS,
     machine::TESTS,
+    system::TESTS,
     files::TESTS,
     tree::TESTS,
     heavy::TESTS,

@@ -58,6 +58,8 @@ pub enum FileError {
     Busy,
     /// `EOPNOTSUPP`: the file system cannot do this.
     Unsupported,
+    /// `ESRCH`: there is no such process, or group of processes.
+    NoProcess,
     /// `EIO`: the device failed.
     Io,
     /// `ENOMEM`: no memory.
@@ -108,6 +110,7 @@ impl fmt::Display for FileError {
             Self::Pipe => "broken pipe",
             Self::Busy => "busy",
             Self::Unsupported => "not supported",
+            Self::NoProcess => "no such process",
             Self::Io => "input/output error",
             Self::OutOfMemory => "out of memory",
             Self::CrossDevice => "other file system",

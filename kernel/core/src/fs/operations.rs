@@ -1,12 +1,14 @@
 //! What a driver or a file system gives to an open file.
 
 use alloc::sync::Arc;
+use core::any::Any;
 
 use bitflags::bitflags;
 
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::transfer::{Sink, Source, Writer};
+use super::watch::Watched;
 use crate::hal::UserMemory;
 use crate::vm::Pager;
 
@@ -113,9 +115,20 @@ pub trait FileOperations: Send + Sync {
         Err(FileError::Invalid)
     }
 
-    /// What can be done at once, without waiting.
+    /// What can be done at once, without waiting. No spin or irq lock is held, and the call does not wait for other users of
+    /// the file.
     fn readiness(&self) -> Readiness {
         Readiness::ALWAYS
+    }
+
+    /// Where those stand who want to be told when [`readiness`](Self::readiness) changes; `None` where it never does.
+    fn watched(&self) -> Option<&dyn Watched> {
+        None
+    }
+
+    /// Itself, for calls that only one kind of file knows.
+    fn as_any(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     /// Called on what stands behind a device node when a program opens it. A driver may refuse, or put something in its

@@ -9,7 +9,8 @@
 //!    their holder at any moment and take locks of the third band, so all of those must stand above.
 //! 3. **Irq** locks ([`IrqLock`](super::IrqLock)) are shared with interrupt handlers.
 //!
-//! Within the third band the order follows from who calls whom. A time-out or a device wakes a thread: `WaitQueue`,
+//! Within the third band the order follows from who calls whom. Who watches a file (`WatchList`) is looked up before anybody is
+//! woken. A time-out or a device wakes a thread: `WaitQueue`,
 //! `Timers`, `RunQueue`, in this order, and none of them allocates. An object cache or the heap takes frames when it is
 //! empty: `ObjectPool`, `Heap`, `FrameAllocator`. Whoever draws random numbers or enables an interrupt line may hold any
 //! of these; and a message or a trace record may be written by anybody: `Console`, `TraceRing` are last.
@@ -35,6 +36,8 @@ pub enum Rank {
     TestSleepOuter = 0,
     /// An open file's offset: held while the file is read or written, which may fault.
     FileOffset,
+    /// What is in a pipe or a socket: held while bytes are copied, which may fault.
+    Stream,
     /// A program's address space: areas and translation tables. Held across the paging of a file.
     AddressSpace,
     /// For tests: a sleeping lock taken under [`TestSleepOuter`](Self::TestSleepOuter).
@@ -42,7 +45,7 @@ pub enum Rank {
 
     // ---- spin
     /// For tests: an outer spin lock.
-    TestSpinOuter = 16,
+    TestSpinOuter = 8,
     /// The process table: pids, parents and children, groups, sessions, states.
     ProcessTree,
     /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
@@ -57,6 +60,8 @@ pub enum Rank {
     FileContext,
     /// What a kernel object of a file system guards for itself: cached pages, device state.
     FileObject,
+    /// A terminal: its settings, what was typed. Hung up with the process tree locked.
+    Terminal,
     /// The threads that wait on the futexes of one bucket.
     FutexBucket,
     /// The frames of memory that several programs share.
@@ -77,6 +82,8 @@ pub enum Rank {
     // ---- irq
     /// For tests: an irq lock below all others of its band.
     TestIrqOuter = 32,
+    /// Who watches a file. Held to look one up; watchers are told without it.
+    WatchList,
     /// The threads waiting for one event. Held for a push or a pop.
     WaitQueue,
     /// A CPU's timers. Held to insert, remove or take out what is due; actions run without it.
@@ -122,8 +129,8 @@ impl Rank {
     #[must_use]
     pub const fn band(self) -> Band {
         match self as u8 {
-            0..16 => Band::Sleeping,
-            16..32 => Band::Spin,
+            0..8 => Band::Sleeping,
+            8..32 => Band::Spin,
             _ => Band::Irq,
         }
     }
@@ -134,6 +141,7 @@ impl Rank {
         match self {
             Self::TestSleepOuter => "test sleep outer",
             Self::FileOffset => "file offset",
+            Self::Stream => "stream",
             Self::AddressSpace => "address space",
             Self::TestSleepInner => "test sleep inner",
             Self::TestSpinOuter => "test spin outer",
@@ -144,6 +152,7 @@ impl Rank {
             Self::FileTable => "file table",
             Self::FileContext => "file context",
             Self::FileObject => "file object",
+            Self::Terminal => "terminal",
             Self::FutexBucket => "futex bucket",
             Self::SharedMemory => "shared memory",
             Self::Threads => "threads",
@@ -155,6 +164,7 @@ impl Rank {
             Self::Firmware => "firmware",
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
+            Self::WatchList => "watch list",
             Self::WaitQueue => "wait queue",
             Self::Timers => "timers",
             Self::RunQueue => "run queue",
@@ -170,9 +180,10 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::TestSleepOuter,
         Self::FileOffset,
+        Self::Stream,
         Self::AddressSpace,
         Self::TestSleepInner,
         Self::TestSpinOuter,
@@ -183,6 +194,7 @@ impl Rank {
         Self::FileTable,
         Self::FileContext,
         Self::FileObject,
+        Self::Terminal,
         Self::FutexBucket,
         Self::SharedMemory,
         Self::Threads,
@@ -192,6 +204,7 @@ impl Rank {
         Self::Firmware,
         Self::TestSpinInner,
         Self::TestIrqOuter,
+        Self::WatchList,
         Self::WaitQueue,
         Self::Timers,
         Self::RunQueue,

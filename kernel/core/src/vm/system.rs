@@ -25,6 +25,11 @@ pub trait MemorySystem: SharingMmu + Sync {
     /// A frame for a program, that the caller is going to fill.
     fn unspecified(&self) -> Result<PhysFrame, OutOfFrames>;
 
+    /// Two of them at one go; `None` where that does not serve, and they are taken one by one.
+    fn unspecified_two(&self) -> Option<[PhysFrame; 2]> {
+        None
+    }
+
     /// Copies a frame's contents.
     fn copy(&self, from: PhysFrame, to: PhysFrame);
 

@@ -12,13 +12,16 @@ use crate::fs::devices::Devices;
 use crate::fs::initramfs::{Problem, build};
 use crate::fs::operations::Blocking;
 use crate::fs::pages::{PageSource, StaticPage};
-use crate::fs::tmpfs::{Limits, Mappings, Surroundings, Tmpfs};
+use crate::fs::pipe::{Fifo, NamedPipe, Pipes};
+use crate::fs::tmpfs::{Limits, Mappings, Needs, Tmpfs};
 use crate::fs::{
     AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags,
-    Parking, Sink, Source, Timestamp, open, resolve,
+    Parking, Sink, Source, Surroundings, Timestamp, open, resolve,
 };
-use crate::hal::UserFault;
 use crate::hal::fake::FakeCpu;
+use crate::hal::{Cpu, UserFault};
+use crate::sched::fake::{HostSwitch, Seat};
+use crate::sched::{ParkState, Switch, Thread, unpark};
 
 /// How many cases a property test takes: few under Miri, which also has no files to remember failures in.
 pub(super) fn doses(miri: u32, host: u32) -> ProptestConfig {
@@ -281,6 +284,61 @@ impl Parking for HostParking {
     }
 }
 
+/// Threads of the host that have a signal.
+static INTERRUPTED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+std::thread_local! {
+    static BROKEN_PIPES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+impl Surroundings for HostSwitch {
+    fn interrupted() -> bool {
+        INTERRUPTED.lock().unwrap().contains(&Arc::as_ptr(&Self::current()).addr())
+    }
+
+    fn broken_pipe() {
+        BROKEN_PIPES.set(BROKEN_PIPES.get() + 1);
+    }
+
+    fn has_room() -> bool {
+        true
+    }
+}
+
+/// How often the host's thread that asks was told that nobody reads.
+pub(super) fn broken_pipes() -> u32 {
+    BROKEN_PIPES.get()
+}
+
+/// Sends a signal to a thread.
+pub(super) fn interrupt(thread: &Arc<Thread<Seat>>) {
+    INTERRUPTED.lock().unwrap().push(Arc::as_ptr(thread).addr());
+    let _ = unpark::<HostSwitch>(Arc::clone(thread));
+}
+
+/// Runs `body` on a thread of its own, and sends it a signal when it sleeps.
+pub(super) fn interrupted<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        tell.send(HostSwitch::current()).unwrap();
+        body()
+    });
+    let sleeper = told.recv().unwrap();
+    until_asleep(&sleeper);
+    interrupt(&sleeper);
+    let outcome = thread.join().unwrap();
+    // Another thread may get its place.
+    INTERRUPTED.lock().unwrap().retain(|thread| *thread != Arc::as_ptr(&sleeper).addr());
+    outcome
+}
+
+/// Spins until a thread sleeps; one that never does hangs the test, which is a failure too.
+pub(super) fn until_asleep(thread: &Thread<Seat>) {
+    while thread.park().state() != ParkState::Parked {
+        FakeCpu::relax();
+    }
+}
+
 /// A console that keeps what is written to it.
 #[derive(Default)]
 pub(super) struct Console {
@@ -334,11 +392,16 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) type TestFs = Tmpfs<FakeCpu>;
 
+fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+    static PIPES: Pipes<HostSwitch> = Pipes::new();
+    Fifo::new(&PIPES, owner)
+}
+
 /// An empty file system whose frames come from `pages`.
 pub(super) fn empty_fs(pages: Arc<dyn PageSource>, device: u32) -> Arc<TestFs> {
     let limits = Limits::usual(&*pages);
-    let surroundings = Surroundings { pages, devices: devices(), now, parking: &PARKING, mappings: &MAPPINGS };
-    Tmpfs::new(surroundings, DeviceNumber::new(0, device), limits)
+    let needs = Needs { pages, devices: devices(), fifo, now, parking: &PARKING, mappings: &MAPPINGS };
+    Tmpfs::new(needs, DeviceNumber::new(0, device), limits)
 }
 
 /// A file system that begins with an archive of these entries, and what was reported of it.

@@ -1,0 +1,32 @@
+//! Pipes, and what they ask of the kernel.
+
+use kcore::fs::Surroundings;
+use kcore::fs::pipe::Pipes;
+use kcore::proc::{self, System};
+use kcore::signal::{Info, Signal};
+
+use super::switch::{Kernel, with_current};
+
+/// All pipes.
+pub(crate) static PIPES: Pipes<Kernel> = Pipes::new();
+
+impl Surroundings for Kernel {
+    fn interrupted() -> bool {
+        proc::interrupted::<Self>()
+    }
+
+    fn broken_pipe() {
+        with_current(|me| {
+            if let Some(thread) = Self::thread_of(me.payload()) {
+                let process = thread.process();
+                let info = Info::user(Signal::PIPE, process.pid().0, process.credentials().uid.real);
+                // A signal of the kernel's own is always taken.
+                let _ = proc::signal(process, Some(thread), info);
+            }
+        });
+    }
+
+    fn has_room() -> bool {
+        <Self as System>::has_room()
+    }
+}
