@@ -25,6 +25,7 @@
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both
+//! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
 //! * [`initramfs`]: the tree over the initial archive, and [`PageSource`], the frames behind it
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
@@ -32,7 +33,7 @@
 //!
 //! # Locks
 //!
-//! What is in a pipe has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! What is in a pipe or a socket has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
 //! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
 //! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
 //! over an archive is read without any lock, and a copied page is published by one exchange.
@@ -61,6 +62,7 @@ mod pages;
 mod path;
 pub mod pipe;
 mod poll;
+pub mod socket;
 mod surroundings;
 mod table;
 mod transfer;

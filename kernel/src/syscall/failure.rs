@@ -46,6 +46,14 @@ impl From<FileError> for Errno {
             FileError::Busy => Self::EBUSY,
             FileError::Unsupported => Self::EOPNOTSUPP,
             FileError::Io => Self::EIO,
+            FileError::NotConnected => Self::ENOTCONN,
+            FileError::IsConnected => Self::EISCONN,
+            FileError::Refused => Self::ECONNREFUSED,
+            FileError::Reset => Self::ECONNRESET,
+            FileError::AddressInUse => Self::EADDRINUSE,
+            FileError::WrongType => Self::EPROTOTYPE,
+            FileError::MessageTooLong => Self::EMSGSIZE,
+            FileError::TooManyReferences => Self::ETOOMANYREFS,
             FileError::OutOfMemory => Self::ENOMEM,
         }
     }

@@ -17,6 +17,7 @@ mod numbers;
 pub(crate) mod pipes;
 mod polls;
 mod signals;
+mod sockets;
 mod tforks;
 mod threads;
 mod times;
@@ -48,6 +49,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     files::TESTS,
     pipes::TESTS,
     polls::TESTS,
+    sockets::TESTS,
     heavy::TESTS,
 ];
 
