@@ -27,6 +27,7 @@
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both
+//! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
 //! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
@@ -34,7 +35,7 @@
 //!
 //! # Locks
 //!
-//! What is in a pipe has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! What is in a pipe or a socket has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
 //! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
 //! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
 //! over an archive is read without any lock, and a copied page is published by one exchange.
@@ -66,6 +67,7 @@ mod path;
 pub mod pipe;
 mod poll;
 mod rename;
+pub mod socket;
 mod surroundings;
 mod table;
 pub mod tmpfs;

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
 use kcore::fs::{
-    self, AccessId, Base, Context, DescriptorFlags, Fd, FileError, FileKind, Follow, Inode, Link, OpenFlags, PATH_MAX,
-    Wanted,
+    self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, FileError, FileKind, Follow, Inode, Link, Made,
+    OpenFlags, PATH_MAX, Wanted,
 };
 use kcore::hal::UserMemory;
 use kcore::proc::cred::AccessIds;
@@ -42,6 +42,27 @@ pub(super) fn with_context<T>(
 /// Whose rights are asked for, in the words of the file system.
 pub(super) fn access_id(ids: AccessIds<'_>) -> AccessId<'_> {
     AccessId { uid: ids.uid, gid: ids.gid, groups: ids.groups }
+}
+
+/// The node of a socket at `path`, which the caller may send to.
+pub(super) fn socket_node(caller: &Caller<'_>, path: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+    with_context(caller, Descriptor(linux::AT_FDCWD), path, |context, base, id| {
+        let node = fs::resolve(context, base, path, Follow::Yes, id)?;
+        id.check(&*node, Wanted::WRITE)?;
+        if node.protection().kind == FileKind::Socket { Ok(node) } else { Err(FileError::Refused) }
+    })
+}
+
+/// Makes one.
+pub(super) fn make_socket_node(caller: &Caller<'_>, path: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+    with_context(caller, Descriptor(linux::AT_FDCWD), path, |context, base, id| {
+        let made = fs::make(context, base, path, Made::Node(FileKind::Socket, DeviceNumber::NONE), 0o777, id);
+        match made {
+            Err(FileError::Exists) => return Err(FileError::AddressInUse),
+            outcome => outcome?,
+        }
+        fs::resolve(context, base, path, Follow::No, id)
+    })
 }
 
 pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, flags: Bits, mode: u32) -> Answer {

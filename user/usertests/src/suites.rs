@@ -19,6 +19,7 @@ pub(crate) mod pipes;
 mod polls;
 mod queues;
 mod signals;
+mod sockets;
 mod system;
 mod tforks;
 mod threads;
@@ -60,6 +61,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     pipes::TESTS,
     polls::TESTS,
     tree::TESTS,
+    sockets::TESTS,
     heavy::TESTS,
 ];
 
