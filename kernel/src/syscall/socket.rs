@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::user::{self, Pieces};
-use super::{Again, Answer, Caller, file, path, pipe, time};
+use super::{Again, Answer, Caller, file, path, pipe};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
 use crate::task::{Kernel, PARKING, SOCKETS};
