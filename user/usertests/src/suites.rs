@@ -20,6 +20,7 @@ mod polls;
 mod queues;
 mod signals;
 mod system;
+mod terminals;
 mod tforks;
 mod threads;
 mod timers;
@@ -41,6 +42,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    terminals::TESTS,
     queues::TESTS,
     frames::TESTS,
     copies::TESTS,
