@@ -4,7 +4,7 @@
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
 //! * [`tty`]: terminals as programs open them
-//! * [`pty`]: pseudo-terminals
+//! * [`pty`]: pseudo-terminals and their nodes
 //! * [`trace`]: carrying the trace off
 //! * [`random`]: the kernel's random numbers
 //! * [`power`]: switching off, starting again

@@ -129,11 +129,11 @@ fn ctrl_c_ends_who_is_in_the_foreground() -> Checked {
 }
 
 /// A leader's job in a group of its own, which reads a line.
-fn job_in_background(slave: OwnedFd) -> i32 {
+fn job_in_background(slave: &OwnedFd) -> i32 {
     let work = || -> Result<bool, Errno> {
         let job = spawn(|| {
             let _ = process::set_group(Pid(0), Pid(0));
-            let line = read_line(&slave);
+            let line = read_line(slave);
             i32::from(line != Ok(b"line\n".to_vec()))
         })?;
         // It may not have done so itself yet.
@@ -142,8 +142,8 @@ fn job_in_background(slave: OwnedFd) -> i32 {
         if stopped.and_then(|(_, status)| status.stopped_signal()) != Some(Signal::TTIN.0) {
             return Ok(false);
         }
-        terminal::set_foreground(&slave, job)?;
-        if terminal::foreground(&slave)? != job {
+        terminal::set_foreground(slave, job)?;
+        if terminal::foreground(slave)? != job {
             return Ok(false);
         }
         process::kill(job.0.wrapping_neg(), Signal::CONT)?;
@@ -154,7 +154,7 @@ fn job_in_background(slave: OwnedFd) -> i32 {
 }
 
 fn a_read_from_the_background_stops_and_goes_on_in_the_foreground() -> Checked {
-    let (master, leader) = start(job_in_background)?;
+    let (master, leader) = start(|slave| job_in_background(&slave))?;
     master.send(b"line\n")?;
     let (_, status) = process::wait(Which::Pid(leader))?;
     equal(status.code(), Some(0))
