@@ -10,7 +10,8 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`attributes`], [`mount`]: files; [`pipe`]; [`poll`], [`epoll`]: waiting for them
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`attributes`], [`mount`]: files; [`pipe`], [`socket`]; [`poll`],
+//!   [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
@@ -34,6 +35,7 @@ mod poll;
 mod process;
 mod schedule;
 mod signal;
+mod socket;
 mod system;
 mod table;
 mod time;

@@ -14,7 +14,7 @@ use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
     Frames, attributes, contents, epoll, exec, file, futex, identity, make, memory, mount, names, path, pipe, poll,
-    process, schedule, signal, system, time, timer,
+    process, schedule, signal, socket, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -220,7 +220,6 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
-    linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_pwritev, contents::pwritev, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_preadv2, contents::preadv2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
@@ -228,6 +227,23 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_sendfile, contents::sendfile, (Descriptor, Descriptor, Maybe, u64), Stdio, whole;
     linux::__NR_copy_file_range, contents::copy_file_range, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
+    // ---- sockets
+    linux::__NR_socket, socket::socket, (u32, u32, u32), Stdio;
+    linux::__NR_socketpair, socket::socketpair, (u32, u32, u32, UserAddr), Stdio;
+    linux::__NR_bind, socket::bind, (Descriptor, UserAddr, u32), Stdio;
+    linux::__NR_listen, socket::listen, (Descriptor, i32), Stdio;
+    linux::__NR_accept, socket::accept, (Descriptor, Maybe, Maybe), Stdio, whole;
+    linux::__NR_accept4, socket::accept4, (Descriptor, Maybe, Maybe, Bits), Stdio, whole;
+    linux::__NR_connect, socket::connect, (Descriptor, UserAddr, u32), Stdio, whole;
+    linux::__NR_getsockname, socket::getsockname, (Descriptor, UserAddr, UserAddr), Stdio;
+    linux::__NR_getpeername, socket::getpeername, (Descriptor, UserAddr, UserAddr), Stdio;
+    linux::__NR_sendto, socket::sendto, (Descriptor, UserAddr, u64, Bits, Maybe, u32), Stdio, whole;
+    linux::__NR_recvfrom, socket::recvfrom, (Descriptor, UserAddr, u64, Bits, Maybe, Maybe), Stdio, whole;
+    linux::__NR_sendmsg, socket::sendmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_recvmsg, socket::recvmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_shutdown, socket::shutdown, (Descriptor, u32), Stdio;
+    linux::__NR_setsockopt, socket::setsockopt, (Descriptor, u32, u32, UserAddr, u32), Stdio;
+    linux::__NR_getsockopt, socket::getsockopt, (Descriptor, u32, u32, UserAddr, UserAddr), Stdio;
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;
     linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc, whole;

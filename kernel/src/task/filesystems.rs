@@ -4,7 +4,7 @@ use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use kcore::fs::tmpfs::{Limits, Surroundings, Tmpfs, WithRoot};
+use kcore::fs::tmpfs::{Limits, Needs, Tmpfs, WithRoot};
 use kcore::fs::{DeviceNumber, FileError, Mountable, Mounts};
 use kcore::procfs::{CpuTimes, Facts, Machine, Memory, ProcFs};
 use kcore::sync::Once;
@@ -20,14 +20,14 @@ use crate::mem::user::MEMORY;
 /// All mounts.
 pub(crate) static MOUNTS: Mounts<Arm> = Mounts::new();
 /// What new file systems in memory need.
-static SURROUNDINGS: Once<Surroundings> = Once::new();
+static NEEDS: Once<Needs> = Once::new();
 /// The number of the next file system in memory, as `st_dev` has it. Those below 16 are given by hand.
 static NEXT_DEVICE: AtomicU32 = AtomicU32::new(16);
 static FACTS: Once<Facts> = Once::new();
 
 /// The root is there: notes it, and what others need. Called once.
-pub(super) fn init(root: WithRoot<Arm>, surroundings: Surroundings) -> Result<(), FileError> {
-    SURROUNDINGS.call_once(|| surroundings);
+pub(super) fn init(root: WithRoot<Arm>, needs: Needs) -> Result<(), FileError> {
+    NEEDS.call_once(|| needs);
     MOUNTS.add_root(b"root", Arc::new(root))
 }
 
@@ -60,12 +60,12 @@ pub(crate) fn proc() -> Arc<dyn Mountable> {
 /// A new file system in memory; `options` as in `tmpfs(5)`: `size`, `nr_blocks`, `nr_inodes`, `mode`, `uid`, `gid`, and words
 /// without a meaning here.
 pub(crate) fn tmpfs(options: &[u8]) -> Result<Arc<dyn Mountable>, FileError> {
-    let surroundings = SURROUNDINGS.get().ok_or(FileError::NoDevice)?.clone();
-    let usual = Limits::usual(&*surroundings.pages);
+    let needs = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
+    let usual = Limits::usual(&*needs.pages);
     let total = frames().total();
     let options = Options::parse(options, usual, total).ok_or(FileError::Invalid)?;
     let device = DeviceNumber::new(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed));
-    let fs = Tmpfs::new(surroundings, device, options.limits);
+    let fs = Tmpfs::new(needs, device, options.limits);
     let root = fs.make_root(options.permissions, options.uid, options.gid)?;
     Ok(Arc::new(WithRoot::<Arm> { fs, root }))
 }

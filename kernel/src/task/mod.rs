@@ -9,7 +9,7 @@
 //! * [`program`]: what programs ask of the kernel beside system calls; executing one
 //! * [`signals`]: running a program's signal handlers
 //! * [`futexes`], `robust`: who waits for which word; locks of threads that ended
-//! * `streams`: pipes and sets of watched files
+//! * `streams`: pipes, sockets and sets of watched files
 //! * [`init`]: the first program
 //! * [`filesystems`]: what is mounted, and what `/proc` tells; [`names`]: what `uname` tells
 //! * [`idle`]: what a CPU does when there is nothing to do
@@ -44,7 +44,7 @@ use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, 
 pub(crate) use futexes::FUTEXES;
 pub(crate) use init::PARKING;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
-pub(crate) use streams::{NESTING, PIPES};
+pub(crate) use streams::{NESTING, PIPES, SOCKETS};
 pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
 pub(crate) use thread::{SpawnError, with_files, with_seat};
 

@@ -96,6 +96,11 @@ numbers! {
     GETEGID = 177
     GETTID = 178
     SYSINFO = 179
+    SOCKET = 198
+    SOCKETPAIR = 199
+    GETSOCKOPT = 209
+    SENDMSG = 211
+    RECVMSG = 212
     BRK = 214
     MUNMAP = 215
     MREMAP = 216

@@ -54,9 +54,9 @@ signals!(
     TSTP = 20,
     TTIN = 21,
     XCPU = 24,
+    XFSZ = 25,
     VTALRM = 26,
     PROF = 27,
-    XFSZ = 25,
     WINCH = 28,
     SYS = 31
 );

@@ -259,3 +259,153 @@ pub fn counter(count: u32, flags: usize) -> Result<OwnedFd, Errno> {
     // SAFETY: no memory.
     unsafe { call(number::EVENTFD2, [count as usize, flags]) }.map(owned)
 }
+
+/// Types of sockets.
+pub mod kind {
+    /// Bytes between two.
+    pub const STREAM: usize = 1;
+    /// Messages to anybody.
+    pub const DATAGRAM: usize = 2;
+    /// Messages between two.
+    pub const PACKETS: usize = 5;
+}
+
+/// The family of sockets between programs of one machine.
+pub const AF_UNIX: usize = 1;
+
+/// `socket`
+///
+/// # Errors
+///
+/// As of the call.
+pub fn socket(family: usize, kind: usize, protocol: usize) -> Result<OwnedFd, Errno> {
+    // SAFETY: no memory.
+    unsafe { call(number::SOCKET, [family, kind, protocol]) }.map(owned)
+}
+
+/// `socketpair`
+///
+/// # Errors
+///
+/// As of the call.
+pub fn socket_pair(kind: usize) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut ends = [0_i32; 2];
+    // SAFETY: two descriptors are stored.
+    unsafe { call(number::SOCKETPAIR, [AF_UNIX, kind, 0, output(&mut ends)]) }?;
+    Ok((owned(ends[0].cast_unsigned() as usize), owned(ends[1].cast_unsigned() as usize)))
+}
+
+/// The process, user and group of the peer: `SO_PEERCRED`.
+///
+/// # Errors
+///
+/// As of `getsockopt`.
+pub fn peer(socket: &impl AsRawFd) -> Result<[u32; 3], Errno> {
+    const SOL_SOCKET: usize = 1;
+    const SO_PEERCRED: usize = 17;
+    let (mut who, mut length) = ([0_u32; 3], 12_u32);
+    let arguments = [int(socket.as_raw_fd()), SOL_SOCKET, SO_PEERCRED, output(&mut who), output(&mut length)];
+    // SAFETY: 12 bytes and the length are stored.
+    unsafe { call(number::GETSOCKOPT, arguments) }?;
+    Ok(who)
+}
+
+/// `struct iovec`.
+#[repr(C)]
+struct Piece {
+    base: usize,
+    bytes: usize,
+}
+
+/// `struct msghdr`.
+#[repr(C)]
+struct Message {
+    name: usize,
+    name_bytes: u64,
+    pieces: usize,
+    count: usize,
+    control: usize,
+    control_bytes: usize,
+    flags: u64,
+}
+
+/// How many files a message of [`send_files`] can have.
+pub const FILES: usize = 8;
+
+/// A control message with files.
+#[repr(C)]
+struct Control {
+    bytes: usize,
+    level: u32,
+    kind: u32,
+    files: [i32; FILES],
+}
+
+/// Bytes of it in front of the files.
+const CONTROL_HEAD: usize = 16;
+
+/// Sends bytes, and files with them.
+///
+/// # Errors
+///
+/// As of `sendmsg`.
+pub fn send_files(socket: &impl AsRawFd, bytes: &[u8], files: &[&dyn AsRawFd]) -> Result<usize, Errno> {
+    let mut control = Control { bytes: CONTROL_HEAD + 4 * files.len(), level: 1, kind: 1, files: [-1; FILES] };
+    for (place, file) in control.files.iter_mut().zip(files) {
+        *place = file.as_raw_fd();
+    }
+    let piece = Piece { base: bytes.as_ptr().expose_provenance(), bytes: bytes.len() };
+    let message = Message {
+        name: 0,
+        name_bytes: 0,
+        pieces: input(&piece),
+        count: 1,
+        control: input(&control),
+        control_bytes: if files.is_empty() { 0 } else { control.bytes },
+        flags: 0,
+    };
+    // SAFETY: all that is pointed to is ours and is read.
+    unsafe { call(number::SENDMSG, [int(socket.as_raw_fd()), input(&message), 0]) }
+}
+
+/// What [`receive_files`] got.
+#[derive(Debug)]
+pub struct Got {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Files that came with them.
+    pub files: Vec<OwnedFd>,
+    /// `MSG_TRUNC`, `MSG_CTRUNC` and others.
+    pub flags: u32,
+}
+
+/// A message was longer than what it was received into.
+pub const TRUNCATED: u32 = 0x20;
+/// Not all files were received.
+pub const FILES_TRUNCATED: u32 = 8;
+
+/// Receives up to `most` bytes, and up to `files` files with them.
+///
+/// # Errors
+///
+/// As of `recvmsg`.
+pub fn receive_files(socket: &impl AsRawFd, most: usize, files: usize) -> Result<Got, Errno> {
+    let mut bytes = vec![0; most];
+    let mut control = Control { bytes: 0, level: 0, kind: 0, files: [-1; FILES] };
+    let piece = Piece { base: bytes.as_mut_ptr().expose_provenance(), bytes: most };
+    let mut message = Message {
+        name: 0,
+        name_bytes: 0,
+        pieces: input(&piece),
+        count: 1,
+        control: output(&mut control),
+        control_bytes: if files == 0 { 0 } else { CONTROL_HEAD + 4 * files.min(FILES) },
+        flags: 0,
+    };
+    // SAFETY: all that is pointed to is ours to be written.
+    let count = unsafe { call(number::RECVMSG, [int(socket.as_raw_fd()), output(&mut message), 0]) }?;
+    bytes.truncate(count);
+    let came = if message.control_bytes == 0 { 0 } else { control.bytes.saturating_sub(CONTROL_HEAD) / 4 };
+    let files = control.files.iter().take(came).map(|number| owned(number.cast_unsigned() as usize)).collect();
+    Ok(Got { bytes, files, flags: u32::try_from(message.flags & 0xffff_ffff).unwrap_or(0) })
+}

@@ -19,6 +19,7 @@ pub(crate) mod pipes;
 mod polls;
 mod queues;
 mod signals;
+mod sockets;
 mod system;
 mod terminals;
 mod tforks;
@@ -62,6 +63,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     pipes::TESTS,
     polls::TESTS,
     tree::TESTS,
+    sockets::TESTS,
     heavy::TESTS,
 ];
 

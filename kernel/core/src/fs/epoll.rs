@@ -163,7 +163,7 @@ impl<S: Surroundings> Epoll<S> {
         Ok(())
     }
 
-    /// epoll_wait(2): waits until a file is ready, the clock shows `deadline_ns` (0: not at all) or a signal comes, and tells
+    /// `epoll_wait(2)`: waits until a file is ready, the clock shows `deadline_ns` (0: not at all) or a signal comes, and tells
     /// `out` of up to `most` files what is so of each, and the program's word for it. Says how many it told of.
     ///
     /// # Errors

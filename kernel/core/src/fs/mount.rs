@@ -150,6 +150,14 @@ impl<C: Cpu> Mounts<C> {
         all.into_iter().map(|mount| mount.fs).find(|fs| same_file(&fs.root(), root))
     }
 
+    /// The root of the file system that `file` is in.
+    #[must_use]
+    pub fn root_of(&self, file: &dyn Inode) -> Option<Arc<dyn Inode>> {
+        let device = file.id().device;
+        let all = self.all.lock().clone();
+        all.iter().map(|mount| mount.fs.root()).find(|root| root.id().device == device)
+    }
+
     /// Calls `visit` for each mount: what, where, and the file system.
     pub fn each(&self, mut visit: impl FnMut(&[u8], &[u8], &dyn Mountable)) {
         let all = self.all.lock().clone();

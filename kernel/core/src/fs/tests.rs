@@ -5,6 +5,7 @@ mod directory;
 mod initramfs;
 mod metadata;
 mod model;
+mod mount;
 mod offset;
 mod open;
 mod open_file;

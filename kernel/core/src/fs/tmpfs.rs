@@ -52,6 +52,7 @@ use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
 use super::mount::Mountable;
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
+use super::pipe::NamedPipe;
 use crate::addr::PAGE_SIZE;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,11 +70,13 @@ pub trait Mappings: Sync {
 
 /// What a file system in memory needs of the kernel.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct Needs {
     /// Its pages.
     pub pages: Arc<dyn PageSource>,
     /// What is behind device nodes.
     pub devices: Arc<Devices>,
+    /// What is behind the node of a FIFO that this user and group own.
+    pub fifo: fn((u32, u32)) -> Arc<dyn NamedPipe>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
     /// Where threads wait for each other.
@@ -102,7 +105,7 @@ impl Limits {
 
 /// A file system in memory. Its root is an [`Inode`] like any.
 pub struct Tmpfs<C: Cpu> {
-    surroundings: Surroundings,
+    needs: Needs,
     device: DeviceNumber,
     magic: u64,
     read_only: AtomicBool,
@@ -119,10 +122,10 @@ pub struct Tmpfs<C: Cpu> {
 impl<C: Cpu> Tmpfs<C> {
     /// Without files. `device` is its number: no other file system has it.
     #[must_use]
-    pub fn new(surroundings: Surroundings, device: DeviceNumber, limits: Limits) -> Arc<Self> {
-        let moving = Parked::new(surroundings.parking, ());
+    pub fn new(needs: Needs, device: DeviceNumber, limits: Limits) -> Arc<Self> {
+        let moving = Parked::new(needs.parking, ());
         Arc::new(Self {
-            surroundings,
+            needs,
             device,
             magic: MAGIC,
             read_only: AtomicBool::new(false),
@@ -188,7 +191,7 @@ impl<C: Cpu> Tmpfs<C> {
     }
 
     fn now(&self) -> Timestamp {
-        (self.surroundings.now)()
+        (self.needs.now)()
     }
 }
 

@@ -12,10 +12,11 @@ use crate::fs::devices::Devices;
 use crate::fs::initramfs::{Problem, build};
 use crate::fs::operations::Blocking;
 use crate::fs::pages::{PageSource, StaticPage};
-use crate::fs::tmpfs::{Limits, Mappings, Surroundings, Tmpfs};
+use crate::fs::pipe::{Fifo, NamedPipe, Pipes};
+use crate::fs::tmpfs::{Limits, Mappings, Needs, Tmpfs};
 use crate::fs::{
     AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags,
-    Parking, Sink, Source, Timestamp, open, resolve,
+    Parking, Sink, Source, Surroundings, Timestamp, open, resolve,
 };
 use crate::hal::fake::FakeCpu;
 use crate::hal::{Cpu, UserFault};
@@ -290,13 +291,17 @@ std::thread_local! {
     static BROKEN_PIPES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-impl crate::fs::Surroundings for HostSwitch {
+impl Surroundings for HostSwitch {
     fn interrupted() -> bool {
         INTERRUPTED.lock().unwrap().contains(&Arc::as_ptr(&Self::current()).addr())
     }
 
     fn broken_pipe() {
         BROKEN_PIPES.set(BROKEN_PIPES.get() + 1);
+    }
+
+    fn who() -> [u32; 3] {
+        [7, 1000, 100]
     }
 
     fn has_room() -> bool {
@@ -391,11 +396,16 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) type TestFs = Tmpfs<FakeCpu>;
 
+fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+    static PIPES: Pipes<HostSwitch> = Pipes::new();
+    Fifo::new(&PIPES, owner)
+}
+
 /// An empty file system whose frames come from `pages`.
 pub(super) fn empty_fs(pages: Arc<dyn PageSource>, device: u32) -> Arc<TestFs> {
     let limits = Limits::usual(&*pages);
-    let surroundings = Surroundings { pages, devices: devices(), now, parking: &PARKING, mappings: &MAPPINGS };
-    Tmpfs::new(surroundings, DeviceNumber::new(0, device), limits)
+    let needs = Needs { pages, devices: devices(), fifo, now, parking: &PARKING, mappings: &MAPPINGS };
+    Tmpfs::new(needs, DeviceNumber::new(0, device), limits)
 }
 
 /// A file system that begins with an archive of these entries, and what was reported of it.

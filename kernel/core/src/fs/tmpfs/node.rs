@@ -13,6 +13,7 @@ use crate::fs::flags::OpenFlags;
 use crate::fs::inode::{Changeable, DirectoryEntry, Inode, Link, Made, Making, Renaming, Visit};
 use crate::fs::metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
 use crate::fs::operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Seeking};
+use crate::fs::pipe::NamedPipe;
 use crate::fs::transfer::{Sink, Source, Writer};
 use crate::hal::Cpu;
 use crate::paging::FewFrames;
@@ -49,8 +50,8 @@ pub(super) enum Body<C: Cpu> {
     Directory(Directory<C>),
     Symlink(Target),
     Device(DeviceNumber),
-    /// A pipe or a socket.
-    Other,
+    Fifo(Arc<dyn NamedPipe>),
+    Socket,
 }
 
 /// Where a symbolic link leads.
@@ -163,7 +164,8 @@ impl<C: Cpu> Node<C> {
             }
             (_, _, Some(target)) => Body::Symlink(target),
             (FileKind::CharacterDevice | FileKind::BlockDevice, Made::Node(_, device), _) => Body::Device(device),
-            _ => Body::Other,
+            (FileKind::Fifo, ..) => Body::Fifo((fs.needs.fifo)((making.uid, making.gid))),
+            _ => Body::Socket,
         })
     }
 
@@ -226,7 +228,7 @@ impl<C: Cpu> Node<C> {
         match &self.body {
             Body::Regular(contents, _) => Ok(contents),
             Body::Directory(_) => Err(FileError::IsDirectory),
-            Body::Symlink(_) | Body::Device(_) | Body::Other => Err(FileError::Invalid),
+            Body::Symlink(_) | Body::Device(_) | Body::Fifo(_) | Body::Socket => Err(FileError::Invalid),
         }
     }
 
@@ -275,7 +277,7 @@ impl<C: Cpu> Inode for Node<C> {
             Body::Regular(contents, _) => (contents.size(), contents.pages()),
             Body::Directory(directory) => (directory.size(), 0),
             Body::Symlink(target) => (target.bytes().len() as u64, 0),
-            Body::Device(_) | Body::Other => (0, 0),
+            Body::Device(_) | Body::Fifo(_) | Body::Socket => (0, 0),
         };
         Metadata {
             id: self.id(),
@@ -301,9 +303,10 @@ impl<C: Cpu> Inode for Node<C> {
             Body::Regular(..) | Body::Directory(_) => Ok(self),
             Body::Symlink(_) => Err(FileError::TooManyLinks),
             Body::Device(device) if self.kind == FileKind::CharacterDevice => {
-                self.fs.surroundings.devices.open(*device, flags)
+                self.fs.needs.devices.open(*device, flags)
             }
-            Body::Device(_) | Body::Other => Err(FileError::NoDevice),
+            Body::Fifo(fifo) => fifo.open(flags),
+            Body::Device(_) | Body::Socket => Err(FileError::NoDevice),
         }
     }
 
@@ -541,7 +544,7 @@ impl<C: Cpu> Drop for Node<C> {
         match &mut self.body {
             Body::Regular(contents, _) => contents.destroy(&self.fs),
             Body::Directory(directory) => directory.destroy(),
-            Body::Symlink(_) | Body::Device(_) | Body::Other => {}
+            Body::Symlink(_) | Body::Device(_) | Body::Fifo(_) | Body::Socket => {}
         }
         self.fs.files.give_back(1);
     }
