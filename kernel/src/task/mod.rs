@@ -106,11 +106,6 @@ pub(crate) fn wait_for_signal(interrupted: impl Fn() -> bool) {
     }
 }
 
-/// Whether a sleep of the current thread should end, for there is a signal to be acted upon.
-pub(crate) fn is_interrupted() -> bool {
-    proc::interrupted::<Kernel>()
-}
-
 /// Shows the current thread of a program to `look`.
 ///
 /// # Panics

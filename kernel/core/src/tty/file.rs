@@ -59,11 +59,13 @@ impl<S: JobControl, D: Driver> TerminalFile<S, D> {
     ///
     /// [`Busy`](FileError::Busy) if somebody wants it for himself and the caller is not root, and the driver's.
     pub fn open(terminal: &Arc<Terminal<S, D>>, opening: Opening, flags: OpenFlags) -> Result<Arc<Self>, FileError> {
+        // Whoever is root is asked for without the terminal's lock.
+        let exclusive = terminal.state().exclusive && opening == Opening::Terminal;
+        if exclusive && !S::is_root() {
+            return Err(FileError::Busy);
+        }
         let hang_ups = {
             let mut state = terminal.state();
-            if state.exclusive && opening == Opening::Terminal && !S::is_root() {
-                return Err(FileError::Busy);
-            }
             state.driver.open()?;
             state.hang_ups
         };
