@@ -17,7 +17,7 @@ use super::streams::PIPES;
 use super::switch::Kernel;
 use super::{filesystems, program, with_current_user};
 use crate::arch::cpu::Arm;
-use crate::dev::{clock, random, tty};
+use crate::dev::{clock, pty, random, tty};
 use crate::log::println;
 use crate::mem::initramfs::Archive;
 
@@ -76,6 +76,7 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
         environment,
         otherwise,
     });
+    pty::init(Context::new(Arc::clone(&root), &PARKING));
     let system = proc::boot::<Kernel>(Context::new(root, &PARKING)).map_err(|_| proc::ForkError::OutOfMemory)?;
     proc::start_init(&system, first_process, 0)?;
     Ok(())

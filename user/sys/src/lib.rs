@@ -22,6 +22,7 @@ pub mod sacrifice;
 pub mod signal;
 pub mod stream;
 pub mod sync;
+pub mod terminal;
 pub mod thread;
 pub mod time;
 pub mod timer;

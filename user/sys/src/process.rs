@@ -52,6 +52,7 @@ signals!(
     CONT = 18,
     STOP = 19,
     TSTP = 20,
+    TTIN = 21,
     XCPU = 24,
     XFSZ = 25,
     VTALRM = 26,

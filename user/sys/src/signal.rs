@@ -335,7 +335,7 @@ pub fn take_remembered(signal: Signal) -> bool {
 /// `INTR` after a handler.
 pub fn wait(mask: u64, timeout: Option<Duration>) -> Result<(), Errno> {
     let timeout = timeout.map(Timespec::from);
-    let timeout = timeout.as_ref().map_or(0, |timeout| input(timeout));
+    let timeout = timeout.as_ref().map_or(0, input);
     // SAFETY: a `struct timespec` and a mask of 8 bytes are read; there are no files.
     unsafe { call(number::PPOLL, [0, 0, timeout, input(&mask), 8]) }?;
     Ok(())

@@ -21,6 +21,7 @@ mod queues;
 mod signals;
 mod sockets;
 mod system;
+mod terminals;
 mod tforks;
 mod threads;
 mod timers;
@@ -42,6 +43,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    terminals::TESTS,
     queues::TESTS,
     frames::TESTS,
     copies::TESTS,
