@@ -27,6 +27,8 @@
 //! * [`devices`]: character devices by number; null, zero, full and random
 //! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
+//! * [`Mounts`]: which file system covers which directory
+//! * locks that bind those who ask: [`FileLocks`], [`RangeLock`] ([`LockRange`], [`LockKind`], [`LockOwner`]), [`LockKeeper`]
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
 //!
@@ -50,7 +52,9 @@ mod error;
 mod flags;
 pub mod initramfs;
 mod inode;
+mod lock;
 mod metadata;
+mod mount;
 mod offset;
 mod open;
 mod open_file;
@@ -72,7 +76,9 @@ pub use context::{Context, check_directory};
 pub use error::FileError;
 pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file};
+pub use lock::{FileLocks, LockKeeper, LockKind, LockOwner, LockRange, RangeLock};
 pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
+pub use mount::Mounts;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};

@@ -10,7 +10,7 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`mount`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
@@ -24,7 +24,9 @@ mod failure;
 mod file;
 mod futex;
 mod identity;
+mod lock;
 mod memory;
+mod mount;
 mod names;
 mod path;
 mod pipe;

@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, contents, exec, file, futex, identity, make, memory, names, path, pipe, poll, process,
-    schedule, signal, system, time, timer,
+    Frames, attributes, contents, exec, file, futex, identity, lock, make, memory, mount, names, path, pipe, poll,
+    process, schedule, signal, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -154,7 +154,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_getcwd, path::getcwd, (UserAddr, u64), Rpath;
     linux::__NR_dup, file::dup, (Descriptor), Stdio;
     linux::__NR_dup3, file::dup3, (Descriptor, Descriptor, Bits), Stdio;
-    linux::__NR_fcntl, file::fcntl, (Descriptor, u32, u64), Stdio;
+    linux::__NR_fcntl, file::fcntl, (Descriptor, u32, u64), Stdio, whole;
+    linux::__NR_flock, lock::flock, (Descriptor, Bits), Stdio, whole;
     linux::__NR_ioctl, file::ioctl, (Descriptor, u32, u64), Stdio, whole;
     linux::__NR_faccessat, path::faccessat, (Descriptor, Text, Bits), Rpath;
     linux::__NR_faccessat2, path::faccessat2, (Descriptor, Text, Bits, Bits), Rpath;
@@ -220,6 +221,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_pwritev2, contents::pwritev2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
     linux::__NR_sendfile, contents::sendfile, (Descriptor, Descriptor, Maybe, u64), Stdio, whole;
     linux::__NR_copy_file_range, contents::copy_file_range, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio;
+    linux::__NR_mount, mount::mount, (Maybe, Text, Maybe, Bits, Maybe), Never;
+    linux::__NR_umount2, mount::umount2, (Text, Bits), Never;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;

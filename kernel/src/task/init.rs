@@ -8,7 +8,9 @@ use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
 use kcore::fs::pipe::{Fifo, NamedPipe};
 use kcore::fs::tmpfs::{Limits, Needs, Tmpfs};
-use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
+use kcore::fs::{
+    self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, Mounts, OpenFlags, ParkingLot, initramfs,
+};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
@@ -28,6 +30,9 @@ const ENVIRONMENT: [&str; 2] = ["HOME=/", "TERM=linux"];
 
 /// The number of the root file system.
 const ROOT_DEVICE: DeviceNumber = DeviceNumber::new(0, 1);
+
+/// What is mounted.
+pub(crate) static MOUNTS: Mounts<Arm> = Mounts::new();
 
 /// Where threads wait for each other at the offsets of open files.
 pub(crate) static PARKING: ParkingLot<Kernel> = ParkingLot::new();
@@ -55,6 +60,7 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
     let fs = Tmpfs::<Arm>::new(needs, ROOT_DEVICE, limits);
     let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
         .map_err(|_| proc::ForkError::OutOfMemory)?;
+    MOUNTS.begin(&fs, &root);
     let counts = &Kernel::processes().counts;
     if let Some(limit) = options.max_processes {
         counts.set_max_processes(limit);

@@ -39,7 +39,7 @@ use kcore::proc;
 use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, WaitQueue};
 
 pub(crate) use futexes::FUTEXES;
-pub(crate) use init::PARKING;
+pub(crate) use init::{MOUNTS, PARKING};
 pub(crate) use program::{exit_process, exit_thread, space_limits};
 pub(crate) use streams::PIPES;
 pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};

@@ -14,8 +14,11 @@ numbers! {
     DUP3 = 24
     FCNTL = 25
     IOCTL = 29
+    FLOCK = 32
     MKNODAT = 33
     LINKAT = 37
+    UMOUNT2 = 39
+    MOUNT = 40
     STATFS = 43
     FALLOCATE = 47
     CHDIR = 49

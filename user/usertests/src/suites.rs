@@ -12,6 +12,7 @@ mod heavy;
 mod hostile;
 mod identities;
 mod limits;
+mod locks;
 mod machine;
 mod mappings;
 mod numbers;
@@ -56,6 +57,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     system::TESTS,
     files::TESTS,
     tree::TESTS,
+    locks::TESTS,
     heavy::TESTS,
 ];
 

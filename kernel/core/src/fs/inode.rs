@@ -55,6 +55,22 @@ pub trait Inode: Any + Send + Sync {
         self.id().inode
     }
 
+    /// Of a directory: the root that covers it.
+    fn covered_by(&self) -> Option<Arc<dyn Inode>> {
+        None
+    }
+
+    /// Of a directory: lets `root` cover it, or nothing any more.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](FileError::NotFound) for a directory that was removed, [`Busy`](FileError::Busy) for one that is covered
+    /// already, [`Unsupported`](FileError::Unsupported) where nothing can be covered.
+    fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        let _ = root;
+        Err(FileError::Unsupported)
+    }
+
     /// Of a directory: shows its entries, `.` and `..` among them, from the cookie `from` on, until `visit` has enough.
     /// The first cookie is 0; the others are those that entries carry.
     ///

@@ -6,12 +6,14 @@ use super::directory::Encoder;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::Inode;
+use super::lock::{LockKeeper, LockOwner};
 use super::metadata::{FileKind, Metadata};
 use super::offset::{Offset, Parking};
 use super::operations::{Allocation, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 use super::transfer::{Sink, Source, Writer};
 use crate::addr::UserAddr;
 use crate::hal::UserMemory;
+use crate::sync::Once;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::vm::Pager;
 
@@ -30,6 +32,8 @@ pub struct OpenFile {
     /// Whether the offset means anything, and so must be locked.
     positioned: bool,
     offset: Offset,
+    /// Who keeps the locks that it owns, if it ever had one.
+    locks: Once<&'static dyn LockKeeper>,
 }
 
 /// Where a seek counts from.
@@ -62,6 +66,14 @@ impl Whence {
     }
 }
 
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.locks.get() {
+            keeper.gone(LockOwner::File(core::ptr::from_ref(self).addr()));
+        }
+    }
+}
+
 impl OpenFile {
     /// Around `operations`, which `inode` or somebody else brought. Permissions are the caller's business. The users of
     /// the file wait for each other in `parking`.
@@ -79,6 +91,7 @@ impl OpenFile {
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned,
             offset: Offset::new(parking, 0),
+            locks: Once::new(),
         })
     }
 
@@ -91,7 +104,14 @@ impl OpenFile {
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned: false,
             offset: Offset::new(parking, 0),
+            locks: Once::new(),
         })
+    }
+
+    /// As whom it owns locks. From now on `keeper` is told when it goes.
+    pub fn lock_owner(&self, keeper: &'static dyn LockKeeper) -> usize {
+        self.locks.call_once(|| keeper);
+        core::ptr::from_ref(self).addr()
     }
 
     /// What was opened.

@@ -47,14 +47,15 @@ pub(super) use node::without_set_id;
 
 use super::devices::Devices;
 use super::error::FileError;
-use super::inode::Inode;
-use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
+use super::inode::{Inode, Made, Making};
+use super::metadata::{DeviceNumber, FileKind, FileSystemStatus, Timestamp};
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
 use super::pipe::NamedPipe;
 use crate::addr::PAGE_SIZE;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Rank, SpinLock};
 
 /// `TMPFS_MAGIC` (`linux/magic.h`).
 const MAGIC: u64 = 0x0102_1994;
@@ -112,6 +113,8 @@ pub struct Tmpfs<C: Cpu> {
     files: Budget,
     /// Held while a directory moves from one directory to another.
     moving: Parked<()>,
+    /// The directory that its root covers, if it is mounted.
+    covered: SpinLock<Option<Arc<dyn Inode>>, C>,
     cpu: core::marker::PhantomData<fn() -> C>,
 }
 
@@ -129,6 +132,7 @@ impl<C: Cpu> Tmpfs<C> {
             pages: Budget::new(limits.pages),
             files: Budget::new(limits.files),
             moving,
+            covered: SpinLock::new(Rank::FileObject, None),
             cpu: core::marker::PhantomData,
         })
     }
@@ -142,6 +146,41 @@ impl<C: Cpu> Tmpfs<C> {
         Ok(Node::new_root(self, permissions, uid, gid)?)
     }
 
+    /// Another one, empty, with the same surroundings.
+    #[must_use]
+    pub fn beside(&self, device: DeviceNumber, limits: Limits) -> Arc<Self> {
+        Self::new(self.needs.clone(), device, limits)
+    }
+
+    /// What there is at first of limits.
+    #[must_use]
+    pub fn usual_limits(&self) -> Limits {
+        Limits::usual(self.source())
+    }
+
+    /// Makes the nodes of all devices in its root: `devtmpfs`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Inode::make`].
+    pub fn add_devices(&self, root: &Arc<dyn Inode>) -> Result<(), FileError> {
+        for (number, name, permissions) in self.needs.devices.nodes() {
+            let what = Made::Node(FileKind::CharacterDevice, number);
+            Arc::clone(root).make(name, &Making { what, permissions, uid: 0, gid: 0 })?;
+        }
+        Ok(())
+    }
+
+    /// Says what its root covers.
+    pub(super) fn set_covered(&self, directory: Option<Arc<dyn Inode>>) {
+        let before = core::mem::replace(&mut *self.covered.lock(), directory);
+        drop(before);
+    }
+
+    fn covered(&self) -> Option<Arc<dyn Inode>> {
+        self.covered.lock().clone()
+    }
+
     /// Lets nothing be changed any more, or lets it again.
     pub fn set_read_only(&self, read_only: bool) {
         self.read_only.store(read_only, Ordering::Relaxed);
@@ -151,6 +190,12 @@ impl<C: Cpu> Tmpfs<C> {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// How much may be in it.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits { pages: self.pages.most_and_left().0, files: self.files.most_and_left().0 }
     }
 
     /// Bounds it anew. What is there already stays.

@@ -10,7 +10,7 @@ use crate::fs::error::FileError;
 use crate::fs::inode::{DirectoryEntry, Inode, Making, Visit};
 use crate::fs::metadata::FileKind;
 use crate::hal::Cpu;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// What a name adds to the size of its directory, as Linux has it.
@@ -24,6 +24,9 @@ pub(super) struct Directory<C: Cpu> {
     population: AtomicU32,
     /// The directory above; nothing for a root.
     parent: SpinLock<Weak<Node<C>>, C>,
+    /// Whether a root covers it, to be asked without a lock; and which.
+    is_covered: AtomicBool,
+    cover: SpinLock<Option<Arc<dyn Inode>>, C>,
 }
 
 impl<C: Cpu> Directory<C> {
@@ -32,6 +35,8 @@ impl<C: Cpu> Directory<C> {
             names: SpinLock::new(Rank::FileObject, Names::new()),
             population: AtomicU32::new(0),
             parent: SpinLock::new(Rank::FileObject, parent),
+            is_covered: AtomicBool::new(false),
+            cover: SpinLock::new(Rank::FileObject, None),
         }
     }
 
@@ -57,6 +62,30 @@ impl<C: Cpu> Directory<C> {
         let new = Arc::downgrade(parent);
         let before = core::mem::replace(&mut *self.parent.lock(), new);
         drop(before);
+    }
+
+    pub(super) fn covered_by(&self) -> Option<Arc<dyn Inode>> {
+        if self.is_covered() { self.cover.lock().clone() } else { None }
+    }
+
+    pub(super) fn is_covered(&self) -> bool {
+        self.is_covered.load(Ordering::Acquire)
+    }
+
+    pub(super) fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        if root.is_some() && self.is_removed() {
+            return Err(FileError::NotFound);
+        }
+        let mut cover = self.cover.lock();
+        if root.is_some() && cover.is_some() {
+            drop(cover);
+            return Err(FileError::Busy);
+        }
+        self.is_covered.store(root.is_some(), Ordering::Release);
+        let before = core::mem::replace(&mut *cover, root);
+        drop(cover);
+        drop(before);
+        Ok(())
     }
 
     pub(super) fn is_removed(&self) -> bool {
@@ -190,6 +219,9 @@ impl<C: Cpu> Node<C> {
         let directory = self.directory()?;
         self.fs.check_writable()?;
         let node = Self::of(what).ok_or(FileError::Busy)?;
+        if node.is_covered() {
+            return Err(FileError::Busy);
+        }
         let removed = {
             let mut names = directory.names.lock();
             match names.get(name) {
@@ -212,6 +244,11 @@ impl<C: Cpu> Node<C> {
         self.touch(Touch::Modified);
         drop(removed);
         Ok(())
+    }
+
+    /// Whether it is a directory that a root covers.
+    pub(super) fn is_covered(&self) -> bool {
+        self.directory().is_ok_and(Directory::is_covered)
     }
 
     /// The node that an inode is, if it is one of a file system of this kind.

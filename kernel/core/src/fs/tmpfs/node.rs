@@ -21,6 +21,8 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 use crate::vm::{Pager, PagerError};
 
+/// The number of the root: the first.
+const ROOT: u64 = 1;
 /// The most names of a file.
 const MOST_LINKS: u32 = 1 << 20;
 /// As long as a file's access time is not older than a day, and not older than its last change, it stays as it is (`relatime`).
@@ -316,8 +318,25 @@ impl<C: Cpu> Inode for Node<C> {
     }
 
     fn parent(&self) -> Option<Arc<dyn Inode>> {
-        let parent: Arc<dyn Inode> = self.directory().ok()?.parent()?;
+        let directory = self.directory().ok()?;
+        if self.number == ROOT {
+            return self.fs.covered()?.parent();
+        }
+        let parent: Arc<dyn Inode> = directory.parent()?;
         Some(parent)
+    }
+
+    fn number_above(&self) -> u64 {
+        let covered = if self.number == ROOT { self.fs.covered() } else { None };
+        covered.map_or(self.number, |covered| covered.number_above())
+    }
+
+    fn covered_by(&self) -> Option<Arc<dyn Inode>> {
+        self.directory().ok()?.covered_by()
+    }
+
+    fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        self.directory()?.cover(root)
     }
 
     fn read_directory(&self, from: u64, visit: &mut dyn FnMut(DirectoryEntry<'_>) -> Visit) -> Result<(), FileError> {
