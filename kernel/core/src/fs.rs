@@ -15,9 +15,10 @@
 //! Public items:
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
-//!   ([`Parent`], [`Last`]), [`absolute_path`], [`check_directory`], [`same_file`]
+//!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`check_directory`], [`same_file`]
 //! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
+//! * mounts: [`Mounts`], [`Mountable`]
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -25,16 +26,17 @@
 //! * metadata: [`Metadata`] (with `to_stat`, `to_statx`), [`FileKind`], [`FileId`], [`DeviceNumber`], [`Timestamp`]
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`devices`]: character devices by number; null, zero, full and random
-//! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
+//! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both
+//! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
-//! * [`Mounts`]: which file system covers which directory
 //! * locks that bind those who ask: [`FileLocks`], [`RangeLock`] ([`LockRange`], [`LockKind`], [`LockOwner`]), [`LockKeeper`]
+//! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
 //!
 //! # Locks
 //!
-//! What is in a pipe has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
+//! What is in a pipe or a socket has a sleeping lock (`Stream`), held while bytes are copied. An open file's offset has a sleeping lock, held while bytes are copied. Its place in the order is `FileOffset`, before
 //! the address space's, which a fault takes; it is not checked, for this lock knows no threads. Tables and contexts bring
 //! no lock: a process keeps them in spin locks of its own, and nothing here that sleeps is called under those. A tree
 //! over an archive is read without any lock, and a copied page is published by one exchange.
@@ -48,13 +50,16 @@ mod change;
 mod context;
 pub mod devices;
 mod directory;
+pub mod epoll;
 mod error;
+mod event;
 mod flags;
 pub mod initramfs;
 mod inode;
 mod lock;
 mod metadata;
 mod mount;
+mod nameless;
 mod offset;
 mod open;
 mod open_file;
@@ -64,6 +69,7 @@ mod path;
 pub mod pipe;
 mod poll;
 mod rename;
+pub mod socket;
 mod surroundings;
 mod table;
 pub mod tmpfs;
@@ -74,17 +80,21 @@ pub use access::{AccessId, Wanted};
 pub use change::{NewTime, set_owner, set_permissions, set_times};
 pub use context::{Context, check_directory};
 pub use error::FileError;
+pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file};
 pub use lock::{FileLocks, LockKeeper, LockKind, LockOwner, LockRange, RangeLock};
 pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
-pub use mount::Mounts;
+pub use mount::{Mountable, Mounts};
+pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};
 pub use operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
-pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
+pub use path::{
+    Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, path_of, resolve, resolve_parent,
+};
 pub use poll::{Polled, poll};
 pub use rename::{IfTaken, Side, link, rename};
 pub use surroundings::Surroundings;

@@ -15,7 +15,8 @@
 //!
 //! Public items:
 //!
-//! * [`Terminal`], [`TerminalFile`], [`Opening`]: the terminal, and what is behind a descriptor
+//! * [`Terminal`], [`TerminalNode`], [`TerminalFile`], [`Opening`]: the terminal, and what is behind a node and a descriptor
+//! * [`Master`], [`Side`]: the other side of a pseudo-terminal, and the line between
 //! * [`Driver`]: what a line has to do
 //! * [`JobControl`]: what is asked of processes; `proc` answers
 //! * [`Settings`], [`InputModes`], [`OutputModes`], [`LocalModes`], [`WindowSize`]: `struct termios` and its kin
@@ -32,12 +33,14 @@ mod file;
 mod input;
 mod job;
 mod output;
+mod pty;
 pub mod request;
 mod settings;
 mod terminal;
 
-pub use file::{Opening, TerminalFile};
+pub use file::{Opening, TerminalFile, TerminalNode};
 pub use job::JobControl;
+pub use pty::{Master, Side};
 pub use settings::{ControlModes, InputModes, LocalModes, OutputModes, Settings, WindowSize};
 pub use terminal::{Driver, Terminal};
 

@@ -4,6 +4,7 @@
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
 //! * [`tty`]: terminals as programs open them
+//! * [`pty`]: pseudo-terminals and their nodes
 //! * [`trace`]: carrying the trace off
 //! * [`random`]: the kernel's random numbers
 //! * [`power`]: switching off, starting again
@@ -14,6 +15,7 @@ pub(crate) mod clock;
 pub(crate) mod irq;
 pub(crate) mod pins;
 pub(crate) mod power;
+pub(crate) mod pty;
 pub(crate) mod random;
 pub(crate) mod trace;
 pub(crate) mod tty;

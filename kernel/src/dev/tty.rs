@@ -13,9 +13,9 @@ use kcore::addr::CpuSet;
 use kcore::fs::devices::{self, Devices};
 use kcore::fs::{DeviceNumber, FileError, FileOperations, OpenFlags};
 use kcore::sched::Priority;
-use kcore::tty::{Driver, JobControl, Opening, Settings, Terminal, TerminalFile};
+use kcore::tty::{Driver, JobControl, Opening, Settings, Terminal, TerminalFile, TerminalNode};
 
-use super::uart;
+use super::{pty, uart};
 use crate::log::{console, println};
 use crate::task::{Kernel, SpawnError, thread};
 
@@ -59,15 +59,16 @@ pub(crate) fn init() -> Result<(), SpawnError> {
 /// Adds the nodes of terminals to `devices`.
 pub(crate) fn add_nodes(devices: &mut Devices) {
     devices.add(devices::TTY, b"tty", 0o666, Arc::new(Own));
+    pty::add_nodes(devices);
     if let Some(terminal) = CONSOLE.get() {
-        devices.add(NUMBER, b"ttyAMA0", 0o620, TerminalFile::node(Arc::clone(terminal), Opening::Terminal));
+        devices.add(NUMBER, b"ttyAMA0", 0o620, TerminalNode::new(Arc::clone(terminal), Opening::Terminal));
     }
 }
 
 /// `/dev/console`
 pub(crate) fn console() -> Arc<dyn FileOperations> {
     match CONSOLE.get() {
-        Some(terminal) => TerminalFile::node(Arc::clone(terminal), Opening::Console),
+        Some(terminal) => TerminalNode::new(Arc::clone(terminal), Opening::Console),
         None => Arc::new(Own),
     }
 }
@@ -87,8 +88,13 @@ pub(super) fn output_moved() {
 
 /// Ends the use of a terminal by those who have it open; the tree of processes is locked.
 pub(crate) fn hang_up(number: u64) {
-    if let Some(terminal) = CONSOLE.get().filter(|terminal| terminal.number() == number) {
-        terminal.hang_up();
+    match CONSOLE.get() {
+        Some(terminal) if terminal.number() == number => terminal.hang_up(),
+        _ => {
+            if let Some(terminal) = pty::find(number) {
+                terminal.hang_up();
+            }
+        }
     }
 }
 
@@ -136,7 +142,10 @@ impl FileOperations for Own {
             Some(terminal) if terminal.number() == number => {
                 Ok(Some(TerminalFile::open(terminal, Opening::Controlling, flags)?))
             }
-            _ => Err(FileError::NoDevice),
+            _ => {
+                let slave = pty::find(number).ok_or(FileError::NoDevice)?;
+                Ok(Some(TerminalFile::open(&slave, Opening::Controlling, flags)?))
+            }
         }
     }
 }

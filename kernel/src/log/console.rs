@@ -37,6 +37,8 @@ struct Line {
     input_errors: InputErrors,
     /// A program has begun a line and not ended it.
     in_line: bool,
+    /// Output has had to wait, and nobody was told yet that it has all left.
+    waited: bool,
 }
 
 /// What went wrong with input so far.
@@ -57,6 +59,7 @@ static LINE: IrqLock<Line, Arm> = IrqLock::new(
         input_paused: false,
         input_errors: InputErrors { overruns: 0, noise: 0 },
         in_line: false,
+        waited: false,
     },
 );
 /// Whether the transmit interrupt empties the ring.
@@ -156,7 +159,13 @@ pub(crate) fn on_interrupt() -> Changed {
     line.receive();
     line.send();
     let waits = line.output.len();
-    Changed { input: !line.input.is_empty(), output: waits < waited && waits <= OUTPUT_RING / 2 }
+    let emptied = line.waited && waits == 0;
+    if emptied {
+        line.waited = false;
+        line.send();
+    }
+    let output = emptied || (waits < waited && waits <= OUTPUT_RING / 2);
+    Changed { input: !line.input.is_empty(), output }
 }
 
 /// Takes a byte of input, if there is one.
@@ -247,7 +256,7 @@ impl Line {
     }
 
     fn send(&mut self) {
-        let Self { uart: Some(uart), output, input_paused, .. } = self else { return };
+        let Self { uart: Some(uart), output, input_paused, waited, .. } = self else { return };
         if INTERRUPT_DRIVEN.load(Ordering::Acquire) {
             while let Some(&byte) = output.front() {
                 if !uart.try_write_byte(byte) {
@@ -255,7 +264,9 @@ impl Line {
                 }
                 output.pop_front();
             }
-            let transmit = if output.is_empty() { Interrupts::empty() } else { Interrupts::TRANSMIT };
+            // Who empties the ring is not always the interrupt; but it is the one to tell those who wait for that.
+            *waited |= !output.is_empty();
+            let transmit = if *waited { Interrupts::TRANSMIT } else { Interrupts::empty() };
             let receive = Interrupts::RECEIVE | Interrupts::RECEIVE_TIMEOUT;
             uart.unmask_only(transmit | if *input_paused { Interrupts::empty() } else { receive });
         } else {

@@ -39,6 +39,10 @@ impl Pager for Page {
     fn identity(&self) -> u64 {
         core::ptr::from_ref(self).addr() as u64
     }
+
+    fn is_kernels_own(&self) -> bool {
+        true
+    }
 }
 
 /// Makes the page, with this data. Called once, by the boot CPU, when there is an allocator. Without memory there is none,

@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 
 use kcore::addr::UserAddr;
-use kcore::fs::{DescriptorFlags, Fd, FileKind, OpenFile, OpenFlags, Whence};
+use kcore::fs::{DescriptorFlags, Fd, OpenFile, OpenFlags, Whence};
 use kcore::hal::UserMemory;
 use kcore::proc::limit::Resource;
 use kcore::vm::MemorySystem;
@@ -159,16 +159,6 @@ pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, arg
         linux::F_SETPIPE_SZ => pipe::set_capacity(caller, &file, argument),
         pipe::F_GETPIPE_SZ => pipe::capacity(&file),
         _ => Err(Errno::EINVAL),
-    }
-}
-
-/// Files are in memory already, so there is nothing to prepare.
-pub(super) fn fadvise64(caller: &mut Caller<'_>, file: Descriptor, _at: i64, bytes: i64, advice: u32) -> Answer {
-    let file = caller.file(file)?;
-    match file.metadata().protection.kind {
-        FileKind::Fifo => Err(Errno::ESPIPE),
-        _ if bytes < 0 || advice > linux::POSIX_FADV_NOREUSE => Err(Errno::EINVAL),
-        _ => Ok(0),
     }
 }
 

@@ -48,9 +48,10 @@ struct Lock {
     padding_behind: i32,
 }
 
-const READ: i16 = linux::F_RDLCK as i16;
-const WRITE: i16 = linux::F_WRLCK as i16;
-const UNLOCK: i16 = linux::F_UNLCK as i16;
+/// `F_RDLCK`, `F_WRLCK`, `F_UNLCK`.
+const READ: i16 = 0;
+const WRITE: i16 = 1;
+const UNLOCK: i16 = 2;
 
 /// Whether `fcntl` with this command is about locks.
 pub(super) fn is_command(command: u32) -> bool {

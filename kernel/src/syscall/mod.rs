@@ -10,7 +10,8 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`mount`], [`attributes`]: files; [`pipe`]; [`poll`]: waiting for them
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`], [`socket`]; [`poll`],
+//!   [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
@@ -18,6 +19,7 @@
 mod argument;
 mod attributes;
 mod contents;
+mod epoll;
 mod errno;
 mod exec;
 mod failure;
@@ -34,6 +36,7 @@ mod poll;
 mod process;
 mod schedule;
 mod signal;
+mod socket;
 mod system;
 mod table;
 mod time;

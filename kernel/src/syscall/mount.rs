@@ -1,134 +1,107 @@
-//! Mounting: `mount(2)`, `umount2(2)`. There are file systems in memory, `tmpfs`, and one of them with the nodes of devices,
-//! `devtmpfs`.
+//! Mounting: `mount(2)`, `umount2(2)`.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use alloc::sync::Arc;
 
-use kcore::fs::DeviceNumber;
-use kcore::fs::tmpfs::Limits;
+use kcore::addr::UserAddr;
+use kcore::fs::{self, FileKind, Inode, Mountable};
 use linux_raw_sys::general as linux;
 
-use super::argument::{Bits, Descriptor, Maybe, Text};
+use super::argument::{Descriptor, Maybe, Text};
 use super::errno::Errno;
 use super::path::find;
-use super::user::Path;
+use super::user::{PATH_MAX, Path};
 use super::{Answer, Caller};
-use crate::task::MOUNTS;
+use crate::task::filesystems::{self, MOUNTS};
 
-/// The number of the next file system that is made.
-static NEXT_DEVICE: AtomicU32 = AtomicU32::new(32);
-
-/// What is not there: other names for what is mounted, moving, and telling other name spaces.
-const MISSING: u32 = linux::MS_BIND | linux::MS_MOVE | linux::MS_SHARED | linux::MS_SLAVE | linux::MS_UNBINDABLE;
+/// What a mount is asked to be, and is, without effect: nothing here is slower or less safe without it.
+const WITHOUT_EFFECT: u32 = linux::MS_NOSUID
+    | linux::MS_NODEV
+    | linux::MS_NOEXEC
+    | linux::MS_SYNCHRONOUS
+    | linux::MS_DIRSYNC
+    | linux::MS_NOATIME
+    | linux::MS_NODIRATIME
+    | linux::MS_RELATIME
+    | linux::MS_STRICTATIME
+    | linux::MS_LAZYTIME
+    | linux::MS_SILENT;
+/// How mounts spread to other namespaces: there is one.
+const SPREAD: u32 = linux::MS_SHARED | linux::MS_PRIVATE | linux::MS_SLAVE | linux::MS_UNBINDABLE;
 
 pub(super) fn mount(
     caller: &mut Caller<'_>,
-    _source: Maybe,
+    source: Maybe,
     target: Text,
     kind: Maybe,
-    flags: Bits,
-    data: Maybe,
+    flags: u64,
+    options: Maybe,
 ) -> Answer {
     caller.must_be_root()?;
-    let at = find(caller, Descriptor(linux::AT_FDCWD), target, 0)?;
-    if flags.0 & MISSING != 0 {
+    // Old programs put a magic number into the upper half.
+    #[expect(clippy::cast_possible_truncation, reason = "flags are an int's bits")]
+    let flags = flags as u32;
+    let flags = if flags & 0xffff_0000 == linux::MS_MGC_VAL { flags & 0xffff } else { flags };
+    let place = find(caller, Descriptor(linux::AT_FDCWD), target, 0)?;
+    if flags & SPREAD != 0 {
+        return MOUNTS.find(&place).map(|_| 0).ok_or(Errno::EINVAL);
+    }
+    let (read_only, changes) = (flags & linux::MS_RDONLY != 0, flags & linux::MS_REMOUNT != 0);
+    if flags & !(WITHOUT_EFFECT | linux::MS_RDONLY | linux::MS_REMOUNT) != 0 {
         return Err(Errno::EINVAL);
     }
-    let first = MOUNTS.first().ok_or(Errno::ENODEV)?;
-    let mut options = Path::new();
-    if let Some(data) = data.0 {
-        options.read(Text(data))?;
-    }
-    let read_only = flags.0 & linux::MS_RDONLY != 0;
-    if flags.0 & linux::MS_REMOUNT != 0 {
-        let fs = MOUNTS.find(&at).ok_or(Errno::EINVAL)?;
-        let Options { limits, .. } = Options::parse(options.bytes(), fs.limits())?;
-        fs.set_limits(limits);
-        fs.set_read_only(read_only);
+    if changes {
+        MOUNTS.find(&place).ok_or(Errno::EINVAL)?.set_read_only(read_only)?;
         return Ok(0);
     }
-    let mut name = Path::new();
-    name.read(Text(kind.0.ok_or(Errno::EFAULT)?))?;
-    let with_devices = match name.bytes() {
-        b"tmpfs" => false,
-        b"devtmpfs" => true,
-        _ => return Err(Errno::ENODEV),
-    };
-    let Options { limits, mode, uid, gid } = Options::parse(options.bytes(), first.usual_limits())?;
-    let mode = mode.unwrap_or(if with_devices { 0o755 } else { 0o1777 });
-    let device = DeviceNumber::new(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed));
-    let fs = first.beside(device, limits);
-    let root = fs.make_root(mode, uid, gid)?;
-    if with_devices {
-        fs.add_devices(&root)?;
+    if place.protection().kind != FileKind::Directory {
+        return Err(Errno::ENOTDIR);
     }
-    fs.set_read_only(read_only);
-    MOUNTS.mount(&fs, &root, &at)?;
+    let fs = make(kind, options)?;
+    if read_only {
+        fs.set_read_only(true)?;
+    }
+    let source = text(source)?;
+    mount_at(caller, source.bytes(), &place, fs)
+}
+
+fn mount_at(caller: &Caller<'_>, source: &[u8], place: &Arc<dyn Inode>, fs: Arc<dyn Mountable>) -> Answer {
+    let mut buffer = alloc::vec::Vec::new();
+    buffer.try_reserve_exact(PATH_MAX).map_err(|_| Errno::ENOMEM)?;
+    buffer.resize(PATH_MAX, 0);
+    let path = fs::absolute_path(caller.context()?.root(), place, &mut buffer)?;
+    MOUNTS.mount(source, path, place, fs)?;
     Ok(0)
 }
 
-/// Whoever uses the file system goes on with it, as with `MNT_DETACH`.
-pub(super) fn umount2(caller: &mut Caller<'_>, target: Text, flags: Bits) -> Answer {
-    let known = linux::MNT_FORCE | linux::MNT_DETACH | linux::UMOUNT_NOFOLLOW;
-    if flags.0 & !known != 0 {
+/// A string, empty where there is none.
+fn text(from: Maybe) -> Result<Path, Errno> {
+    let mut text = Path::new();
+    if let Some(from) = from.0 {
+        text.read(Text(UserAddr::new(from.get())))?;
+    }
+    Ok(text)
+}
+
+/// A file system of the kind that was asked for.
+fn make(kind: Maybe, options: Maybe) -> Result<Arc<dyn Mountable>, Errno> {
+    let (kind, options) = (text(kind)?, text(options)?);
+    match kind.bytes() {
+        b"proc" => Ok(filesystems::proc()),
+        b"tmpfs" => Ok(filesystems::tmpfs(options.bytes())?),
+        b"" => Err(Errno::EINVAL),
+        _ => Err(Errno::ENODEV),
+    }
+}
+
+/// Takes a mount away, whoever is in it: those stay there. So `MNT_DETACH` and `MNT_FORCE` have no more to do.
+pub(super) fn umount2(caller: &mut Caller<'_>, target: Text, flags: u32) -> Answer {
+    const KNOWN: u32 = linux::MNT_FORCE | linux::MNT_DETACH | linux::UMOUNT_NOFOLLOW;
+    caller.must_be_root()?;
+    if flags & !KNOWN != 0 {
         return Err(Errno::EINVAL);
     }
-    caller.must_be_root()?;
-    let follow = if flags.0 & linux::UMOUNT_NOFOLLOW != 0 { linux::AT_SYMLINK_NOFOLLOW } else { 0 };
-    let root = find(caller, Descriptor(linux::AT_FDCWD), target, follow)?;
-    MOUNTS.unmount(&root)?;
+    let follow = if flags & linux::UMOUNT_NOFOLLOW != 0 { linux::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let place = find(caller, Descriptor(linux::AT_FDCWD), target, follow)?;
+    MOUNTS.unmount(&place)?;
     Ok(0)
-}
-
-/// What `tmpfs(5)` can be told.
-struct Options {
-    limits: Limits,
-    mode: Option<u16>,
-    uid: u32,
-    gid: u32,
-}
-
-impl Options {
-    fn parse(text: &[u8], usual: Limits) -> Result<Self, Errno> {
-        let mut options = Self { limits: usual, mode: None, uid: 0, gid: 0 };
-        for option in text.split(|&byte| byte == b',').filter(|option| !option.is_empty()) {
-            let option = core::str::from_utf8(option).map_err(|_| Errno::EINVAL)?;
-            let (name, value) = option.split_once('=').ok_or(Errno::EINVAL)?;
-            match name {
-                "size" => options.limits.pages = bounded(size(value, usual)?.div_ceil(PAGE)),
-                "nr_blocks" => options.limits.pages = bounded(number(value)?),
-                "nr_inodes" => options.limits.files = bounded(number(value)?),
-                "mode" => options.mode = Some(u16::from_str_radix(value, 8).map_err(|_| Errno::EINVAL)? & 0o7777),
-                "uid" => options.uid = value.parse().map_err(|_| Errno::EINVAL)?,
-                "gid" => options.gid = value.parse().map_err(|_| Errno::EINVAL)?,
-                _ => return Err(Errno::EINVAL),
-            }
-        }
-        Ok(options)
-    }
-}
-
-const PAGE: u64 = 4096;
-
-/// No bound, where none is asked for.
-const fn bounded(number: u64) -> u64 {
-    if number == 0 { u64::MAX } else { number }
-}
-
-/// A size in bytes, or as a part of all memory, of which `usual` is the half.
-fn size(text: &str, usual: Limits) -> Result<u64, Errno> {
-    let Some(percent) = text.strip_suffix('%') else { return number(text) };
-    let percent: u64 = percent.parse().map_err(|_| Errno::EINVAL)?;
-    Ok((usual.pages * 2).saturating_mul(percent) / 100 * PAGE)
-}
-
-/// A number, with `k`, `m` or `g` behind it or without.
-fn number(text: &str) -> Result<u64, Errno> {
-    let (digits, shift) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
-        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| Errno::EINVAL)?;
-    number.checked_mul(1 << shift).ok_or(Errno::EINVAL)
 }

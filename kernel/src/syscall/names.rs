@@ -39,7 +39,7 @@ pub(super) fn mknodat(caller: &mut Caller<'_>, directory: Descriptor, path: Text
         None => return Err(Errno::EINVAL),
         Some(FileKind::Regular) => Made::Regular,
         Some(FileKind::Directory) => return Err(Errno::EPERM),
-        Some(FileKind::Symlink) => return Err(Errno::EINVAL),
+        Some(FileKind::Symlink | FileKind::Nameless) => return Err(Errno::EINVAL),
         Some(kind @ (FileKind::CharacterDevice | FileKind::BlockDevice)) => {
             Made::Node(kind, DeviceNumber::decoded(device.into()))
         }

@@ -1,11 +1,14 @@
 //! Files by name: `openat(2)`, `newfstatat(2)`, `statx(2)`, `faccessat(2)`, `readlinkat(2)`, `chdir(2)`, `getcwd(2)`, `umask(2)`.
 
+use alloc::format;
+use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
 use kcore::fs::{
-    self, AccessId, Base, Context, DescriptorFlags, Fd, FileError, Follow, Inode, Link, OpenFlags, PATH_MAX, Wanted,
+    self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, FileError, FileKind, Follow, Inode, Link, Made,
+    OpenFlags, PATH_MAX, Wanted,
 };
 use kcore::hal::UserMemory;
 use kcore::proc::cred::AccessIds;
@@ -16,6 +19,7 @@ use super::errno::Errno;
 use super::user::Path;
 use super::{Answer, Caller, file};
 use crate::arch::user_copy::CurrentUser;
+use crate::task::filesystems::MOUNTS;
 
 /// Looks `path` up from where `directory` says, as the caller's process may.
 pub(super) fn with_context<T>(
@@ -38,6 +42,27 @@ pub(super) fn with_context<T>(
 /// Whose rights are asked for, in the words of the file system.
 pub(super) fn access_id(ids: AccessIds<'_>) -> AccessId<'_> {
     AccessId { uid: ids.uid, gid: ids.gid, groups: ids.groups }
+}
+
+/// The node of a socket at `path`, which the caller may send to.
+pub(super) fn socket_node(caller: &Caller<'_>, path: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+    with_context(caller, Descriptor(linux::AT_FDCWD), path, |context, base, id| {
+        let node = fs::resolve(context, base, path, Follow::Yes, id)?;
+        id.check(&*node, Wanted::WRITE)?;
+        if node.protection().kind == FileKind::Socket { Ok(node) } else { Err(FileError::Refused) }
+    })
+}
+
+/// Makes one.
+pub(super) fn make_socket_node(caller: &Caller<'_>, path: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+    with_context(caller, Descriptor(linux::AT_FDCWD), path, |context, base, id| {
+        let made = fs::make(context, base, path, Made::Node(FileKind::Socket, DeviceNumber::NONE), 0o777, id);
+        match made {
+            Err(FileError::Exists) => return Err(FileError::AddressInUse),
+            outcome => outcome?,
+        }
+        fs::resolve(context, base, path, Follow::No, id)
+    })
 }
 
 pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, flags: Bits, mode: u32) -> Answer {
@@ -151,13 +176,34 @@ pub(super) fn readlinkat(
     let inode = find(caller, directory, path, linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH)?;
     inode.note_access();
     match inode.link()? {
-        Link::Path(target) => {
-            let length = target.len().min(room);
-            CurrentUser.copy_out(&target[..length], to)?;
-            Ok(length as u64)
-        }
-        Link::File(_) => Err(Errno::EINVAL),
+        Link::Path(target) => store(target, to, room),
+        Link::File(file) => store(&description(caller, &file)?, to, room),
     }
+}
+
+/// Stores as much of `text` as there is room for.
+fn store(text: &[u8], to: UserAddr, room: usize) -> Answer {
+    let length = text.len().min(room);
+    CurrentUser.copy_out(&text[..length], to)?;
+    Ok(length as u64)
+}
+
+/// What a link of the kernel's own says of the file that it leads to: its path, or what it is where it has none.
+fn description(caller: &Caller<'_>, file: &Arc<dyn Inode>) -> Result<Vec<u8>, Errno> {
+    let context = caller.context()?;
+    let start = MOUNTS.root_of(&**file);
+    match start.map_or(Err(FileError::NotFound), |start| fs::path_of(context.root(), &start, file)) {
+        Err(FileError::NotFound) => {}
+        found => return Ok(found?),
+    }
+    let number = file.id().inode;
+    let text = match file.protection().kind {
+        FileKind::Fifo => format!("pipe:[{number}]"),
+        FileKind::Socket => format!("socket:[{number}]"),
+        FileKind::Nameless => format!("anon_inode:[{number}]"),
+        _ => "(deleted)".to_string(),
+    };
+    Ok(text.into_bytes())
 }
 
 pub(super) fn chdir(caller: &mut Caller<'_>, path: Text) -> Answer {

@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, contents, exec, file, futex, identity, lock, make, memory, mount, names, path, pipe, poll,
-    process, schedule, signal, system, time, timer,
+    Frames, attributes, contents, epoll, exec, file, futex, identity, lock, make, memory, mount, names, path, pipe,
+    poll, process, schedule, signal, socket, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -177,7 +177,6 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
-    linux::__NR_fadvise64, file::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_setxattr, attributes::setxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
     linux::__NR_lsetxattr, attributes::lsetxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
     linux::__NR_fsetxattr, attributes::fsetxattr, (Descriptor, Text, UserAddr, u64, Bits), Fpath;
@@ -192,7 +191,14 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fremovexattr, attributes::fremovexattr, (Descriptor, Text), Fpath;
     linux::__NR_ppoll, poll::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_pselect6, poll::pselect6, (i32, Maybe, Maybe, Maybe, Maybe, Maybe), Stdio, whole;
+    linux::__NR_epoll_create1, epoll::epoll_create1, (Bits), Stdio;
+    linux::__NR_epoll_ctl, epoll::epoll_ctl, (Descriptor, u32, Descriptor, Maybe), Stdio;
+    linux::__NR_epoll_pwait, epoll::epoll_pwait, (Descriptor, UserAddr, i32, i32, Maybe, u64), Stdio, whole;
+    linux::__NR_epoll_pwait2, epoll::epoll_pwait2, (Descriptor, UserAddr, i32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_eventfd2, epoll::eventfd2, (u32, Bits), Stdio;
     linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
+    linux::__NR_mount, mount::mount, (Maybe, Text, Maybe, u64, Maybe), Never;
+    linux::__NR_umount2, mount::umount2, (Text, u32), Never;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_mkdirat, names::mkdirat, (Descriptor, Text, u32), Fpath;
     linux::__NR_mknodat, names::mknodat, (Descriptor, Text, u32, u32), Fpath;
@@ -221,9 +227,24 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_pwritev2, contents::pwritev2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
     linux::__NR_sendfile, contents::sendfile, (Descriptor, Descriptor, Maybe, u64), Stdio, whole;
     linux::__NR_copy_file_range, contents::copy_file_range, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio;
-    linux::__NR_mount, mount::mount, (Maybe, Text, Maybe, Bits, Maybe), Never;
-    linux::__NR_umount2, mount::umount2, (Text, Bits), Never;
     linux::__NR_sync, system::sync, (), Stdio;
+    // ---- sockets
+    linux::__NR_socket, socket::socket, (u32, u32, u32), Stdio;
+    linux::__NR_socketpair, socket::socketpair, (u32, u32, u32, UserAddr), Stdio;
+    linux::__NR_bind, socket::bind, (Descriptor, UserAddr, u32), Stdio;
+    linux::__NR_listen, socket::listen, (Descriptor, i32), Stdio;
+    linux::__NR_accept, socket::accept, (Descriptor, Maybe, Maybe), Stdio, whole;
+    linux::__NR_accept4, socket::accept4, (Descriptor, Maybe, Maybe, Bits), Stdio, whole;
+    linux::__NR_connect, socket::connect, (Descriptor, UserAddr, u32), Stdio, whole;
+    linux::__NR_getsockname, socket::getsockname, (Descriptor, UserAddr, UserAddr), Stdio;
+    linux::__NR_getpeername, socket::getpeername, (Descriptor, UserAddr, UserAddr), Stdio;
+    linux::__NR_sendto, socket::sendto, (Descriptor, UserAddr, u64, Bits, Maybe, u32), Stdio, whole;
+    linux::__NR_recvfrom, socket::recvfrom, (Descriptor, UserAddr, u64, Bits, Maybe, Maybe), Stdio, whole;
+    linux::__NR_sendmsg, socket::sendmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_recvmsg, socket::recvmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_shutdown, socket::shutdown, (Descriptor, u32), Stdio;
+    linux::__NR_setsockopt, socket::setsockopt, (Descriptor, u32, u32, UserAddr, u32), Stdio;
+    linux::__NR_getsockopt, socket::getsockopt, (Descriptor, u32, u32, UserAddr, UserAddr), Stdio;
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;
     linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc, whole;

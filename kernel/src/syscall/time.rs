@@ -2,7 +2,6 @@
 //! `gettimeofday(2)`, `times(2)`.
 
 use kcore::addr::UserAddr;
-use kcore::fs::Timestamp;
 use kcore::proc;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};

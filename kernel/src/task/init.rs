@@ -7,19 +7,17 @@ use alloc::vec::Vec;
 use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
 use kcore::fs::pipe::{Fifo, NamedPipe};
-use kcore::fs::tmpfs::{Limits, Needs, Tmpfs};
-use kcore::fs::{
-    self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, Mounts, OpenFlags, ParkingLot, initramfs,
-};
+use kcore::fs::tmpfs::{Limits, Needs, Tmpfs, WithRoot};
+use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
 use super::mappings::AllSpaces;
 use super::streams::PIPES;
 use super::switch::Kernel;
-use super::{program, with_current_user};
+use super::{filesystems, program, with_current_user};
 use crate::arch::cpu::Arm;
-use crate::dev::{clock, random, tty};
+use crate::dev::{clock, pty, random, tty};
 use crate::log::println;
 use crate::mem::initramfs::Archive;
 
@@ -30,9 +28,6 @@ const ENVIRONMENT: [&str; 2] = ["HOME=/", "TERM=linux"];
 
 /// The number of the root file system.
 const ROOT_DEVICE: DeviceNumber = DeviceNumber::new(0, 1);
-
-/// What is mounted.
-pub(crate) static MOUNTS: Mounts<Arm> = Mounts::new();
 
 /// Where threads wait for each other at the offsets of open files.
 pub(crate) static PARKING: ParkingLot<Kernel> = ParkingLot::new();
@@ -57,10 +52,11 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
     let pages: Arc<dyn fs::PageSource> = Arc::new(archive.source);
     let limits = Limits::usual(&*pages);
     let needs = Needs { pages, devices, fifo, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
-    let fs = Tmpfs::<Arm>::new(needs, ROOT_DEVICE, limits);
+    let fs = Tmpfs::<Arm>::new(needs.clone(), ROOT_DEVICE, limits);
     let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
         .map_err(|_| proc::ForkError::OutOfMemory)?;
-    MOUNTS.begin(&fs, &root);
+    let mounted = WithRoot { fs, root: Arc::clone(&root) };
+    filesystems::init(mounted, needs).map_err(|_| proc::ForkError::OutOfMemory)?;
     let counts = &Kernel::processes().counts;
     if let Some(limit) = options.max_processes {
         counts.set_max_processes(limit);
@@ -80,6 +76,7 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
         environment,
         otherwise,
     });
+    pty::init(Context::new(Arc::clone(&root), &PARKING));
     let system = proc::boot::<Kernel>(Context::new(root, &PARKING)).map_err(|_| proc::ForkError::OutOfMemory)?;
     proc::start_init(&system, first_process, 0)?;
     Ok(())

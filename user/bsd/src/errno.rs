@@ -55,6 +55,7 @@ errnos! {
     NOSPC = 28, "No space.";
     SPIPE = 29, "Not seekable.";
     ROFS = 30, "Read-only file system.";
+    PIPE = 32, "Nobody reads it.";
     RANGE = 34, "Out of range.";
     DEADLK = 35, "Would deadlock.";
     NAMETOOLONG = 36, "Name too long.";
@@ -62,8 +63,16 @@ errnos! {
     NOTEMPTY = 39, "Directory not empty.";
     LOOP = 40, "Too many symbolic links.";
     OVERFLOW = 75, "Value too large.";
+    NOTSOCK = 88, "Not a socket.";
+    PROTOTYPE = 91, "Another type of socket.";
     OPNOTSUPP = 95, "Not supported.";
+    AFNOSUPPORT = 97, "No such family of addresses.";
+    ADDRINUSE = 98, "The address is in use.";
+    CONNRESET = 104, "The peer is gone.";
+    NOTCONN = 107, "Not connected.";
+    TOOMANYREFS = 109, "A socket would lead to itself only.";
     TIMEDOUT = 110, "Timed out.";
+    CONNREFUSED = 111, "Nobody listens.";
 }
 
 impl fmt::Display for Errno {

@@ -149,26 +149,3 @@ pub fn set_times(path: &CStr, times: Option<&[[i64; 2]; 2]>) -> Result<(), Errno
     unsafe { call(number::UTIMENSAT, [int(AT_FDCWD), text(path), times, 0]) }?;
     Ok(())
 }
-
-/// Mounts a file system of this type.
-///
-/// # Errors
-///
-/// As of `mount`.
-pub fn mount(kind: &CStr, at: &CStr, flags: usize, options: &CStr) -> Result<(), Errno> {
-    let [kind, at, options] = [kind, at, options].map(text);
-    // SAFETY: the texts are read.
-    unsafe { call(number::MOUNT, [kind, at, kind, flags, options]) }?;
-    Ok(())
-}
-
-/// Unmounts what is mounted there.
-///
-/// # Errors
-///
-/// As of `umount2`.
-pub fn unmount(at: &CStr) -> Result<(), Errno> {
-    // SAFETY: the path is read.
-    unsafe { call(number::UMOUNT2, [text(at), 0]) }?;
-    Ok(())
-}

@@ -10,6 +10,10 @@ numbers! {
     GETXATTR = 8
     FLISTXATTR = 13
     GETCWD = 17
+    EVENTFD2 = 19
+    EPOLL_CREATE1 = 20
+    EPOLL_CTL = 21
+    EPOLL_PWAIT = 22
     DUP = 23
     DUP3 = 24
     FCNTL = 25
@@ -17,8 +21,6 @@ numbers! {
     FLOCK = 32
     MKNODAT = 33
     LINKAT = 37
-    UMOUNT2 = 39
-    MOUNT = 40
     STATFS = 43
     FALLOCATE = 47
     CHDIR = 49
@@ -31,6 +33,7 @@ numbers! {
     READ = 63
     WRITE = 64
     SENDFILE = 71
+    PSELECT6 = 72
     PPOLL = 73
     READLINKAT = 78
     NEWFSTATAT = 79
@@ -94,6 +97,11 @@ numbers! {
     GETEGID = 177
     GETTID = 178
     SYSINFO = 179
+    SOCKET = 198
+    SOCKETPAIR = 199
+    GETSOCKOPT = 209
+    SENDMSG = 211
+    RECVMSG = 212
     BRK = 214
     MUNMAP = 215
     MREMAP = 216

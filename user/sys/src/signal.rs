@@ -67,6 +67,8 @@ pub enum Handler {
     Count,
     /// Notes which signal it was, for [`take_remembered`].
     Remember,
+    /// Counts, and the call that it interrupted is made again.
+    CountAndRestart,
     /// Counts, and goes on after the instruction that failed.
     StepOver,
     /// Counts, and adds one to each of x19 to x28.
@@ -152,6 +154,7 @@ pub fn handle_with(signal: Signal, handler: Handler, more: i32) -> Result<(), Er
         Handler::Ignore => (1, 0),
         Handler::Count => (count as extern "C" fn(i32) as usize, 0),
         Handler::Remember => (remember as extern "C" fn(i32) as usize, 0),
+        Handler::CountAndRestart => (count as extern "C" fn(i32) as usize, flag::RESTART),
         Handler::StepOver => (step_over as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
         Handler::Tamper => (change_context as extern "C" fn(i32, *const u8, *mut u8) as usize, SA_SIGINFO),
         Handler::Nest => (nest as extern "C" fn(i32) as usize, 0),
@@ -332,7 +335,7 @@ pub fn take_remembered(signal: Signal) -> bool {
 /// `INTR` after a handler.
 pub fn wait(mask: u64, timeout: Option<Duration>) -> Result<(), Errno> {
     let timeout = timeout.map(Timespec::from);
-    let timeout = timeout.as_ref().map_or(0, |timeout| input(timeout));
+    let timeout = timeout.as_ref().map_or(0, input);
     // SAFETY: a `struct timespec` and a mask of 8 bytes are read; there are no files.
     unsafe { call(number::PPOLL, [0, 0, timeout, input(&mask), 8]) }?;
     Ok(())

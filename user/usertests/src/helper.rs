@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &[String]) -> Option<u8> {
         ["--helper", "pid", pid] => i32::from(pid.parse() != Ok(process::pid().0)),
         ["--helper", "parent", pid] => i32::from(pid.parse() != Ok(process::parent().0)),
         ["--helper", "alone", pid] => i32::from(pid.parse().map(Pid) != Ok(process::pid()) || !sys::thread::is_main()),
+        ["--helper", "copy"] => crate::suites::pipes::copy(),
         ["--helper", "places"] => places(),
         ["--helper", "signal-ignored", signal] => survives(signal),
         ["--helper", "alarm-left"] => {

@@ -16,9 +16,13 @@ mod locks;
 mod machine;
 mod mappings;
 mod numbers;
+pub(crate) mod pipes;
+mod polls;
 mod queues;
 mod signals;
+mod sockets;
 mod system;
+mod terminals;
 mod tforks;
 mod threads;
 mod timers;
@@ -40,6 +44,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    terminals::TESTS,
     queues::TESTS,
     frames::TESTS,
     copies::TESTS,
@@ -56,8 +61,11 @@ pub(crate) const SUITES: &[&[Test]] = &[
     machine::TESTS,
     system::TESTS,
     files::TESTS,
+    pipes::TESTS,
+    polls::TESTS,
     tree::TESTS,
     locks::TESTS,
+    sockets::TESTS,
     heavy::TESTS,
 ];
 

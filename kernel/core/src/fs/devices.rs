@@ -40,17 +40,28 @@ struct Device {
     operations: Arc<dyn FileOperations>,
 }
 
+/// Devices of one major number that come and go.
+pub trait Family: Send + Sync {
+    /// What the device of this minor number does, for somebody who opens it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoDevice`](FileError::NoDevice), and what the driver says.
+    fn open(&self, minor: u32, flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError>;
+}
+
 /// All that there are. Filled during boot, then only read.
 #[derive(Default)]
 pub struct Devices {
     all: Vec<Device>,
+    families: Vec<(u32, Arc<dyn Family>)>,
 }
 
 impl Devices {
     /// None.
     #[must_use]
     pub const fn new() -> Self {
-        Self { all: Vec::new() }
+        Self { all: Vec::new(), families: Vec::new() }
     }
 
     /// Those that every system has: null, zero, full, random and urandom, which draw from `fill`, and the console
@@ -82,12 +93,20 @@ impl Devices {
         self.all.push(Device { number, name, permissions, operations });
     }
 
+    /// Adds the devices of this major number.
+    pub fn add_family(&mut self, major: u32, family: Arc<dyn Family>) {
+        self.families.push((major, family));
+    }
+
     /// What the character device of this number does, for somebody who opens it.
     ///
     /// # Errors
     ///
     /// [`NoDevice`](FileError::NoDevice), and what the driver says.
     pub fn open(&self, number: DeviceNumber, flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
+        if let Some((_, family)) = self.families.iter().find(|(major, _)| *major == number.major) {
+            return family.open(number.minor, flags);
+        }
         let device = self.all.iter().find(|device| device.number == number).ok_or(FileError::NoDevice)?;
         let own = device.operations.opened(flags)?;
         Ok(own.unwrap_or_else(|| Arc::clone(&device.operations)))

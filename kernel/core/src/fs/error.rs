@@ -62,6 +62,22 @@ pub enum FileError {
     NoProcess,
     /// `EIO`: the device failed.
     Io,
+    /// `ENOTCONN`: the socket has no peer.
+    NotConnected,
+    /// `EISCONN`: the socket has a peer.
+    IsConnected,
+    /// `ECONNREFUSED`: nobody listens at this name.
+    Refused,
+    /// `ECONNRESET`: the peer went and left something unread.
+    Reset,
+    /// `EADDRINUSE`: the name is another socket's.
+    AddressInUse,
+    /// `EPROTOTYPE`: the socket of this name is of another type.
+    WrongType,
+    /// `EMSGSIZE`: the message is too long to be sent whole.
+    MessageTooLong,
+    /// `ETOOMANYREFS`: a socket would wait in a place that only itself leads to.
+    TooManyReferences,
     /// `ENOMEM`: no memory.
     OutOfMemory,
     /// `EXDEV`: two names are in different file systems.
@@ -116,6 +132,14 @@ impl fmt::Display for FileError {
             Self::Unsupported => "not supported",
             Self::NoProcess => "no such process",
             Self::Io => "input/output error",
+            Self::NotConnected => "not connected",
+            Self::IsConnected => "connected already",
+            Self::Refused => "connection refused",
+            Self::Reset => "connection reset",
+            Self::AddressInUse => "address in use",
+            Self::WrongType => "wrong type of socket",
+            Self::MessageTooLong => "message too long",
+            Self::TooManyReferences => "too many references",
             Self::OutOfMemory => "out of memory",
             Self::CrossDevice => "other file system",
             Self::TooManyNames => "too many names",

@@ -55,20 +55,16 @@ pub trait Inode: Any + Send + Sync {
         self.id().inode
     }
 
-    /// Of a directory: the root that covers it.
-    fn covered_by(&self) -> Option<Arc<dyn Inode>> {
-        None
-    }
-
-    /// Of a directory: lets `root` cover it, or nothing any more.
+    /// Of a directory: from now on whoever comes from above finds `root`, the root of another file system, in its place;
+    /// or itself again.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](FileError::NotFound) for a directory that was removed, [`Busy`](FileError::Busy) for one that is covered
-    /// already, [`Unsupported`](FileError::Unsupported) where nothing can be covered.
+    /// [`NotDirectory`](FileError::NotDirectory), [`Busy`](FileError::Busy) where there is a cover already,
+    /// [`Invalid`](FileError::Invalid) for a directory that cannot be covered.
     fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
         let _ = root;
-        Err(FileError::Unsupported)
+        Err(FileError::Invalid)
     }
 
     /// Of a directory: shows its entries, `.` and `..` among them, from the cookie `from` on, until `visit` has enough.

@@ -19,6 +19,8 @@ pub enum FileKind {
     Fifo,
     /// A socket with a name.
     Socket,
+    /// None of these: what has no name anywhere, such as an event counter.
+    Nameless,
 }
 
 impl FileKind {
@@ -36,6 +38,7 @@ impl FileKind {
             Self::Regular => 0o100_000,
             Self::Symlink => 0o120_000,
             Self::Socket => 0o140_000,
+            Self::Nameless => 0,
         }
     }
 
@@ -65,6 +68,7 @@ impl FileKind {
             Self::Regular => 8,
             Self::Symlink => 10,
             Self::Socket => 12,
+            Self::Nameless => 0,
         }
     }
 }

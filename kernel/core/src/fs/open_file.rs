@@ -1,8 +1,10 @@
 //! An open file: what descriptors refer to.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::directory::Encoder;
+use super::epoll::Followers;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::Inode;
@@ -34,6 +36,8 @@ pub struct OpenFile {
     offset: Offset,
     /// Who keeps the locks that it owns, if it ever had one.
     locks: Once<&'static dyn LockKeeper>,
+    /// Those who are told when it is no more; mostly nobody.
+    followers: Once<Box<dyn Followers>>,
 }
 
 /// Where a seek counts from.
@@ -66,14 +70,6 @@ impl Whence {
     }
 }
 
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        if let Some(keeper) = self.locks.get() {
-            keeper.gone(LockOwner::File(core::ptr::from_ref(self).addr()));
-        }
-    }
-}
-
 impl OpenFile {
     /// Around `operations`, which `inode` or somebody else brought. Permissions are the caller's business. The users of
     /// the file wait for each other in `parking`.
@@ -92,6 +88,7 @@ impl OpenFile {
             positioned,
             offset: Offset::new(parking, 0),
             locks: Once::new(),
+            followers: Once::new(),
         })
     }
 
@@ -105,6 +102,7 @@ impl OpenFile {
             positioned: false,
             offset: Offset::new(parking, 0),
             locks: Once::new(),
+            followers: Once::new(),
         })
     }
 
@@ -332,6 +330,16 @@ impl OpenFile {
         Ok(self.any()?.readiness())
     }
 
+    /// Those who are told when the file is no more; `make` makes a list for the first.
+    pub(super) fn followers(&self, make: impl FnOnce() -> Box<dyn Followers>) -> &dyn Followers {
+        &**self.followers.call_once(make)
+    }
+
+    /// The same, if there is a list.
+    pub(super) fn followed(&self) -> Option<&dyn Followers> {
+        self.followers.get().map(|followers| &**followers)
+    }
+
     /// What mmap(2) maps as private memory. Whether the access mode allows the mapping is the caller's business.
     ///
     /// # Errors
@@ -382,6 +390,17 @@ impl OpenFile {
     fn change_status(&self, change: impl Fn(u32) -> u32) {
         // Always succeeds: the closure always returns a value.
         let _before = self.status.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |status| Some(change(status)));
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(followers) = self.followed() {
+            followers.tell(self.operations.as_deref().and_then(FileOperations::watched));
+        }
+        if let Some(keeper) = self.locks.get() {
+            keeper.gone(LockOwner::File(core::ptr::from_ref(self).addr()));
+        }
     }
 }
 

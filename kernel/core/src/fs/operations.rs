@@ -238,6 +238,8 @@ bitflags! {
         const READ_NORMAL = 0x40;
         /// As [`WRITE`](Self::WRITE).
         const WRITE_NORMAL = 0x100;
+        /// Nothing more comes from the other side.
+        const READ_CLOSED = 0x2000;
     }
 }
 

@@ -11,6 +11,9 @@ pub trait Surroundings: Switch + Send + Sync {
     /// The current thread has written where nobody reads: `SIGPIPE`.
     fn broken_pipe();
 
+    /// The process, effective user and group in whose name the current thread runs.
+    fn who() -> [u32; 3];
+
     /// Whether there is memory for more of what programs ask the kernel to keep.
     fn has_room() -> bool;
 }

@@ -6,6 +6,7 @@ mod initramfs;
 mod lock;
 mod metadata;
 mod model;
+mod mount;
 mod offset;
 mod open;
 mod open_file;

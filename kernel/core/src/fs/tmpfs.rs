@@ -47,8 +47,9 @@ pub(super) use node::without_set_id;
 
 use super::devices::Devices;
 use super::error::FileError;
-use super::inode::{Inode, Made, Making};
-use super::metadata::{DeviceNumber, FileKind, FileSystemStatus, Timestamp};
+use super::inode::Inode;
+use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
+use super::mount::Mountable;
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
 use super::pipe::NamedPipe;
@@ -113,7 +114,7 @@ pub struct Tmpfs<C: Cpu> {
     files: Budget,
     /// Held while a directory moves from one directory to another.
     moving: Parked<()>,
-    /// The directory that its root covers, if it is mounted.
+    /// The directory that its root covers.
     covered: SpinLock<Option<Arc<dyn Inode>>, C>,
     cpu: core::marker::PhantomData<fn() -> C>,
 }
@@ -146,41 +147,6 @@ impl<C: Cpu> Tmpfs<C> {
         Ok(Node::new_root(self, permissions, uid, gid)?)
     }
 
-    /// Another one, empty, with the same surroundings.
-    #[must_use]
-    pub fn beside(&self, device: DeviceNumber, limits: Limits) -> Arc<Self> {
-        Self::new(self.needs.clone(), device, limits)
-    }
-
-    /// What there is at first of limits.
-    #[must_use]
-    pub fn usual_limits(&self) -> Limits {
-        Limits::usual(self.source())
-    }
-
-    /// Makes the nodes of all devices in its root: `devtmpfs`.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`Inode::make`].
-    pub fn add_devices(&self, root: &Arc<dyn Inode>) -> Result<(), FileError> {
-        for (number, name, permissions) in self.needs.devices.nodes() {
-            let what = Made::Node(FileKind::CharacterDevice, number);
-            Arc::clone(root).make(name, &Making { what, permissions, uid: 0, gid: 0 })?;
-        }
-        Ok(())
-    }
-
-    /// Says what its root covers.
-    pub(super) fn set_covered(&self, directory: Option<Arc<dyn Inode>>) {
-        let before = core::mem::replace(&mut *self.covered.lock(), directory);
-        drop(before);
-    }
-
-    fn covered(&self) -> Option<Arc<dyn Inode>> {
-        self.covered.lock().clone()
-    }
-
     /// Lets nothing be changed any more, or lets it again.
     pub fn set_read_only(&self, read_only: bool) {
         self.read_only.store(read_only, Ordering::Relaxed);
@@ -190,12 +156,6 @@ impl<C: Cpu> Tmpfs<C> {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only.load(Ordering::Relaxed)
-    }
-
-    /// How much may be in it.
-    #[must_use]
-    pub fn limits(&self) -> Limits {
-        Limits { pages: self.pages.most_and_left().0, files: self.files.most_and_left().0 }
     }
 
     /// Bounds it anew. What is there already stays.
@@ -225,8 +185,52 @@ impl<C: Cpu> Tmpfs<C> {
         if self.is_read_only() { Err(FileError::ReadOnly) } else { Ok(()) }
     }
 
+    /// The directory that its root covers, if it is mounted.
+    fn covered(&self) -> Option<Arc<dyn Inode>> {
+        self.covered.lock().clone()
+    }
+
     fn now(&self) -> Timestamp {
         (self.needs.now)()
+    }
+}
+
+/// A file system in memory with its root, to be mounted.
+pub struct WithRoot<C: Cpu> {
+    /// The file system.
+    pub fs: Arc<Tmpfs<C>>,
+    /// Its root.
+    pub root: Arc<dyn Inode>,
+}
+
+impl<C: Cpu> Mountable for WithRoot<C> {
+    fn kind(&self) -> &'static str {
+        "tmpfs"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        Arc::clone(&self.root)
+    }
+
+    fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
+        let before = {
+            let mut place = self.fs.covered.lock();
+            if covered.is_some() && place.is_some() {
+                return Err(FileError::Busy);
+            }
+            core::mem::replace(&mut *place, covered.cloned())
+        };
+        drop(before);
+        Ok(())
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.fs.is_read_only()
+    }
+
+    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
+        self.fs.set_read_only(read_only);
+        Ok(())
     }
 }
 

@@ -103,14 +103,11 @@ impl<C: Cpu> WatchList<C> {
             {
                 let entries = self.entries.lock_quietly();
                 let first = entries.all.partition_point(|entry| entry.id <= last);
-                for entry in entries.all.iter().skip(first) {
-                    if !entry.interest.intersects(ready) {
-                        continue;
-                    }
-                    if batch.push(Arc::clone(&entry.watcher)).is_err() {
-                        break;
-                    }
+                let behind = entries.all.iter().skip(first).filter(|entry| entry.interest.intersects(ready));
+                for entry in behind.take(BATCH) {
                     last = entry.id;
+                    // There is room: so many are taken.
+                    let _ = batch.push(Arc::clone(&entry.watcher));
                 }
             }
             batch.iter().for_each(|watcher| watcher.notify(ready));

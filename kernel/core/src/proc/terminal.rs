@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::group::{GroupError, Terminal, acquire_terminal};
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
-use super::signal::{interrupted, post_to_group};
+use super::signal::{interrupted, post, post_to_group};
 use super::system::System;
 use super::table::ProcessTree;
 use super::thread::Thread;
@@ -68,6 +68,17 @@ impl<S: System> JobControl for S {
         }
         process.clear_flags(ProcessFlags::TERMINAL);
         Ok(())
+    }
+
+    fn disconnect(terminal: u64) {
+        let mut tree = S::processes().tree();
+        let Some(session) = tree.session_of_terminal(terminal) else { return };
+        tree.set_terminal(session, None);
+        if let Some(slot) = tree.find_alive(session).filter(|&slot| tree.leads_session(slot)) {
+            let leader = Arc::clone(tree.process(slot));
+            let _merged = post(&mut tree, &leader, None, Info::kernel(Signal::HUP));
+            let _merged = post(&mut tree, &leader, None, Info::kernel(Signal::CONT));
+        }
     }
 
     fn own_terminal() -> Option<u64> {

@@ -253,6 +253,7 @@ fn line_of_maps(area: &AreaView<'_>, text: &mut Text) -> fmt::Result {
     match area.kind {
         AreaKind::Heap => text.write_str("    [heap]\n"),
         AreaKind::Stack => text.write_str("    [stack]\n"),
+        AreaKind::KernelObject => text.write_str("    [vdso]\n"),
         AreaKind::Anonymous | AreaKind::Object => text.write_str("\n"),
     }
 }

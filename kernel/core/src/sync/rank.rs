@@ -34,6 +34,8 @@ pub enum Rank {
     // ---- sleeping
     /// For tests: an outer sleeping lock.
     TestSleepOuter = 0,
+    /// Which sets of watched files watch each other.
+    Nesting,
     /// An open file's offset: held while the file is read or written, which may fault.
     FileOffset,
     /// What is in a pipe or a socket: held while bytes are copied, which may fault.
@@ -45,7 +47,7 @@ pub enum Rank {
 
     // ---- spin
     /// For tests: an outer spin lock.
-    TestSpinOuter = 8,
+    TestSpinOuter = 12,
     /// The process table: pids, parents and children, groups, sessions, states.
     ProcessTree,
     /// One process's small state: threads, pending signals, flags. Two of them are never locked together.
@@ -58,6 +60,8 @@ pub enum Rank {
     FileTable,
     /// A process's working directory, root and file mode mask.
     FileContext,
+    /// The files of a set of watched files.
+    Epoll,
     /// What a kernel object of a file system guards for itself: cached pages, device state.
     FileObject,
     /// A terminal: its settings, what was typed. Hung up with the process tree locked.
@@ -81,9 +85,13 @@ pub enum Rank {
 
     // ---- irq
     /// For tests: an irq lock below all others of its band.
-    TestIrqOuter = 32,
+    TestIrqOuter = 36,
     /// Who watches a file. Held to look one up; watchers are told without it.
     WatchList,
+    /// What is ready in a set of watched files.
+    ReadyList,
+    /// What is asked of one of its files.
+    EpollItem,
     /// The threads waiting for one event. Held for a push or a pop.
     WaitQueue,
     /// A CPU's timers. Held to insert, remove or take out what is due; actions run without it.
@@ -129,8 +137,8 @@ impl Rank {
     #[must_use]
     pub const fn band(self) -> Band {
         match self as u8 {
-            0..8 => Band::Sleeping,
-            8..32 => Band::Spin,
+            0..12 => Band::Sleeping,
+            12..36 => Band::Spin,
             _ => Band::Irq,
         }
     }
@@ -140,6 +148,7 @@ impl Rank {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TestSleepOuter => "test sleep outer",
+            Self::Nesting => "nesting",
             Self::FileOffset => "file offset",
             Self::Stream => "stream",
             Self::AddressSpace => "address space",
@@ -151,6 +160,7 @@ impl Rank {
             Self::Thread => "thread",
             Self::FileTable => "file table",
             Self::FileContext => "file context",
+            Self::Epoll => "epoll",
             Self::FileObject => "file object",
             Self::Terminal => "terminal",
             Self::FutexBucket => "futex bucket",
@@ -165,6 +175,8 @@ impl Rank {
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
             Self::WatchList => "watch list",
+            Self::ReadyList => "ready list",
+            Self::EpollItem => "epoll item",
             Self::WaitQueue => "wait queue",
             Self::Timers => "timers",
             Self::RunQueue => "run queue",
@@ -180,8 +192,9 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 41] = [
         Self::TestSleepOuter,
+        Self::Nesting,
         Self::FileOffset,
         Self::Stream,
         Self::AddressSpace,
@@ -193,6 +206,7 @@ impl Rank {
         Self::Thread,
         Self::FileTable,
         Self::FileContext,
+        Self::Epoll,
         Self::FileObject,
         Self::Terminal,
         Self::FutexBucket,
@@ -205,6 +219,8 @@ impl Rank {
         Self::TestSpinInner,
         Self::TestIrqOuter,
         Self::WatchList,
+        Self::ReadyList,
+        Self::EpollItem,
         Self::WaitQueue,
         Self::Timers,
         Self::RunQueue,

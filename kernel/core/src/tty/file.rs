@@ -20,6 +20,28 @@ pub enum Opening {
     Controlling,
     /// `/dev/console`: for messages, whatever becomes of sessions.
     Console,
+    /// From the other side of a pseudo-terminal.
+    Master,
+}
+
+/// What a device node stands for: each opening of it is [`TerminalFile::open`].
+pub struct TerminalNode<S: JobControl, D: Driver> {
+    terminal: Arc<Terminal<S, D>>,
+    opening: Opening,
+}
+
+impl<S: JobControl, D: Driver> TerminalNode<S, D> {
+    /// Opens `terminal`.
+    #[must_use]
+    pub fn new(terminal: Arc<Terminal<S, D>>, opening: Opening) -> Arc<Self> {
+        Arc::new(Self { terminal, opening })
+    }
+}
+
+impl<S: JobControl, D: Driver> FileOperations for TerminalNode<S, D> {
+    fn opened(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOperations>>, FileError> {
+        Ok(Some(TerminalFile::open(&self.terminal, self.opening, flags)?))
+    }
 }
 
 /// A terminal in somebody's hands.
@@ -31,31 +53,34 @@ pub struct TerminalFile<S: JobControl, D: Driver> {
 }
 
 impl<S: JobControl, D: Driver> TerminalFile<S, D> {
-    /// What a device node stands for: each opening of it is [`open`](Self::open).
-    #[must_use]
-    pub fn node(terminal: Arc<Terminal<S, D>>, opening: Opening) -> Arc<Self> {
-        Arc::new(Self { terminal, opening, hang_ups: 0 })
-    }
-
     /// Opens the terminal.
     ///
     /// # Errors
     ///
-    /// [`Busy`](FileError::Busy) if somebody wants it for himself and the caller is not root.
+    /// [`Busy`](FileError::Busy) if somebody wants it for himself and the caller is not root, and the driver's.
     pub fn open(terminal: &Arc<Terminal<S, D>>, opening: Opening, flags: OpenFlags) -> Result<Arc<Self>, FileError> {
+        // Whoever is root is asked for without the terminal's lock.
+        let exclusive = terminal.state().exclusive && opening == Opening::Terminal;
+        if exclusive && !S::is_root() {
+            return Err(FileError::Busy);
+        }
         let hang_ups = {
-            let state = terminal.state();
-            if state.exclusive && opening == Opening::Terminal && !S::is_root() {
-                return Err(FileError::Busy);
-            }
+            let mut state = terminal.state();
+            state.driver.open()?;
             state.hang_ups
         };
+        terminal.tell_far_side();
         let may_control = opening == Opening::Terminal && flags.is_readable();
         if may_control && !flags.contains(OpenFlags::NO_CONTROLLING_TERMINAL) && S::own_terminal().is_none() {
             // Who leads no session has only opened it.
             let _acquired = S::acquire(terminal.number(), false);
         }
         Ok(Arc::new(Self { terminal: Arc::clone(terminal), opening, hang_ups }))
+    }
+
+    /// What the other side of a pseudo-terminal knows of it.
+    pub(super) const fn of_master(terminal: Arc<Terminal<S, D>>) -> Self {
+        Self { terminal, opening: Opening::Master, hang_ups: 0 }
     }
 
     /// The terminal.
@@ -66,7 +91,7 @@ impl<S: JobControl, D: Driver> TerminalFile<S, D> {
 
     fn alive(&self) -> impl Fn(&State<D>) -> bool + use<S, D> {
         let (opening, hang_ups) = (self.opening, self.hang_ups);
-        move |state| opening == Opening::Console || state.hang_ups == hang_ups
+        move |state| matches!(opening, Opening::Console | Opening::Master) || state.hang_ups == hang_ups
     }
 
     fn is_alive(&self) -> bool {
@@ -138,9 +163,9 @@ impl<S: JobControl, D: Driver> TerminalFile<S, D> {
         S::own_terminal() == Some(self.terminal.number())
     }
 
-    /// The session and the foreground group, for its own processes.
+    /// The session and the foreground group, for its own processes and the other side.
     fn session_and_foreground(&self) -> Result<(u32, u32), FileError> {
-        if !self.is_own() {
+        if self.opening != Opening::Master && !self.is_own() {
             return Err(FileError::NotTty);
         }
         S::session_and_foreground(self.terminal.number()).ok_or(FileError::NotTty)
@@ -281,8 +306,13 @@ impl<S: JobControl, D: Driver> FileOperations for TerminalFile<S, D> {
     fn watched(&self) -> Option<&dyn Watched> {
         Some(self.terminal.watchers())
     }
+}
 
-    fn opened(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOperations>>, FileError> {
-        Ok(Some(Self::open(&self.terminal, self.opening, flags)?))
+impl<S: JobControl, D: Driver> Drop for TerminalFile<S, D> {
+    fn drop(&mut self) {
+        if self.opening != Opening::Master {
+            self.terminal.state().driver.close();
+            self.terminal.tell_far_side();
+        }
     }
 }

@@ -37,6 +37,9 @@ pub trait JobControl: Switch + Sized {
     /// [`NotTty`](FileError::NotTty) if it is not the caller's.
     fn release(terminal: u64) -> Result<(), FileError>;
 
+    /// The terminal is gone: the session that has it loses it, and its leader is hung up.
+    fn disconnect(terminal: u64);
+
     /// The caller's controlling terminal.
     fn own_terminal() -> Option<u64>;
 

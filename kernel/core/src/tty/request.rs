@@ -58,3 +58,11 @@ pub const TIOCSETD: u32 = 0x5423;
 pub const TIOCGDEV: u32 = 0x8004_5432;
 /// Hangs up.
 pub const TIOCVHANGUP: u32 = 0x5437;
+/// The slave's number in `/dev/pts`.
+pub const TIOCGPTN: u32 = 0x8004_5430;
+/// Locks the slave, or lets it be opened.
+pub const TIOCSPTLCK: u32 = 0x4004_5431;
+/// Whether it is locked.
+pub const TIOCGPTLCK: u32 = 0x8004_5439;
+/// Sends a signal to the slave's foreground.
+pub const TIOCSIG: u32 = 0x4004_5436;

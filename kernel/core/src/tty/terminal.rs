@@ -33,6 +33,21 @@ pub trait Driver: Send + 'static {
 
     /// Forgets what has not left, where it is the terminal's alone.
     fn discard(&mut self) {}
+
+    /// Whether somebody in this machine is at the other side, and told when there is something for him.
+    const FAR_SIDE: bool = false;
+
+    /// A program opens the terminal.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be opened.
+    fn open(&mut self) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// A program that had opened it has closed it.
+    fn close(&mut self) {}
 }
 
 /// A terminal.
@@ -49,6 +64,14 @@ pub struct Terminal<S: JobControl, D: Driver> {
     /// Who brings input that there is no room for.
     feeders: WaitQueue<S>,
     watchers: WatchList<S::Cpu>,
+    /// The other side, if it is in this machine.
+    pub(super) far: Far<S>,
+}
+
+/// Who is at the other side.
+pub(super) struct Far<S: JobControl> {
+    pub(super) waiting: WaitQueue<S>,
+    pub(super) watchers: WatchList<S::Cpu>,
 }
 
 pub(super) struct State<D> {
@@ -95,6 +118,7 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
             writers: WaitQueue::new(),
             feeders: WaitQueue::new(),
             watchers: WatchList::new(),
+            far: Far { waiting: WaitQueue::new(), watchers: WatchList::new() },
         })
     }
 
@@ -129,8 +153,9 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
             if readable {
                 self.tell_readers();
             }
-            // It may have let output go on.
+            // It may have let output go on, and was echoed.
             self.output_moved();
+            self.tell_far_side();
             match asked {
                 Asked::Signal { signal, .. } => S::signal_foreground(self.number, signal),
                 Asked::Nothing => return bytes.len().saturating_sub(rest.len()),
@@ -141,6 +166,13 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
     /// Sleeps until there is room for input, as whoever brings it: a thread of the kernel.
     pub fn wait_for_input_room(&self) {
         self.feeders.wait_while(|| !self.state.lock().line.has_room());
+    }
+
+    /// How many bytes of input there is room for: of a line that is too long already, one, which replaces the last.
+    pub(super) fn input_room(&self) -> usize {
+        let state = self.state.lock();
+        let free = CAPACITY.saturating_sub(1).saturating_sub(state.line.input.len());
+        if state.line.has_room() { free.max(1) } else { 0 }
     }
 
     /// Whether there is room for input.
@@ -184,8 +216,22 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
     pub(super) fn tell_all(&self) {
         self.readers.wake_all();
         self.writers.wake_all();
-        self.feeders.wake_all();
+        self.tell_feeders();
         self.watchers.notify(Readiness::all());
+    }
+
+    /// There is something for the other side, or room for what it has.
+    pub(super) fn tell_far_side(&self) {
+        if D::FAR_SIDE {
+            self.far.waiting.wake_all();
+            self.far.watchers.notify(Readiness::ALWAYS);
+        }
+    }
+
+    /// There is room for input.
+    fn tell_feeders(&self) {
+        self.feeders.wake_all();
+        self.tell_far_side();
     }
 
     fn tell_readers(&self) {
@@ -273,7 +319,7 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
             state.line.input.skip(if whole { found.read } else { count });
             state.unthrottle();
         }
-        self.feeders.wake_all();
+        self.tell_feeders();
         Ok(Found::Bytes { count, ends: found.ends && whole })
     }
 
@@ -301,6 +347,7 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
                 Err(fault) => return some_or(done, fault.into()),
             };
             self.state.lock().write(piece.get(..taken).unwrap_or_default());
+            self.tell_far_side();
             done = done.saturating_add(taken);
         }
         Ok(done)
@@ -407,7 +454,7 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
             state.line.flush_input();
             state.unthrottle();
         }
-        self.feeders.wake_all();
+        self.tell_feeders();
     }
 
     /// Forgets output that has not left.
@@ -427,13 +474,14 @@ impl<S: JobControl, D: Driver> Terminal<S, D> {
             state.line.stop(stopped);
             state.takes_output();
         }
+        self.tell_far_side();
         self.output_moved();
     }
 
     /// Tells the other side to stop sending, or to go on.
     pub(super) fn stop_input(&self, stopped: bool) {
-        let mut state = self.state.lock();
-        state.send_flow(if stopped { Special::Stop } else { Special::Start });
+        self.state.lock().send_flow(if stopped { Special::Stop } else { Special::Start });
+        self.tell_far_side();
     }
 
     /// Sets the window's size. Whoever is in the foreground is told of a new one.

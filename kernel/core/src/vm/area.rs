@@ -193,6 +193,8 @@ pub enum AreaKind {
     Stack,
     /// An object's contents.
     Object,
+    /// Those of the kernel's own shared object.
+    KernelObject,
 }
 
 /// One range of an address space, to look at.

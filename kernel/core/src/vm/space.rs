@@ -162,6 +162,7 @@ impl Space {
             };
             let in_heap = self.heap.start <= area.range.start() && area.range.end() <= self.heap.area_end();
             let kind = match pager {
+                Some(pager) if pager.is_kernels_own() => AreaKind::KernelObject,
                 Some(_) => AreaKind::Object,
                 None if area.flags.contains(AreaFlags::GROWS_DOWN) => AreaKind::Stack,
                 None if in_heap => AreaKind::Heap,

@@ -115,6 +115,11 @@ pub trait Pager: Send + Sync {
 
     /// A number that no other living object has.
     fn identity(&self) -> u64;
+
+    /// Whether it is the kernel's own shared object, which is nobody's file.
+    fn is_kernels_own(&self) -> bool {
+        false
+    }
 }
 
 impl fmt::Debug for dyn Pager {

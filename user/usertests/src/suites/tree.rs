@@ -23,7 +23,7 @@ super::tests!("tree":
     sending, a_program_is_copied_and_executed, the_file_system_is_described, the_archive_can_be_changed,
     a_shared_mapping_is_the_file, a_private_mapping_is_not, a_page_that_was_cut_off_is_no_memory,
     a_fork_sees_what_was_cut_off, many_names, a_listing_goes_on_behind_what_is_removed, two_processes_append,
-    mounting, hostile_names);
+    hostile_names);
 
 /// A directory for one test, removed with all that is in it.
 struct Place(PathBuf);
@@ -609,44 +609,6 @@ fn two_processes_append() -> Checked {
     let log = fs::read(place.path("log"))?;
     equal(log.len(), 60_000)?;
     ensure(log.chunks(300).all(|line| line.iter().all(|byte| byte == &line[0])), "torn lines")
-}
-
-fn mounting() -> Checked {
-    on_tine()?;
-    as_root()?;
-    let place = Place::new()?;
-    fs::create_dir_all(place.path("mnt/below"))?;
-    let at = place.text("mnt")?;
-    names::mount(c"tmpfs", &at, 0, c"size=8k,mode=750")?;
-    equal(fs::metadata(place.path("mnt"))?.mode() & 0o7777, 0o750)?;
-    ensure(!place.path("mnt/below").exists(), "not covered")?;
-    ensure(fs::metadata(place.path("mnt"))?.dev() != fs::metadata(&place.0)?.dev(), "one file system")?;
-    fs::write(place.path("mnt/file"), [1; 2 * PAGE])?;
-    io_refused(fs::write(place.path("mnt/more"), b"x"), Errno::NOSPC)?;
-    io_refused(fs::rename(place.path("mnt/file"), place.path("x")), Errno::XDEV)?;
-    io_refused(fs::remove_dir(place.path("mnt")), Errno::BUSY)?;
-    in_child(|| {
-        std::env::set_current_dir(place.path("mnt"))?;
-        equal(std::env::current_dir()?, place.path("mnt"))?;
-        ensure(Path::new("../mnt/file").exists(), "another way up")
-    })?;
-    const READ_ONLY: usize = 1;
-    const REMOUNT: usize = 32;
-    names::mount(c"tmpfs", &at, READ_ONLY | REMOUNT, c"")?;
-    io_refused(File::create(place.path("mnt/new")), Errno::ROFS)?;
-    names::mount(c"tmpfs", &at, REMOUNT, c"size=1m")?;
-    fs::write(place.path("mnt/more"), b"x")?;
-    names::unmount(&at)?;
-    ensure(place.path("mnt/below").exists(), "still covered")?;
-    refused(names::unmount(&at), Errno::INVAL)?;
-    names::mount(c"devtmpfs", &at, 0, c"")?;
-    ensure(fs::metadata(place.path("mnt/null"))?.file_type().is_char_device(), "no null")?;
-    names::unmount(&at)?;
-    refused(names::mount(c"nosuchfs", &at, 0, c""), Errno::NODEV)?;
-    in_child(|| {
-        set_user(1000)?;
-        refused(names::mount(c"tmpfs", &at, 0, c""), Errno::PERM)
-    })
 }
 
 fn hostile_names() -> Checked {

@@ -12,7 +12,8 @@ use crate::expect::{Checked, Failure, as_root, dies, ensure, equal, in_child, re
 use crate::helper::become_helper;
 
 super::tests!("vdso":
-    it_is_where_the_kernel_says, clocks_agree_with_the_calls, other_clocks_are_asked_for, the_time_of_day_follows_the_clock,
+    it_is_where_the_kernel_says,
+    clocks_agree_with_the_calls, other_clocks_are_asked_for, the_time_of_day_follows_the_clock,
     nobody_can_change_it, it_can_be_moved, it_can_be_unmapped, it_is_somewhere_else_each_time, a_child_has_it,
     a_handler_needs_no_restorer);
 

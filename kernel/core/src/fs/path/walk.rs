@@ -208,7 +208,7 @@ impl<'a> Walk<'a> {
             }
             (child, _) => child?,
         };
-        let (child, protection) = uncovered(child);
+        let protection = child.protection();
         if protection.kind == FileKind::Symlink
             && (behind == Behind::Components || self.follow == Follow::Yes || self.wants_directory)
         {
@@ -238,20 +238,8 @@ impl<'a> Walk<'a> {
     }
 
     fn go(&mut self, to: Arc<dyn Inode>) {
-        (self.at, self.protection) = uncovered(to);
-    }
-}
-
-/// What a walk that comes to `inode` finds there: the topmost of the roots that cover it.
-#[inline]
-fn uncovered(inode: Arc<dyn Inode>) -> (Arc<dyn Inode>, Protection) {
-    let mut at = inode;
-    loop {
-        let protection = at.protection();
-        match at.covered_by() {
-            Some(root) if protection.kind == FileKind::Directory => at = root,
-            _ => return (at, protection),
-        }
+        self.protection = to.protection();
+        self.at = to;
     }
 }
 

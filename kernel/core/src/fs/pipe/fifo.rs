@@ -41,7 +41,8 @@ impl<S: Surroundings> Fifo<S> {
 
     /// The pipe that others have open, or else a new one.
     fn pipe(&self) -> Result<Arc<Pipe<S>>, FileError> {
-        if let Some(pipe) = self.pipe.lock().upgrade() {
+        let open = self.pipe.lock().upgrade();
+        if let Some(pipe) = open {
             return Ok(pipe);
         }
         let new = self.pipes.make(self.owner, Timestamp::default(), false)?;

@@ -52,7 +52,7 @@ fn read(file: &OpenFile, most: usize) -> Result<Vec<u8>, FileError> {
 
 /// Bytes that differ from their neighbours.
 fn text(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at % 251) as u8).collect()
+    (0..=250).cycle().take(length).collect()
 }
 
 #[test]
@@ -352,7 +352,7 @@ proptest! {
             let capacity = end(&reader).capacity();
             match step {
                 Step::Write(length) => {
-                    let bytes: Vec<u8> = (written..written + length).map(|at| (at % 251) as u8).collect();
+                    let bytes: Vec<u8> = (0..=250).cycle().skip(written % 251).take(length).collect();
                     match write(&writer, &bytes) {
                         Ok(count) => {
                             prop_assert!(count == length || length > PIPE_BUF);

@@ -300,6 +300,10 @@ impl Surroundings for HostSwitch {
         BROKEN_PIPES.set(BROKEN_PIPES.get() + 1);
     }
 
+    fn who() -> [u32; 3] {
+        [7, 1000, 100]
+    }
+
     fn has_room() -> bool {
         true
     }

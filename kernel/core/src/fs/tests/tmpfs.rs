@@ -10,12 +10,11 @@ use super::support::{
 use crate::addr::PAGE_SIZE;
 use crate::fs::tmpfs::Limits;
 use crate::fs::{
-    AccessId, Allocation, Base, BufferSink, BufferSource, Context, DeviceNumber, FileError, FileKind, IfTaken, Inode,
-    Made, Mapping, Metadata, Mounts, NewTime, OpenFile, OpenFlags, PageSource, Place, Removal, Side, Source, Timestamp,
-    Visit, Whence, Writer, absolute_path, link, make, open, remove, rename, set_owner, set_permissions, set_times,
+    AccessId, Allocation, Base, BufferSink, BufferSource, Context, FileError, FileKind, IfTaken, Inode, Made, Mapping,
+    Metadata, NewTime, OpenFile, OpenFlags, PageSource, Place, Removal, Side, Source, Timestamp, Visit, Whence, Writer,
+    absolute_path, link, make, open, remove, rename, set_owner, set_permissions, set_times,
 };
 use crate::hal::UserFault;
-use crate::hal::fake::FakeCpu;
 use crate::vm::{Pager, PagerError};
 
 const USER: AccessId<'static> = AccessId { uid: 1000, gid: 1000, groups: &[50] };
@@ -869,41 +868,4 @@ fn threads_that_make_and_remove_the_same_names_leave_none_and_lose_none() {
         }
         assert_eq!(directory.metadata().links, links);
     }
-}
-
-#[test]
-fn a_mounted_root_covers_a_directory_until_it_is_unmounted() {
-    let lab = Lab::new();
-    let mounts = Mounts::<FakeCpu>::new();
-    mounts.begin(&lab.fs, lab.context.root());
-    for path in ["mnt", "mnt/below", "dir"] {
-        lab.directory(path);
-    }
-    let at = find(&lab.context, "mnt").unwrap();
-    let other = lab.fs.beside(DeviceNumber::new(0, 40), lab.fs.usual_limits());
-    let root = other.make_root(0o755, 0, 0).unwrap();
-    mounts.mount(&other, &root, &at).unwrap();
-    let third = lab.fs.beside(DeviceNumber::new(0, 41), lab.fs.usual_limits());
-    let third_root = third.make_root(0o755, 0, 0).unwrap();
-    assert_eq!(mounts.mount(&third, &third_root, &at), Err(FileError::Busy));
-    assert_eq!(lab.stat("mnt").id, root.id());
-    assert_eq!(error(find(&lab.context, "mnt/below")), Some(FileError::NotFound));
-    lab.directory("mnt/inner");
-    // Up from there is what is above the covered directory, and the way back has its name.
-    assert_eq!((lab.stat("mnt/..").id, lab.stat("mnt/inner/../..").id), (lab.stat("/").id, lab.stat("/").id));
-    let inner = find(&lab.context, "mnt/inner").unwrap();
-    assert_eq!(absolute_path(lab.context.root(), &inner, &mut [0; 20]), Ok(&b"/mnt/inner"[..]));
-    assert_eq!(lab.remove("mnt", Removal::Directory), Err(FileError::Busy));
-    assert_eq!(lab.rename("mnt", "x", IfTaken::Replace), Err(FileError::Busy));
-    assert_eq!(lab.rename("dir", "mnt", IfTaken::Replace), Err(FileError::Busy));
-    assert_eq!(lab.rename("dir", "mnt/dir", IfTaken::Replace), Err(FileError::CrossDevice));
-    assert_eq!(mounts.unmount(&at), Err(FileError::Invalid));
-    assert_eq!(mounts.unmount(lab.context.root()), Err(FileError::Busy));
-    mounts.mount(&third, &third_root, &inner).unwrap();
-    assert_eq!(mounts.unmount(&root), Err(FileError::Busy));
-    mounts.unmount(&third_root).unwrap();
-    mounts.unmount(&root).unwrap();
-    assert!(find(&lab.context, "mnt/below").is_ok() && root.parent().is_none());
-    drop((root, third_root, inner, at));
-    assert_eq!((other.status().free_files, third.status().free_files), (other.status().files, third.status().files));
 }

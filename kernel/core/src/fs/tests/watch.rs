@@ -74,7 +74,8 @@ struct Once {
 
 impl Watcher for Once {
     fn notify(&self, _ready: Readiness) {
-        if let Some(id) = self.id.lock().unwrap().take() {
+        let id = self.id.lock().unwrap().take();
+        if let Some(id) = id {
             self.list.remove(id);
         }
     }

@@ -53,7 +53,7 @@ impl<C: Cpu> Tmpfs<C> {
             FileKind::Symlink => Body::Symlink(Target::Archive(file.bytes)),
             FileKind::CharacterDevice | FileKind::BlockDevice => Body::Device(file.represents),
             FileKind::Fifo => Body::Fifo((self.needs.fifo)((file.protection.uid, file.protection.gid))),
-            FileKind::Socket => Body::Socket,
+            FileKind::Socket | FileKind::Nameless => Body::Socket,
         };
         let links = if kind == FileKind::Directory { 2 } else { file.names };
         let beginning = Beginning { protection: file.protection, links, time: file.modified, born: None };

@@ -24,8 +24,9 @@ pub(super) struct Directory<C: Cpu> {
     population: AtomicU32,
     /// The directory above; nothing for a root.
     parent: SpinLock<Weak<Node<C>>, C>,
-    /// Whether a root covers it, to be asked without a lock; and which.
+    /// Whether there is a cover, so that a lookup need not ask.
     is_covered: AtomicBool,
+    /// The root of the file system that is mounted on it.
     cover: SpinLock<Option<Arc<dyn Inode>>, C>,
 }
 
@@ -64,26 +65,21 @@ impl<C: Cpu> Directory<C> {
         drop(before);
     }
 
-    pub(super) fn covered_by(&self) -> Option<Arc<dyn Inode>> {
-        if self.is_covered() { self.cover.lock().clone() } else { None }
+    /// What stands in its place for those who come from above.
+    #[inline]
+    pub(super) fn cover(&self) -> Option<Arc<dyn Inode>> {
+        if self.is_covered.load(Ordering::Acquire) { self.cover.lock().clone() } else { None }
     }
 
-    pub(super) fn is_covered(&self) -> bool {
-        self.is_covered.load(Ordering::Acquire)
-    }
-
-    pub(super) fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
-        if root.is_some() && self.is_removed() {
-            return Err(FileError::NotFound);
-        }
-        let mut cover = self.cover.lock();
-        if root.is_some() && cover.is_some() {
-            drop(cover);
-            return Err(FileError::Busy);
-        }
-        self.is_covered.store(root.is_some(), Ordering::Release);
-        let before = core::mem::replace(&mut *cover, root);
-        drop(cover);
+    pub(super) fn set_cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        let before = {
+            let mut cover = self.cover.lock();
+            if root.is_some() && (cover.is_some() || self.is_removed()) {
+                return Err(FileError::Busy);
+            }
+            self.is_covered.store(root.is_some(), Ordering::Release);
+            core::mem::replace(&mut *cover, root)
+        };
         drop(before);
         Ok(())
     }
@@ -218,10 +214,8 @@ impl<C: Cpu> Node<C> {
     pub(super) fn remove_name(&self, name: &[u8], what: &Arc<dyn Inode>) -> Result<(), FileError> {
         let directory = self.directory()?;
         self.fs.check_writable()?;
-        let node = Self::of(what).ok_or(FileError::Busy)?;
-        if node.is_covered() {
-            return Err(FileError::Busy);
-        }
+        // What covers a directory stands in its way.
+        let node = Self::of(what).filter(|node| node.is_beside(self)).ok_or(FileError::Busy)?;
         let removed = {
             let mut names = directory.names.lock();
             match names.get(name) {
@@ -229,6 +223,9 @@ impl<C: Cpu> Node<C> {
                 _ => return Err(FileError::Stale),
             }
             if let Body::Directory(inner) = &node.body {
+                if inner.is_covered.load(Ordering::Acquire) {
+                    return Err(FileError::Busy);
+                }
                 inner.seal()?;
             }
             directory.uncount_name();
@@ -244,11 +241,6 @@ impl<C: Cpu> Node<C> {
         self.touch(Touch::Modified);
         drop(removed);
         Ok(())
-    }
-
-    /// Whether it is a directory that a root covers.
-    pub(super) fn is_covered(&self) -> bool {
-        self.directory().is_ok_and(Directory::is_covered)
     }
 
     /// The node that an inode is, if it is one of a file system of this kind.

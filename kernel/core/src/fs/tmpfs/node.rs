@@ -21,8 +21,6 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 use crate::vm::{Pager, PagerError};
 
-/// The number of the root: the first.
-const ROOT: u64 = 1;
 /// The most names of a file.
 const MOST_LINKS: u32 = 1 << 20;
 /// As long as a file's access time is not older than a day, and not older than its last change, it stays as it is (`relatime`).
@@ -313,30 +311,32 @@ impl<C: Cpu> Inode for Node<C> {
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
-        let child: Arc<dyn Inode> = self.directory()?.find(name).ok_or(FileError::NotFound)?;
+        let child = self.directory()?.find(name).ok_or(FileError::NotFound)?;
+        if let Body::Directory(directory) = &child.body
+            && let Some(root) = directory.cover()
+        {
+            return Ok(root);
+        }
         Ok(child)
     }
 
     fn parent(&self) -> Option<Arc<dyn Inode>> {
         let directory = self.directory().ok()?;
-        if self.number == ROOT {
-            return self.fs.covered()?.parent();
+        match directory.parent() {
+            Some(parent) => Some(parent),
+            None if directory.is_removed() => None,
+            None => self.fs.covered()?.parent(),
         }
-        let parent: Arc<dyn Inode> = directory.parent()?;
-        Some(parent)
     }
 
     fn number_above(&self) -> u64 {
-        let covered = if self.number == ROOT { self.fs.covered() } else { None };
+        let is_root = self.directory().is_ok_and(|directory| directory.parent().is_none() && !directory.is_removed());
+        let covered = if is_root { self.fs.covered() } else { None };
         covered.map_or(self.number, |covered| covered.number_above())
     }
 
-    fn covered_by(&self) -> Option<Arc<dyn Inode>> {
-        self.directory().ok()?.covered_by()
-    }
-
     fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
-        self.directory()?.cover(root)
+        self.directory()?.set_cover(root)
     }
 
     fn read_directory(&self, from: u64, visit: &mut dyn FnMut(DirectoryEntry<'_>) -> Visit) -> Result<(), FileError> {

@@ -34,9 +34,6 @@ impl<C: Cpu> Node<C> {
         if !self.fs.source().has_room() {
             return Err(FileError::OutOfMemory);
         }
-        if what.is_covered() || there.as_ref().is_some_and(|there| there.is_covered()) {
-            return Err(FileError::Busy);
-        }
         let cast = Cast { from: self, to, what, there };
         let exchanges = renaming.fate == Fate::Exchanged;
         let moves_way = !cast.stays() && (cast.what.is_directory() || exchanges);

@@ -1,0 +1,59 @@
+//! The inode of files that have no name and no place: event counters, sets of watched files.
+
+use alloc::sync::Arc;
+
+use super::error::FileError;
+use super::flags::OpenFlags;
+use super::inode::Inode;
+use super::metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection, Timestamp};
+use super::operations::FileOperations;
+
+/// The file system that they are in, if they are in one.
+const DEVICE: DeviceNumber = DeviceNumber::new(0, 14);
+
+/// Such an inode. It says nothing of the file but when it was made.
+pub struct Nameless {
+    made: Timestamp,
+}
+
+impl Nameless {
+    /// Of a file that is made now.
+    #[must_use]
+    pub fn new(made: Timestamp) -> Arc<Self> {
+        Arc::new(Self { made })
+    }
+}
+
+impl Inode for Nameless {
+    fn id(&self) -> FileId {
+        FileId { device: DEVICE, inode: 1 }
+    }
+
+    fn protection(&self) -> Protection {
+        Protection { kind: FileKind::Nameless, permissions: 0o600, uid: 0, gid: 0 }
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata {
+            id: self.id(),
+            protection: self.protection(),
+            links: 1,
+            represents: DeviceNumber::NONE,
+            size: 0,
+            block_size: 4096,
+            blocks: 0,
+            accessed: self.made,
+            modified: self.made,
+            changed: self.made,
+            born: None,
+        }
+    }
+
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
+        Err(FileError::NoDevice)
+    }
+}
