@@ -29,6 +29,7 @@
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both
 //! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
+//! * locks that bind those who ask: [`FileLocks`], [`RangeLock`] ([`LockRange`], [`LockKind`], [`LockOwner`]), [`LockKeeper`]
 //! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
@@ -55,6 +56,7 @@ mod event;
 mod flags;
 pub mod initramfs;
 mod inode;
+mod lock;
 mod metadata;
 mod mount;
 mod nameless;
@@ -81,6 +83,7 @@ pub use error::FileError;
 pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file};
+pub use lock::{FileLocks, LockKeeper, LockKind, LockOwner, LockRange, RangeLock};
 pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
 pub use mount::{Mountable, Mounts};
 pub use nameless::Nameless;

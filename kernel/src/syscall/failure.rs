@@ -59,6 +59,8 @@ impl From<FileError> for Errno {
             FileError::CrossDevice => Self::EXDEV,
             FileError::TooManyNames => Self::EMLINK,
             FileError::TooLarge | FileError::Limit => Self::EFBIG,
+            FileError::Deadlock => Self::EDEADLK,
+            FileError::NoLocks => Self::ENOLCK,
             FileError::Stale => Self::ESTALE,
         }
     }

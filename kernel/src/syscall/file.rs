@@ -13,7 +13,7 @@ use linux_raw_sys::{general as linux, ioctl};
 use super::argument::{Bits, Descriptor};
 use super::errno::Errno;
 use super::user::Pieces;
-use super::{Answer, Caller, pipe};
+use super::{Answer, Caller, lock, pipe};
 use crate::arch::user_copy::CurrentUser;
 use crate::mem::user::MEMORY;
 
@@ -132,6 +132,9 @@ pub(super) fn dup3(caller: &mut Caller<'_>, from: Descriptor, to: Descriptor, fl
 pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, argument: u64) -> Answer {
     let number = file;
     let file = caller.file(file)?;
+    if lock::is_command(command) {
+        return lock::control(caller, number, &file, command, UserAddr::new(argument));
+    }
     #[expect(clippy::cast_possible_truncation, reason = "an int in a register")]
     let argument = argument as u32;
     match command {

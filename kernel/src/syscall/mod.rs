@@ -10,7 +10,7 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`attributes`], [`mount`]: files; [`pipe`], [`socket`]; [`poll`],
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`], [`socket`]; [`poll`],
 //!   [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
@@ -26,6 +26,7 @@ mod failure;
 mod file;
 mod futex;
 mod identity;
+mod lock;
 mod memory;
 mod mount;
 mod names;

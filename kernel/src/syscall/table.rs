@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, contents, epoll, exec, file, futex, identity, make, memory, mount, names, path, pipe, poll,
-    process, schedule, signal, socket, system, time, timer,
+    Frames, attributes, contents, epoll, exec, file, futex, identity, lock, make, memory, mount, names, path, pipe,
+    poll, process, schedule, signal, socket, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -154,7 +154,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_getcwd, path::getcwd, (UserAddr, u64), Rpath;
     linux::__NR_dup, file::dup, (Descriptor), Stdio;
     linux::__NR_dup3, file::dup3, (Descriptor, Descriptor, Bits), Stdio;
-    linux::__NR_fcntl, file::fcntl, (Descriptor, u32, u64), Stdio;
+    linux::__NR_fcntl, file::fcntl, (Descriptor, u32, u64), Stdio, whole;
+    linux::__NR_flock, lock::flock, (Descriptor, Bits), Stdio, whole;
     linux::__NR_ioctl, file::ioctl, (Descriptor, u32, u64), Stdio, whole;
     linux::__NR_faccessat, path::faccessat, (Descriptor, Text, Bits), Rpath;
     linux::__NR_faccessat2, path::faccessat2, (Descriptor, Text, Bits, Bits), Rpath;

@@ -44,6 +44,7 @@ errnos! {
     BUSY = 16, "Busy.";
     EXIST = 17, "There already.";
     XDEV = 18, "Another file system.";
+    NODEV = 19, "No such device.";
     NOTDIR = 20, "Not a directory.";
     ISDIR = 21, "A directory.";
     INVAL = 22, "Invalid argument.";

@@ -12,6 +12,7 @@ pub mod die;
 pub mod file;
 pub mod identity;
 pub mod limit;
+pub mod lock;
 pub mod machine;
 pub mod memory;
 pub mod names;

@@ -18,6 +18,7 @@ numbers! {
     DUP3 = 24
     FCNTL = 25
     IOCTL = 29
+    FLOCK = 32
     MKNODAT = 33
     LINKAT = 37
     STATFS = 43

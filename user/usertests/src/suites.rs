@@ -12,6 +12,7 @@ mod heavy;
 mod hostile;
 mod identities;
 mod limits;
+mod locks;
 mod machine;
 mod mappings;
 mod numbers;
@@ -63,6 +64,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     pipes::TESTS,
     polls::TESTS,
     tree::TESTS,
+    locks::TESTS,
     sockets::TESTS,
     heavy::TESTS,
 ];

@@ -88,6 +88,10 @@ pub enum FileError {
     TooLarge,
     /// `EFBIG`, and `SIGXFSZ`: the writer's limit is reached.
     Limit,
+    /// `EDEADLK`: everybody would wait for ever.
+    Deadlock,
+    /// `ENOLCK`: there is no memory for more locks.
+    NoLocks,
     /// `ESTALE`: what a name stands for has changed meanwhile. Calls look again, so no program sees it.
     Stale,
 }
@@ -141,6 +145,8 @@ impl fmt::Display for FileError {
             Self::TooManyNames => "too many names",
             Self::TooLarge => "file too large",
             Self::Limit => "file size limit exceeded",
+            Self::Deadlock => "everybody would wait",
+            Self::NoLocks => "no memory for locks",
             Self::Stale => "changed meanwhile",
         })
     }

@@ -8,6 +8,7 @@ use super::epoll::Followers;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::Inode;
+use super::lock::{LockKeeper, LockOwner};
 use super::metadata::{FileKind, Metadata};
 use super::offset::{Offset, Parking};
 use super::operations::{Allocation, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
@@ -33,6 +34,8 @@ pub struct OpenFile {
     /// Whether the offset means anything, and so must be locked.
     positioned: bool,
     offset: Offset,
+    /// Who keeps the locks that it owns, if it ever had one.
+    locks: Once<&'static dyn LockKeeper>,
     /// Those who are told when it is no more; mostly nobody.
     followers: Once<Box<dyn Followers>>,
 }
@@ -84,6 +87,7 @@ impl OpenFile {
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned,
             offset: Offset::new(parking, 0),
+            locks: Once::new(),
             followers: Once::new(),
         })
     }
@@ -97,8 +101,15 @@ impl OpenFile {
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned: false,
             offset: Offset::new(parking, 0),
+            locks: Once::new(),
             followers: Once::new(),
         })
+    }
+
+    /// As whom it owns locks. From now on `keeper` is told when it goes.
+    pub fn lock_owner(&self, keeper: &'static dyn LockKeeper) -> usize {
+        self.locks.call_once(|| keeper);
+        core::ptr::from_ref(self).addr()
     }
 
     /// What was opened.
@@ -386,6 +397,9 @@ impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(followers) = self.followed() {
             followers.tell(self.operations.as_deref().and_then(FileOperations::watched));
+        }
+        if let Some(keeper) = self.locks.get() {
+            keeper.gone(LockOwner::File(core::ptr::from_ref(self).addr()));
         }
     }
 }

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use core::{fmt, iter};
 
 use super::flags::DescriptorFlags;
+use super::lock::{LockKeeper, LockOwner};
 use super::open_file::OpenFile;
 use group::{Group, SLOTS};
 
@@ -85,6 +86,8 @@ pub struct FileTable {
     more: Vec<Group>,
     /// No group before this one has a free slot.
     first_free: usize,
+    /// Who keeps the locks that were set through it, if any ever was.
+    locks: Option<&'static dyn LockKeeper>,
 }
 
 impl Default for FileTable {
@@ -93,11 +96,19 @@ impl Default for FileTable {
     }
 }
 
+impl Drop for FileTable {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.locks {
+            keeper.gone(self.owner());
+        }
+    }
+}
+
 impl FileTable {
     /// Without descriptors.
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: Group::new(), more: Vec::new(), first_free: 0 }
+        Self { first: Group::new(), more: Vec::new(), first_free: 0, locks: None }
     }
 
     /// The file behind `fd`.
@@ -175,6 +186,9 @@ impl FileTable {
         let (group, slot) = fd.place();
         let file = self.group_mut(group)?.take(slot)?;
         self.first_free = self.first_free.min(group);
+        if self.locks.is_some() {
+            self.tell_closed(&file);
+        }
         Some(file)
     }
 
@@ -323,7 +337,29 @@ impl FileTable {
         if group == self.first_free && is_full {
             self.first_free = group.saturating_add(1);
         }
+        if let Some(before) = &before
+            && self.locks.is_some()
+        {
+            self.tell_closed(before);
+        }
         Ok(before)
+    }
+
+    /// As whom the table owns locks. From now on `keeper` is told what is closed. It stays where it is.
+    pub fn lock_owner(&mut self, keeper: &'static dyn LockKeeper) -> LockOwner {
+        self.locks = Some(keeper);
+        self.owner()
+    }
+
+    fn owner(&self) -> LockOwner {
+        LockOwner::Table(core::ptr::from_ref(self).addr())
+    }
+
+    #[cold]
+    fn tell_closed(&self, file: &OpenFile) {
+        if let Some(keeper) = self.locks {
+            keeper.closed(self.owner(), file.inode().id());
+        }
     }
 
     /// Makes groups up to this one.

@@ -3,6 +3,7 @@
 mod devices;
 mod directory;
 mod initramfs;
+mod lock;
 mod metadata;
 mod model;
 mod mount;
