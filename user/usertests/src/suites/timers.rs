@@ -124,8 +124,8 @@ fn processor_time_is_counted() -> Checked {
     for (which, signal) in [(Interval::Virtual, Signal::VTALRM), (Interval::Profiling, Signal::PROF)] {
         in_child(|| {
             handle(signal, Handler::Count)?;
-            known(set_interval(which, Setting::every(10 * MS)))?;
             let start = time::monotonic()?;
+            known(set_interval(which, Setting::every(10 * MS)))?;
             let seen = AtomicU32::new(0);
             work_until(|| seen.fetch_add(caught(), Ordering::Relaxed) >= 3);
             ensure(time::monotonic()? - start >= 30 * MS, "too early")
@@ -134,8 +134,8 @@ fn processor_time_is_counted() -> Checked {
     in_child(|| {
         let timer = known(Timer::new(Clock::Process, Notice::Signal(Signal::USR1, 4)))?;
         handle(Signal::USR1, Handler::Count)?;
-        timer.set(Setting::once(20 * MS))?;
         let start = time::monotonic()?;
+        timer.set(Setting::once(20 * MS))?;
         work_until(|| caught() > 0);
         ensure(time::monotonic()? - start >= 20 * MS, "too early")?;
         equal(timer.left()?, Setting::default())
