@@ -7,6 +7,8 @@ INITRD ?= build/initramfs.cpio
 CMDLINE ?=
 TRACE ?=
 ADD ?=
+# An initramfs inside the kernel's image, for where neither firmware nor QEMU passes one.
+BUILTIN ?=
 # The benchmark of `bench` and its arguments; a run with arguments is not recorded. What of it `profile` counts.
 BENCH ?= $(USER_BIN)/bench
 WORDS ?=
@@ -116,8 +118,8 @@ help: ## this list
 # ---- what a build makes ----
 
 # Cargo knows better than make what is out of date, so it is asked each time; only a change is copied.
-build/kernel.elf: FORCE | setup
-	@cargo build --quiet --release $(KERNEL)
+build/kernel.elf: $(BUILTIN) FORCE | setup
+	@TINE_BUILTIN=$(abspath $(BUILTIN)) cargo build --quiet --release $(KERNEL)
 	@$(call copy,$(TARGET_DIR)/$(KERNEL_TARGET)/release/kernel)
 
 build/ktest.elf: FORCE | setup
@@ -127,7 +129,7 @@ build/ktest.elf: FORCE | setup
 copy = mkdir -p $(@D); cmp -s $(1) $@ || cp $(1) $@
 
 build/kernel8.img: build/kernel.elf
-	@$(TINE) raw $< $@ --max-size $(MAX_SIZE)
+	@$(TINE) raw $< $@ $(if $(BUILTIN),,--max-size $(MAX_SIZE))
 
 build/ktest.img: build/ktest.elf
 	@$(TINE) raw $< $@

@@ -1,4 +1,5 @@
-//! Tells the linker about the kernel's layout, and the kernel about its version.
+//! Tells the linker about the kernel's layout, and the kernel about its version and about the archive that it shall bring
+//! along, if any.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +12,13 @@ fn main() {
         println!("cargo:rustc-link-arg-bins=-T{}", script.display());
         // defmt's own script comes second: it places the `.defmt` section, which is never loaded.
         println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
+    }
+    println!("cargo:rustc-check-cfg=cfg(builtin_initramfs)");
+    println!("cargo:rerun-if-env-changed=TINE_BUILTIN");
+    if let Some(archive) = std::env::var("TINE_BUILTIN").ok().filter(|path| !path.is_empty()) {
+        println!("cargo:rerun-if-changed={archive}");
+        println!("cargo:rustc-env=TINE_BUILTIN={archive}");
+        println!("cargo:rustc-cfg=builtin_initramfs");
     }
     println!("cargo:rustc-env=TINE_VERSION={}", version(&manifest));
     let log = Path::new(&manifest).join("../.git/logs/HEAD");

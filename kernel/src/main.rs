@@ -59,6 +59,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     }
     task::smp::adopt_boot_cpu().expect("there is memory for the first threads");
     dev::trace::init().expect("there is memory for the first threads");
+    task::timers::init().expect("there is memory for the first threads");
     let cpus = task::smp::gather();
     announce(board, &facts, cpus);
     pins.expect("the console's pins are not reserved");
@@ -79,7 +80,8 @@ fn start(facts: &Facts, options: &CommandLine<'_>) {
         return spawn(|| monitor::run());
     };
     let archive = mem::initramfs::take(place);
-    if let Err(error) = task::init::start(archive, dev::tty::console(), options, || monitor::run()) {
+    dev::tty::init().expect("there is memory for the first threads");
+    if let Err(error) = task::init::start(archive, options, || monitor::run()) {
         println!("init: cannot be made: {error:?}");
         spawn(|| monitor::run());
     }

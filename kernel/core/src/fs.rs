@@ -17,6 +17,7 @@
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
 //!   ([`Parent`], [`Last`]), [`absolute_path`], [`check_directory`], [`same_file`]
 //! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
+//! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -27,7 +28,7 @@
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both
 //! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
-//! * [`initramfs`]: the tree over the initial archive, and [`PageSource`], the frames behind it
+//! * [`tmpfs`]: the file system in memory; [`initramfs`]: what the root begins with; [`PageSource`]: the frames behind both
 //! * readiness: [`poll`], [`Polled`]; [`Watcher`], [`Watched`], [`WatchList`]: who is told when a file becomes ready
 //! * [`Parking`], [`ParkingLot`]: where threads wait for each other at an open file's offset
 //!
@@ -43,6 +44,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod access;
+mod change;
 mod context;
 pub mod devices;
 mod directory;
@@ -62,30 +64,34 @@ mod pages;
 mod path;
 pub mod pipe;
 mod poll;
+mod rename;
 pub mod socket;
 mod surroundings;
 mod table;
+pub mod tmpfs;
 mod transfer;
 mod watch;
 
 pub use access::{AccessId, Wanted};
+pub use change::{NewTime, set_owner, set_permissions, set_times};
 pub use context::{Context, check_directory};
 pub use error::FileError;
 pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};
-pub use inode::{DirectoryEntry, Inode, Link, Made, Making, Visit, same_file};
-pub use metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection, Timestamp};
+pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file};
+pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
 pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};
-pub use operations::{Appended, Blocking, FileOperations, Mapping, Readiness, Seeking};
+pub use operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
 pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
 pub use poll::{Polled, poll};
+pub use rename::{IfTaken, Side, link, rename};
 pub use surroundings::Surroundings;
 pub use table::{Fd, FileTable, TableError};
-pub use transfer::{BufferSink, BufferSource, Sink, Source};
+pub use transfer::{BufferSink, BufferSource, Sink, Source, Writer};
 pub use watch::{WatchId, WatchList, Watched, Watcher};
 
 #[cfg(test)]

@@ -17,9 +17,11 @@
 //! * [`signal`]: signals, what is done about them, which are pending
 //! * [`sched`]: threads, parking, run queues, wait queues, sleeping mutexes
 //! * [`fs`]: files, directories, descriptors, the initial file system
+//! * [`tty`]: terminals, and what a shell's job control needs of them
 //! * [`futex`]: waiting on a word of a program's memory
 //! * [`elf`]: program files
 //! * [`proc`]: processes and their threads: fork, exec, exit, wait
+//! * [`procfs`]: what the kernel knows, as files
 //! * [`boot`]: what firmware hands over: device tree, command line, memory map
 //! * [`random`]: the generator behind every random number in the kernel
 
@@ -38,10 +40,12 @@ pub mod futex;
 pub mod hal;
 pub mod paging;
 pub mod proc;
+pub mod procfs;
 pub mod random;
 pub mod sched;
 pub mod signal;
 pub mod sync;
 pub mod time;
+pub mod tty;
 pub mod util;
 pub mod vm;

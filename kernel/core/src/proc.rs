@@ -21,9 +21,12 @@
 //! * ending: [`exit_process`], [`exit_thread`]; waiting: [`wait()`]
 //! * signals: [`kill`], [`queue`], [`kill_thread`], [`queue_thread`], [`signal()`], [`signal_group`], [`post_fault`];
 //!   on the way back to the program, if [`Thread::attention`], [`before_user`]; in sleeps [`interrupted`]; and
-//!   [`take_signal`]
+//!   [`take_signal`], [`wait_for_signal`]
+//! * timers: [`set_interval`], [`get_interval`], [`create_timer`], [`set_timer`], [`get_timer`], [`timer_overrun`],
+//!   [`delete_timer`], [`clock_was_set`], [`serve_alarms`]
 //! * groups and sessions: [`set_group`], [`set_session`], [`group_of`], [`session_of`], [`is_orphaned`],
-//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]
+//!   [`acquire_terminal`], [`terminal_of`], [`set_foreground`]; for terminals, [`JobControl`](crate::tty::JobControl)
+//! * looking: [`Process::standing`], [`Process::run_state`], [`Process::signal_info`]
 //! * finding: [`find`], [`find_thread`], [`relations`], [`Processes::each`], [`Processes::next_from`]
 //!
 //! # Locks
@@ -50,6 +53,7 @@ mod exit;
 mod fork;
 mod group;
 mod id;
+mod info;
 pub mod limit;
 #[cfg(test)]
 #[cfg(loom)]
@@ -63,7 +67,9 @@ mod signal;
 mod space;
 mod system;
 mod table;
+mod terminal;
 mod thread;
+mod timer;
 mod tree;
 pub mod usage;
 mod wait;
@@ -80,14 +86,19 @@ pub use group::{
     set_foreground, set_group, set_session, terminal_of,
 };
 pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
+pub use info::{RunState, SignalInfo, Standing};
 pub use process::{FileContext, Files, Process, ProcessFlags};
 pub use processor_time::check_processor_time;
 pub use signal::{
-    FaultPosted, Next, SignalError, Target, before_user, child_return, interrupted, kill, kill_thread, post_fault,
-    queue, queue_thread, signal, signal_group, take_signal, thread as find_thread,
+    FaultPosted, Next, SignalError, Target, Woken, before_user, child_return, interrupted, kill, kill_thread,
+    post_fault, queue, queue_thread, signal, signal_group, take_signal, thread as find_thread, wait_for_signal,
 };
 pub use space::{AddressSpace, SpaceGuard};
 pub use system::{OutOfMemory, Start, System};
 pub use table::{Counted, Processes, Statistics};
 pub use thread::{Thread, TidPointers};
+pub use timer::{
+    Interval, Notice, TimerClock, TimerError, TimerSetting, clock_was_set, create_timer, delete_timer, get_interval,
+    get_timer, serve_alarms, set_interval, set_timer, timer_overrun,
+};
 pub use wait::{ChildKind, Children, Delivery, Kinds, Patience, Selection, WaitError, WaitRequest, WaitResult, wait};

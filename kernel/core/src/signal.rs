@@ -7,7 +7,7 @@
 //! * [`Info`]: why a signal was sent: `siginfo_t`
 //! * [`Pending`]: what has been sent and not yet taken; one a process and one a thread
 //! * [`AlternateStack`]: where handlers run that asked for a stack of their own
-//! * [`Delivery`]: everything that a handler's frame is made of
+//! * [`Delivery`]: everything that a handler's frame is made of; [`records`]: what of it comes in a list
 //!
 //! A signal's way: [`discarded_by`] says which pending signals it undoes; [`Actions::ignores`] whether it may be dropped at
 //! once; [`Pending::post`] keeps it; [`take_next`] chooses it for a thread about to return to its program;
@@ -22,6 +22,7 @@ mod info;
 mod layout;
 mod number;
 mod pending;
+pub mod records;
 mod set;
 
 pub use action::{Action, ActionFlags, Actions, Effective, Handler, Unchangeable};

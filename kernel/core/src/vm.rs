@@ -36,7 +36,7 @@
 //! * [`area`], `areas`: one range, and the ordered list of them
 //! * [`layout`], [`limits`], [`commit`], [`statistics`]: where things go, how much, and how much there is
 //! * [`space`]: the address space itself; beside it, a file for each verb: `map`, `unmap`, `protect`, `remap`, `brk`,
-//!   `advise`, `inherit`, `lock`, `resident`, `fault`, `cut`, `stack`, `fork`, `transfer`, `futex`
+//!   `advise`, `inherit`, `lock`, `resident`, `fault`, `forget`, `cut`, `stack`, `fork`, `transfer`, `futex`
 //! * [`shared`]: memory that several programs map; [`asid`]: the tags of spaces in TLBs
 //!
 //! # Locks
@@ -53,6 +53,7 @@ pub mod commit;
 mod cut;
 pub mod failure;
 mod fault;
+mod forget;
 mod fork;
 mod futex;
 mod inherit;
@@ -95,6 +96,6 @@ pub use map::{MapFlags, MapRequest, Source};
 pub use place::Place;
 pub use remap::Moving;
 pub use shared::SharedMemory;
-pub use space::Space;
+pub use space::{ProgramStrings, Space};
 pub use statistics::SpaceStatistics;
 pub use system::{MemorySystem, OutOfMemory, Pager, PagerError, each_ready};

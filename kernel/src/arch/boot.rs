@@ -66,9 +66,10 @@ _start:
     bl      boot_tables
 
     // What was written with the caches off must not be shadowed by stale lines once they are on: invalidate the whole
-    // image by address, to the point of coherency.
+    // image by address, to the point of coherency, and the archive behind it.
     adrp    x0, __image_start
-    adrp    x1, __image_end
+    adrp    x1, __builtin_end
+    add     x1, x1, :lo12:__builtin_end
     dsb     sy
 3:  dc      ivac, x0
     add     x0, x0, #64

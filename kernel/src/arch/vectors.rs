@@ -52,6 +52,10 @@ pub(crate) struct Frame {
 
 /// The condition flags in `SPSR_EL1`.
 const NZCV: u64 = 0xf << 28;
+/// Its exception level, stack pointer and execution state.
+const MODE: u64 = 0x1f;
+/// Its masks: debug exceptions, system errors, interrupts.
+const DAIF: u64 = 0xf << 6;
 
 impl Frame {
     /// Where a program starts that has never run: all registers zero, EL0, nothing masked.
@@ -103,6 +107,11 @@ impl Frame {
     #[cfg(feature = "ktest")]
     pub(crate) const fn flags(&self) -> u64 {
         self.spsr & NZCV
+    }
+
+    /// Whether a program may ask for this state: with other modes than its own, or anything masked, it may not.
+    pub(crate) const fn may_have_state(state: u64) -> bool {
+        state & (MODE | DAIF) == 0
     }
 
     /// Sets the condition flags of a program's frame; everything else becomes what a program has: AArch64, EL0,

@@ -14,7 +14,7 @@ use kcore::boot::tree::{EnableMethod, Oddity, TreeError, TreeFacts};
 
 use super::{Board, videocore};
 use crate::mem::firmware::{self, Handover};
-use crate::mem::layout::{Image, LINEAR_SIZE};
+use crate::mem::layout::{Image, LINEAR_SIZE, builtin_initramfs};
 
 /// The longest command line that is kept.
 const COMMAND_LINE: usize = 1024;
@@ -33,7 +33,7 @@ pub(crate) struct Facts {
     pub(crate) reserved: Vec<PhysRange, RESERVED_RANGES>,
     /// The command line.
     pub(crate) command_line: String<COMMAND_LINE>,
-    /// The initramfs, if one was passed.
+    /// The initramfs: the one that was passed, or the kernel's own.
     pub(crate) initrd: Option<PhysRange>,
     /// Random bytes from the tree.
     pub(crate) seed: Vec<u8, SEED>,
@@ -91,6 +91,8 @@ pub(crate) fn gather(board: &Board, x0: u64) -> Facts {
     facts.fill_gaps(board);
     facts.clip_memory(board);
     facts.check_places();
+    let builtin = Some(range(&builtin_initramfs()));
+    facts.initrd = facts.initrd.or(builtin.filter(|builtin| !builtin.is_empty()));
     facts.reserve_own();
     facts
 }

@@ -1,12 +1,23 @@
-//! The clock and each CPU's one-shot alarm: the generic timer's virtual counter and comparator.
+//! The clock, what time of the day it is by it, and each CPU's one-shot alarm: the generic timer's virtual counter and comparator.
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use drivers::generic_timer::{SystemRegisters, VirtualTimer};
+use kcore::fs::Timestamp;
 use kcore::sync::Once;
 use kcore::time::CounterScale;
 
+use crate::arch::vdso::Data;
 use crate::board;
 use crate::dev::irq;
+use crate::mem::vdso;
 use crate::task::timers;
+
+/// What the wall clock showed when the counter started, in nanoseconds since 1970. There is no clock on the boards that runs
+/// while they are off: it starts at 1970 and is what root sets it to.
+static EPOCH_NS: AtomicU64 = AtomicU64::new(0);
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
 
 struct Clock {
     timer: VirtualTimer,
@@ -24,7 +35,10 @@ pub(crate) fn init() {
     CLOCK.call_once(|| {
         let timer = VirtualTimer::new(SystemRegisters).expect("CNTFRQ_EL0 is set by firmware");
         let hz = u32::try_from(timer.frequency_hz()).ok().and_then(CounterScale::new);
-        Clock { timer, scale: hz.expect("the timer's driver refuses zero and more than 32 bits") }
+        let scale = hz.expect("the timer's driver refuses zero and more than 32 bits");
+        let (whole_ns, fraction, exact_ticks) = scale.factors();
+        vdso::init(&Data { epoch_ns: 0, whole_ns, fraction, exact_ticks, resolution_ns: resolution_ns(&timer) });
+        Clock { timer, scale }
     });
     irq::register(board::current().timer_line, "timer", timers::on_alarm);
 }
@@ -42,10 +56,44 @@ pub(crate) fn now_ns() -> u64 {
     clock.scale.to_ns(clock.timer.now_ticks())
 }
 
+/// The wall clock: nanoseconds since 1970.
+pub(crate) fn real_ns() -> u64 {
+    EPOCH_NS.load(Ordering::Relaxed).saturating_add(now_ns())
+}
+
+/// Sets the wall clock.
+pub(crate) fn set_real_ns(real_ns: u64) {
+    set_epoch(real_ns.saturating_sub(now_ns()));
+}
+
+/// When the counter shows what the wall clock will at `real_ns`.
+pub(crate) fn real_to_monotonic(real_ns: u64) -> u64 {
+    real_ns.saturating_sub(EPOCH_NS.load(Ordering::Relaxed))
+}
+
+/// The wall clock, as files keep their times.
+pub(crate) fn timestamp() -> Timestamp {
+    const NS_PER_S: u64 = 1_000_000_000;
+    let ns = real_ns();
+    let nanoseconds = (ns % NS_PER_S) as u32;
+    Timestamp { seconds: (ns / NS_PER_S).cast_signed(), nanoseconds }
+}
+
 /// The counter: for what only asks whether some time has come, and need not know how much it is.
 #[inline]
 pub(crate) fn now_ticks() -> u64 {
     clock().timer.now_ticks()
+}
+
+/// What the wall clock showed when the counter started, in nanoseconds since 1970.
+pub(crate) fn epoch_ns() -> u64 {
+    EPOCH_NS.load(Ordering::Relaxed)
+}
+
+/// Sets the wall clock by saying what it showed then.
+pub(crate) fn set_epoch(epoch_ns: u64) {
+    EPOCH_NS.store(epoch_ns, Ordering::Relaxed);
+    vdso::set_epoch(epoch_ns);
 }
 
 /// How many ticks `ns` nanoseconds take.
@@ -66,6 +114,15 @@ pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
 /// The counter's frequency.
 pub(crate) fn frequency_hz() -> u64 {
     clock().timer.frequency_hz()
+}
+
+/// How long a tick of the counter is, in nanoseconds, rounded up.
+pub(crate) fn tick_ns() -> u64 {
+    resolution_ns(&clock().timer)
+}
+
+fn resolution_ns(timer: &VirtualTimer) -> u64 {
+    NS_PER_SECOND.div_ceil(timer.frequency_hz())
 }
 
 /// Lets this CPU's comparator interrupt at `deadline_ns`, never earlier; not at all for `u64::MAX`.

@@ -3,7 +3,7 @@
 //! * [`irq`]: interrupt routing in front of either board's controllers
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
-//! * [`tty`]: the console as programs open it
+//! * [`tty`]: terminals as programs open them
 //! * [`trace`]: carrying the trace off
 //! * [`random`]: the kernel's random numbers
 //! * [`power`]: switching off, starting again

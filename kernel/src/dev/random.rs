@@ -70,6 +70,12 @@ pub(crate) fn uniform(bound: u64) -> u64 {
     source().uniform(bound)
 }
 
+/// Fills `out` with such numbers.
+pub(crate) fn fill_uniform(bound: u64, out: &mut [u64]) {
+    reseed_if_due();
+    source().fill_uniform(bound, out);
+}
+
 /// Mixes in the moment of an interrupt from the world outside. For handlers: it never waits.
 pub(crate) fn sample_interrupt() {
     if let Some(source) = SOURCE.get() {

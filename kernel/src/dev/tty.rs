@@ -1,92 +1,142 @@
-//! The console as a device that programs open: `/dev/console` and `/dev/tty`.
+//! Terminals as programs open them: `/dev/ttyAMA0`, which is the console's UART, `/dev/console`, which is the same under
+//! another name, and `/dev/tty`, which is each process's own.
 //!
-//! It has the manners of a terminal that a shell and a C library rely on: output gets a carriage return before each line feed,
-//! input comes as it is typed, with carriage returns as line feeds, and is echoed. Requests that ask for its settings and its
-//! size are answered.
+//! What a terminal does is in `kcore::tty`. Here a thread carries what is typed from the UART to it: so it is echoed, and
+//! Ctrl-C is a signal, while nobody reads. Where the terminal has no room for more, input stays in the console's ring
+//! (4096 bytes, beside the terminal's own 4096), and then in the UART: QEMU holds the sender up, a board without flow control
+//! loses bytes, which is counted and said. With `IXOFF` the sender is told to stop before.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use kcore::addr::UserAddr;
-use kcore::fs::{Blocking, FileError, FileOperations, Sink, Source};
-use kcore::hal::UserMemory;
-use linux_raw_sys::ioctl;
+use kcore::addr::CpuSet;
+use kcore::fs::devices::{self, Devices};
+use kcore::fs::{DeviceNumber, FileError, FileOperations, OpenFlags};
+use kcore::sched::Priority;
+use kcore::tty::{Driver, JobControl, Opening, Settings, Terminal, TerminalFile};
 
 use super::uart;
-use crate::log::console;
-use crate::task;
+use crate::log::{console, println};
+use crate::task::{Kernel, SpawnError, thread};
 
-/// Bytes that are moved at a time.
-const PIECE: usize = 256;
+/// The number of a PL011's terminal: `ttyAMA0`.
+const NUMBER: DeviceNumber = DeviceNumber::new(204, 64);
+/// Bytes of input that are carried at a time: their echo finds room.
+const PIECE: usize = 64;
 
-struct Console;
+type ConsoleTerminal = Terminal<Kernel, Line>;
 
-/// The device.
-pub(crate) fn console() -> Arc<dyn FileOperations> {
-    Arc::new(Console)
+static CONSOLE: spin::Once<Arc<ConsoleTerminal>> = spin::Once::new();
+/// The kernel's monitor reads what is typed; the terminal gets nothing any more.
+static MONITORED: AtomicBool = AtomicBool::new(false);
+
+/// The console's ring and its UART.
+struct Line;
+
+impl Driver for Line {
+    fn room(&self) -> usize {
+        console::program_room()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        console::write_program(bytes);
+    }
+
+    // The ring has the kernel's lines too, so nothing of it is discarded.
+    fn pending(&self) -> usize {
+        console::output_pending()
+    }
 }
 
-impl FileOperations for Console {
-    fn read(&self, _at: u64, blocking: Blocking, sink: &mut dyn Sink) -> Result<usize, FileError> {
-        if sink.room() == 0 {
-            return Ok(0);
+/// Makes the console's terminal, and starts the thread that carries input to it.
+pub(crate) fn init() -> Result<(), SpawnError> {
+    let terminal = Terminal::new(NUMBER.encoded(), Settings::serial(), Line).ok_or(SpawnError::OutOfMemory)?;
+    CONSOLE.call_once(|| Arc::new(terminal));
+    thread::spawn("tty", Priority::KERNEL, CpuSet::ALL, carry)?;
+    Ok(())
+}
+
+/// Adds the nodes of terminals to `devices`.
+pub(crate) fn add_nodes(devices: &mut Devices) {
+    devices.add(devices::TTY, b"tty", 0o666, Arc::new(Own));
+    if let Some(terminal) = CONSOLE.get() {
+        devices.add(NUMBER, b"ttyAMA0", 0o620, TerminalFile::node(Arc::clone(terminal), Opening::Terminal));
+    }
+}
+
+/// `/dev/console`
+pub(crate) fn console() -> Arc<dyn FileOperations> {
+    match CONSOLE.get() {
+        Some(terminal) => TerminalFile::node(Arc::clone(terminal), Opening::Console),
+        None => Arc::new(Own),
+    }
+}
+
+/// Leaves what is typed to the kernel's monitor.
+pub(crate) fn leave_to_monitor() {
+    MONITORED.store(true, Ordering::Release);
+    uart::wake();
+}
+
+/// By the UART's interrupt: the line takes output again.
+pub(super) fn output_moved() {
+    if let Some(terminal) = CONSOLE.get() {
+        terminal.output_moved();
+    }
+}
+
+/// Ends the use of a terminal by those who have it open; the tree of processes is locked.
+pub(crate) fn hang_up(number: u64) {
+    if let Some(terminal) = CONSOLE.get().filter(|terminal| terminal.number() == number) {
+        terminal.hang_up();
+    }
+}
+
+/// Carries what is typed to the terminal.
+fn carry() {
+    let Some(terminal) = CONSOLE.get() else { return };
+    let mut reported = 0;
+    while !MONITORED.load(Ordering::Acquire) {
+        uart::wait_while(|| {
+            console::is_input_empty() && !terminal.has_echoes_to_send() && !MONITORED.load(Ordering::Acquire)
+        });
+        terminal.send_echoes();
+        if !terminal.has_input_room() {
+            terminal.wait_for_input_room();
+            continue;
         }
-        if blocking == Blocking::No && console::is_input_empty() {
-            return Err(FileError::WouldBlock);
+        if MONITORED.load(Ordering::Acquire) {
+            return;
         }
-        let mut done = 0;
-        while done < sink.room() {
-            // Only the first byte is waited for.
-            let next = if done == 0 { uart::read_byte_unless(task::is_interrupted) } else { console::read() };
-            let Some(byte) = next else { break };
-            let byte = if byte == b'\r' { b'\n' } else { byte };
-            console::write_text(&[byte]);
-            done += sink.put(&[byte])?;
-            if byte == b'\n' {
+        let mut piece = [0; PIECE];
+        let count = console::read_some(&mut piece);
+        let mut taken = 0;
+        loop {
+            taken += terminal.receive(&piece[taken..count]);
+            if taken == count {
                 break;
             }
+            terminal.wait_for_input_room();
         }
-        if done == 0 { Err(FileError::Interrupted) } else { Ok(done) }
-    }
-
-    fn write(&self, _at: u64, _blocking: Blocking, source: &mut dyn Source) -> Result<usize, FileError> {
-        let mut done = 0;
-        while source.left() > 0 {
-            let mut piece = [0; PIECE];
-            let length = source.left().min(PIECE);
-            match source.take(&mut piece[..length]) {
-                Ok(0) => break,
-                Ok(taken) => {
-                    console::write_text(&piece[..taken]);
-                    done += taken;
-                }
-                Err(_) if done > 0 => break,
-                Err(fault) => return Err(fault.into()),
-            }
+        let lost = console::input_errors().overruns;
+        if lost != reported {
+            println!("console: input was lost {lost} times: it came faster than it was read");
+            reported = lost;
         }
-        Ok(done)
-    }
-
-    fn ioctl(&self, request: u32, argument: u64, memory: &dyn UserMemory) -> Result<u64, FileError> {
-        let to = UserAddr::new(argument);
-        match request {
-            ioctl::TCGETS => memory.copy_out(&settings(), to)?,
-            ioctl::TIOCGWINSZ => memory.copy_out(&[0; 8], to)?,
-            ioctl::TCSETS | ioctl::TCSETSW | ioctl::TCSETSF | ioctl::TCFLSH | ioctl::TCSBRK | ioctl::TIOCSWINSZ => {}
-            _ => return Err(FileError::NotTty),
-        }
-        Ok(0)
     }
 }
 
-/// `struct termios` of the kernel's own layout: ICRNL and IXON, OPOST and ONLCR, 115200 baud with 8 bits and the receiver on,
-/// ISIG, ICANON, ECHO and their kin, and the usual control characters.
-fn settings() -> [u8; 36] {
-    const MODES: [u32; 4] = [0o2400, 0o5, 0o10002 | 0o260, 0o105073];
-    const CHARACTERS: [u8; 19] = [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0];
-    let mut bytes = [0; 36];
-    for (word, mode) in bytes.chunks_exact_mut(4).zip(MODES) {
-        word.copy_from_slice(&mode.to_le_bytes());
+/// `/dev/tty`: whoever opens it gets the controlling terminal of his session.
+struct Own;
+
+impl FileOperations for Own {
+    fn opened(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOperations>>, FileError> {
+        let number = Kernel::own_terminal().ok_or(FileError::NoDevice)?;
+        match CONSOLE.get() {
+            Some(terminal) if terminal.number() == number => {
+                Ok(Some(TerminalFile::open(terminal, Opening::Controlling, flags)?))
+            }
+            _ => Err(FileError::NoDevice),
+        }
     }
-    bytes[17..].copy_from_slice(&CHARACTERS);
-    bytes
 }

@@ -1,6 +1,6 @@
-//! Console input: the UART's interrupt, and a thread that waits for it.
+//! The console's UART: its interrupt, and the threads that wait for it.
 
-use super::{irq, random};
+use super::{irq, random, tty};
 use crate::board;
 use crate::log::console;
 use crate::task::Waiters;
@@ -11,8 +11,12 @@ static READERS: Waiters = Waiters::new();
 pub(crate) fn init() {
     irq::register(board::current().pl011.line, "uart0", || {
         random::sample_interrupt();
-        if console::on_interrupt() {
-            READERS.wake_one();
+        let changed = console::on_interrupt();
+        if changed.output {
+            tty::output_moved();
+        }
+        if changed.input || changed.output {
+            READERS.wake_all();
         }
     });
     console::use_interrupts();
@@ -21,21 +25,19 @@ pub(crate) fn init() {
 /// The next byte of input; sleeps until there is one.
 pub(crate) fn read_byte() -> u8 {
     loop {
-        if let Some(byte) = read_byte_unless(|| false) {
+        wait_while(console::is_input_empty);
+        if let Some(byte) = console::read() {
             return byte;
         }
     }
 }
 
-/// The same, but that somebody may wake the thread and let `interrupted` be true; then there is none.
-pub(crate) fn read_byte_unless(interrupted: impl Fn() -> bool) -> Option<u8> {
-    loop {
-        READERS.wait_while(|| console::is_input_empty() && !interrupted());
-        if let Some(byte) = console::read() {
-            return Some(byte);
-        }
-        if interrupted() {
-            return None;
-        }
-    }
+/// Sleeps until `condition`, which interrupts of the UART change, is false.
+pub(crate) fn wait_while(condition: impl Fn() -> bool) {
+    READERS.wait_while(condition);
+}
+
+/// Lets all look again who [wait](wait_while).
+pub(crate) fn wake() {
+    READERS.wake_all();
 }

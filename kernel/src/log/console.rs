@@ -35,6 +35,8 @@ struct Line {
     /// The ring was full and bytes may be left in the UART; the receive interrupt is masked, and the reader looks.
     input_paused: bool,
     input_errors: InputErrors,
+    /// A program has begun a line and not ended it.
+    in_line: bool,
 }
 
 /// What went wrong with input so far.
@@ -54,6 +56,7 @@ static LINE: IrqLock<Line, Arm> = IrqLock::new(
         input: Deque::new(),
         input_paused: false,
         input_errors: InputErrors { overruns: 0, noise: 0 },
+        in_line: false,
     },
 );
 /// Whether the transmit interrupt empties the ring.
@@ -77,18 +80,36 @@ pub(crate) fn use_interrupts() {
 /// Room in the output ring that a writer waits for: a line of text fits.
 const ROOM: usize = 256;
 
-/// Prints text; `\n` becomes `\r\n`.
+/// Prints text; `\n` becomes `\r\n`. It does not go on a line that a program has begun.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
+    super::history::note(text);
     let mut line = lock_with_room();
+    if core::mem::take(&mut line.in_line) {
+        line.push_text(b"\n");
+    }
     // Writing into the ring cannot fail.
     let _ = line.write_fmt(text);
     line.send();
 }
 
-/// Prints bytes of text, whatever they are; `\n` becomes `\r\n`.
-pub(crate) fn write_text(text: &[u8]) {
-    let mut line = lock_with_room();
-    line.push_text(text);
+/// How many bytes a program may [write](write_program) now. Some of the ring is left to the kernel's own lines.
+pub(crate) fn program_room() -> usize {
+    LINE.lock().free().saturating_sub(OUTPUT_RING / 4)
+}
+
+/// How many bytes have not left the ring.
+pub(crate) fn output_pending() -> usize {
+    LINE.lock().output.len()
+}
+
+/// Puts a program's bytes into the console stream as they are. It asked for [room](program_room); if there is none any more
+/// they are waited for.
+pub(crate) fn write_program(bytes: &[u8]) {
+    let mut line = LINE.lock();
+    for &byte in bytes {
+        line.push(byte);
+    }
+    line.in_line = bytes.last().map_or(line.in_line, |&last| last != b'\n');
     line.send();
 }
 
@@ -107,8 +128,7 @@ fn lock_with_room() -> IrqGuard<'static, Line, Arm> {
     let masked = cpu::irqs_masked();
     loop {
         let line = LINE.lock();
-        let room = line.output.capacity() - line.output.len();
-        if room >= ROOM || !INTERRUPT_DRIVEN.load(Ordering::Acquire) || masked {
+        if line.free() >= ROOM || !INTERRUPT_DRIVEN.load(Ordering::Acquire) || masked {
             return line;
         }
         drop(line);
@@ -116,28 +136,51 @@ fn lock_with_room() -> IrqGuard<'static, Line, Arm> {
     }
 }
 
-/// Answers the UART's interrupt: takes what came in, sends what waits. Says whether there is input to read.
-pub(crate) fn on_interrupt() -> bool {
+/// What an interrupt of the UART has changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Changed {
+    /// There is input to read.
+    pub(crate) input: bool,
+    /// Half of the output ring is free, or it was emptied.
+    pub(crate) output: bool,
+}
+
+/// Answers the UART's interrupt: takes what came in, sends what waits.
+pub(crate) fn on_interrupt() -> Changed {
     let mut line = LINE.lock();
+    let waited = line.output.len();
     if let Some(uart) = &line.uart {
         // Before the FIFO is read: a byte that comes later raises the interrupt again.
         uart.acknowledge(Interrupts::all());
     }
     line.receive();
     line.send();
-    !line.input.is_empty()
+    let waits = line.output.len();
+    Changed { input: !line.input.is_empty(), output: waits < waited && waits <= OUTPUT_RING / 2 }
 }
 
 /// Takes a byte of input, if there is one.
 pub(crate) fn read() -> Option<u8> {
+    let mut byte = [0];
+    (read_some(&mut byte) > 0).then_some(byte[0])
+}
+
+/// Takes as much input as there is and `to` holds, and says how much.
+pub(crate) fn read_some(to: &mut [u8]) -> usize {
     let mut line = LINE.lock();
-    let byte = line.input.pop_front();
+    let mut count = 0;
+    while count < to.len()
+        && let Some(byte) = line.input.pop_front()
+    {
+        to[count] = byte;
+        count += 1;
+    }
     if line.input_paused && line.input.len() <= INPUT_RESUME {
         // The interrupt may not rise again for what is in the FIFO already.
         line.receive();
         line.send();
     }
-    byte
+    count
 }
 
 /// Whether there is nothing to read.
@@ -151,6 +194,11 @@ pub(crate) fn input_errors() -> InputErrors {
 }
 
 impl Line {
+    /// Bytes that the output ring takes.
+    fn free(&self) -> usize {
+        self.output.capacity() - self.output.len()
+    }
+
     fn receive(&mut self) {
         // In QEMU the interrupt rises only when the FIFO stops being empty, so it is emptied.
         self.input_paused = true;

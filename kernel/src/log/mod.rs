@@ -1,12 +1,14 @@
 //! What the kernel says: the console for people, the trace for tools, and the last words of a panic.
 //!
 //! * [`console`]: text lines on the PL011, through a ring that the transmit interrupt empties
+//! * [`history`]: the last of those lines, for programs
 //! * [`mod@panic`]: the report of a dying kernel, on a path without locks
 //! * [`trace`]: `defmt` frames, recorded without a lock
 //! * [`backtrace`]: return addresses by frame pointers
 
 pub(crate) mod backtrace;
 pub(crate) mod console;
+pub(crate) mod history;
 pub(crate) mod panic;
 pub(crate) mod trace;
 

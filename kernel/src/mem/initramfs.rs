@@ -13,6 +13,12 @@ use super::frames::frames;
 use super::user::MEMORY;
 use super::{firmware, layout};
 
+/// What the kernel was built with, for where it is passed none. Only the linker's symbols around it are used.
+#[cfg(builtin_initramfs)]
+#[used]
+#[unsafe(link_section = ".initramfs")]
+static BUILT_IN: [u8; include_bytes!(env!("TINE_BUILTIN")).len()] = *include_bytes!(env!("TINE_BUILTIN"));
+
 /// The archive: its bytes, and the frames under them.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -64,6 +70,10 @@ impl PageSource for Source {
         MEMORY.write(frame, offset, bytes);
     }
 
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
+        MEMORY.read(frame, offset, to);
+    }
+
     fn add_reference(&self, frame: PhysFrame) {
         MEMORY.add_reference(frame);
     }
@@ -74,5 +84,17 @@ impl PageSource for Source {
 
     fn has_room(&self) -> bool {
         MEMORY.has_room()
+    }
+
+    fn promise(&self, pages: u64) -> bool {
+        MEMORY.commitments().charge(pages, MEMORY.total_frames()).is_ok()
+    }
+
+    fn take_back(&self, pages: u64) {
+        MEMORY.commitments().uncharge(pages);
+    }
+
+    fn total_frames(&self) -> u64 {
+        MEMORY.total_frames()
     }
 }

@@ -52,6 +52,8 @@ unsafe extern "C" {
     static __data_end: u8;
     static __boot_stacks: u8;
     static __image_end: u8;
+    static __builtin_start: u8;
+    static __builtin_end: u8;
 }
 
 /// The image's parts, as addresses of the view that the caller runs in: physical while the MMU is off, virtual later.
@@ -92,6 +94,12 @@ impl Image {
         let image = Self::here();
         image.text.start - IMAGE_BASE..image.bss.end - IMAGE_BASE
     }
+}
+
+/// The physical range of the initramfs that the kernel was built with, behind the image; empty if it brings none.
+pub(crate) fn builtin_initramfs() -> Range<u64> {
+    let (start, end) = (&raw const __builtin_start, &raw const __builtin_end);
+    start.addr() as u64 - IMAGE_BASE..end.addr() as u64 - IMAGE_BASE
 }
 
 /// The physical address of a static object of the kernel.

@@ -7,6 +7,7 @@
 //! * [`heap`]: `alloc`'s memory
 //! * [`stacks`]: kernel stacks with guards
 //! * [`user`]: programs' memory
+//! * [`vdso`]: the page that all of them have
 //! * [`initramfs`]: the initial archive's pages
 //! * [`spin_table`]: releasing the other cores
 //! * [`devices`]: the board's register windows
@@ -25,6 +26,7 @@ pub(crate) mod message;
 pub(crate) mod spin_table;
 pub(crate) mod stacks;
 pub(crate) mod user;
+pub(crate) mod vdso;
 
 use kcore::addr::VirtAddr;
 use kcore::boot::PhysRange;

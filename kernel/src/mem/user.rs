@@ -104,6 +104,12 @@ impl MemorySystem for UserMemorySystem {
         Self::allocate_unspecified(FrameUse::UserAnonymous)
     }
 
+    #[inline(never)]
+    fn unspecified_two(&self) -> Option<[PhysFrame; 2]> {
+        // As with several tables.
+        self.has_room().then(|| frames().allocate_raw_at_once(FrameUse::UserAnonymous, Zeroing::Unspecified)).flatten()
+    }
+
     fn copy(&self, from: PhysFrame, to: PhysFrame) {
         debug_assert_ne!(from, to);
         frames().set_fetchable(to, false);

@@ -7,7 +7,7 @@ mod crash;
 
 use kcore::util::line_editor::{LineEditor, Outcome};
 
-use crate::dev::uart;
+use crate::dev::{tty, uart};
 use crate::log::{console, print, println};
 
 /// What the monitor asks with; scripts wait for it.
@@ -15,6 +15,7 @@ const PROMPT: &str = "tine> ";
 
 /// Reads commands and runs them, for ever.
 pub(crate) fn run() -> ! {
+    tty::leave_to_monitor();
     let mut editor = LineEditor::new();
     print!("{PROMPT}");
     loop {

@@ -12,8 +12,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::time::TimeSpec;
-use super::{Again, Answer, Caller, file, poll, signal, time, user};
+use super::{Again, Answer, Caller, file, poll, signal, user};
 use crate::arch::user_copy::CurrentUser;
+use crate::dev::clock;
 use crate::task::{Kernel, NESTING, PARKING};
 
 /// `struct epoll_event`.
@@ -29,7 +30,7 @@ struct Event {
 fn install(caller: &Caller<'_>, operations: Arc<dyn FileOperations>, flags: u32) -> Answer {
     let descriptor = file::close_on_exec(flags & linux::O_CLOEXEC != 0);
     let status = OpenFlags::READ_WRITE | OpenFlags::from_linux(flags & linux::O_NONBLOCK);
-    let open = OpenFile::new(Nameless::new(time::timestamp()), operations, status, &PARKING);
+    let open = OpenFile::new(Nameless::new(clock::timestamp()), operations, status, &PARKING);
     file::install(caller, open, descriptor, Fd::ZERO)
 }
 

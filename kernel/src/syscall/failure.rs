@@ -6,7 +6,7 @@ use kcore::hal::UserFault;
 use kcore::proc::cred::{GroupsError, NotPermitted};
 use kcore::proc::exec::ExecError;
 use kcore::proc::limit::LimitError;
-use kcore::proc::{ForkError, GroupError, SignalError, TforkError, WaitError};
+use kcore::proc::{ForkError, GroupError, SignalError, TforkError, TimerError, WaitError};
 use kcore::vm::MapFailure;
 
 use super::errno::Errno;
@@ -45,6 +45,7 @@ impl From<FileError> for Errno {
             FileError::Pipe => Self::EPIPE,
             FileError::Busy => Self::EBUSY,
             FileError::Unsupported => Self::EOPNOTSUPP,
+            FileError::NoProcess => Self::ESRCH,
             FileError::Io => Self::EIO,
             FileError::NotConnected => Self::ENOTCONN,
             FileError::IsConnected => Self::EISCONN,
@@ -55,6 +56,10 @@ impl From<FileError> for Errno {
             FileError::MessageTooLong => Self::EMSGSIZE,
             FileError::TooManyReferences => Self::ETOOMANYREFS,
             FileError::OutOfMemory => Self::ENOMEM,
+            FileError::CrossDevice => Self::EXDEV,
+            FileError::TooManyNames => Self::EMLINK,
+            FileError::TooLarge | FileError::Limit => Self::EFBIG,
+            FileError::Stale => Self::ESTALE,
         }
     }
 }
@@ -124,6 +129,16 @@ impl From<SignalError> for Errno {
             SignalError::NoSuchProcess => Self::ESRCH,
             SignalError::NotPermitted => Self::EPERM,
             SignalError::Full => Self::EAGAIN,
+        }
+    }
+}
+
+impl From<TimerError> for Errno {
+    fn from(error: TimerError) -> Self {
+        match error {
+            TimerError::None => Self::EINVAL,
+            TimerError::TooMany => Self::EAGAIN,
+            TimerError::OutOfMemory => Self::ENOMEM,
         }
     }
 }

@@ -40,11 +40,11 @@ fn transfer_in(caller: &mut Caller<'_>, file: Descriptor, mut pieces: Pieces) ->
 
 fn transfer_out(caller: &mut Caller<'_>, file: Descriptor, mut pieces: Pieces) -> Answer {
     let file = caller.file(file)?;
-    caller.restarting(|_| Ok(file.write(&mut pieces)? as u64))
+    caller.restarting(|caller| Ok(caller.heeding_limit(file.write(&mut pieces))? as u64))
 }
 
 /// An offset that may not be negative.
-fn offset(offset: i64) -> Result<u64, Errno> {
+pub(super) fn offset(offset: i64) -> Result<u64, Errno> {
     u64::try_from(offset).map_err(|_| Errno::EINVAL)
 }
 
@@ -57,7 +57,8 @@ pub(super) fn pread64(caller: &mut Caller<'_>, file: Descriptor, to: UserAddr, b
 pub(super) fn pwrite64(caller: &mut Caller<'_>, file: Descriptor, from: UserAddr, bytes: u64, at: i64) -> Answer {
     let at = offset(at)?;
     let file = caller.file(file)?;
-    Ok(file.write_at(at, &mut Pieces::one(from, bytes))? as u64)
+    let written = file.write_at(at, &mut Pieces::one(from, bytes));
+    Ok(caller.heeding_limit(written)? as u64)
 }
 
 pub(super) fn lseek(caller: &mut Caller<'_>, file: Descriptor, by: i64, whence: u32) -> Answer {

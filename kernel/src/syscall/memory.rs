@@ -110,7 +110,11 @@ fn file_source(
     if !most.contains(wanted) {
         return Err(Errno::EACCES);
     }
-    match open.mapping()? {
+    let mapping = match sharing {
+        Sharing::Private => open.mapping()?,
+        Sharing::Shared => open.shared_mapping()?,
+    };
+    match mapping {
         Mapping::None => Err(Errno::ENODEV),
         Mapping::Anonymous => Ok(Source::Anonymous),
         Mapping::Pager(pager) => Ok(Source::File { pager: Arc::clone(&pager), offset, max_protection: most }),

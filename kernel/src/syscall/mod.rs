@@ -10,12 +10,15 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`path`]: files; [`pipe`], [`socket`]; [`poll`], [`epoll`]: waiting for them
-//! * [`time`], [`system`]: clocks; the machine
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`attributes`]: files; [`pipe`], [`socket`];
+//!   [`poll`], [`epoll`]: waiting for them
+//! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
 
 mod argument;
+mod attributes;
+mod contents;
 mod epoll;
 mod errno;
 mod exec;
@@ -24,6 +27,7 @@ mod file;
 mod futex;
 mod identity;
 mod memory;
+mod names;
 mod path;
 mod pipe;
 mod poll;
@@ -34,6 +38,7 @@ mod socket;
 mod system;
 mod table;
 mod time;
+mod timer;
 mod user;
 
 use alloc::sync::Arc;

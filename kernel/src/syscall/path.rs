@@ -19,7 +19,7 @@ use super::{Answer, Caller, file};
 use crate::arch::user_copy::CurrentUser;
 
 /// Looks `path` up from where `directory` says, as the caller's process may.
-fn with_context<T>(
+pub(super) fn with_context<T>(
     caller: &Caller<'_>,
     directory: Descriptor,
     path: &[u8],
@@ -67,8 +67,11 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
     let mut path = Path::new();
     path.read(from)?;
     let flags = OpenFlags::from_linux(flags.0);
-    let open = with_context(caller, directory, path.bytes(), |context, base, id| {
-        fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
+    // Who opens a FIFO waits for the other side.
+    let open = caller.restarting(|caller| {
+        with_context(caller, directory, path.bytes(), |context, base, id| {
+            fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
+        })
     })?;
     let descriptor = if flags.contains(OpenFlags::CLOSE_ON_EXEC) {
         DescriptorFlags::CLOSE_ON_EXEC
@@ -79,7 +82,12 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
 }
 
 /// The file that `path` names; with `AT_EMPTY_PATH` and an empty path, the open file itself.
-fn find(caller: &Caller<'_>, directory: Descriptor, path: Text, flags: u32) -> Result<Arc<dyn Inode>, Errno> {
+pub(super) fn find(
+    caller: &Caller<'_>,
+    directory: Descriptor,
+    path: Text,
+    flags: u32,
+) -> Result<Arc<dyn Inode>, Errno> {
     let from = path;
     let mut path = Path::new();
     path.read(from)?;
@@ -166,6 +174,7 @@ pub(super) fn readlinkat(
 ) -> Answer {
     let room = usize::try_from(bytes).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
     let inode = find(caller, directory, path, linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH)?;
+    inode.note_access();
     match inode.link()? {
         Link::Path(target) => {
             let length = target.len().min(room);

@@ -9,7 +9,8 @@ use linux_raw_sys::general as linux;
 
 use super::argument::Bits;
 use super::errno::Errno;
-use super::{Answer, Caller, file, time, user};
+use super::{Answer, Caller, file, user};
+use crate::dev::clock;
 use crate::task::{Kernel, PARKING, PIPES};
 
 pub(super) fn pipe2(caller: &mut Caller<'_>, ends: UserAddr, flags: Bits) -> Answer {
@@ -20,7 +21,7 @@ pub(super) fn pipe2(caller: &mut Caller<'_>, ends: UserAddr, flags: Bits) -> Ans
     let owner = (credentials.uid.fs, credentials.gid.fs);
     let descriptors = file::close_on_exec(flags.0 & linux::O_CLOEXEC != 0);
     let flags = OpenFlags::from_linux(flags.0 & !linux::O_CLOEXEC);
-    let (read, write) = PIPES.open(owner, time::timestamp(), flags, credentials.is_root(), &PARKING)?;
+    let (read, write) = PIPES.open(owner, clock::timestamp(), flags, credentials.is_root(), &PARKING)?;
     install_both(caller, [read, write], descriptors, ends)
 }
 

@@ -1,17 +1,19 @@
-//! Signals: `kill(2)`, `tgkill(2)`, `rt_sigaction(2)`, `rt_sigprocmask(2)`, `rt_sigpending(2)`, `rt_sigsuspend(2)`,
-//! `sigaltstack(2)`, `rt_sigreturn(2)`.
+//! Signals: `kill(2)`, `tgkill(2)`, `rt_sigqueueinfo(2)`, `rt_sigaction(2)`, `rt_sigprocmask(2)`, `rt_sigpending(2)`,
+//! `rt_sigsuspend(2)`, `rt_sigtimedwait(2)`, `sigaltstack(2)`, `rt_sigreturn(2)`, `restart_syscall(2)`.
 
 use kcore::addr::UserAddr;
 use kcore::hal::UserMemory;
-use kcore::proc::{self, Pid, Target};
+use kcore::proc::{self, Pid, Target, Woken};
 use kcore::sched::Tid;
-use kcore::signal::{Action, MaskChange, Signal, SignalSet, StackError, StackRequest};
+use kcore::signal::{Action, Info, MaskChange, Signal, SignalSet, StackError, StackRequest, code};
 
 use super::argument::Maybe;
 use super::errno::Errno;
+use super::time::TimeSpec;
 use super::{Again, Answer, Caller, user};
 use crate::arch::user_copy::CurrentUser;
-use crate::task::signals;
+use crate::dev::clock;
+use crate::task::{self, Slept, signals};
 
 /// Bytes of the kernel's signal set.
 const SET_BYTES: u64 = 8;
@@ -104,13 +106,91 @@ pub(super) fn rt_sigpending(caller: &mut Caller<'_>, to: UserAddr, bytes: u64) -
     Ok(0)
 }
 
+/// What a sender made up. To others it must not look like the kernel's, nor as if `kill` or `tgkill` had sent it.
+fn made_up(caller: &Caller<'_>, to: u32, number: u32, from: UserAddr) -> Result<Option<Info>, Errno> {
+    let bytes: [u8; Info::BYTES] = user::read(from)?;
+    let Some(signal) = signal(number)? else {
+        // Nothing is sent: what is said about it matters all the same.
+        let info = Info::from_linux(Signal::HUP, &bytes).map_err(|_| Errno::E2BIG)?;
+        return may_claim(caller, to, info).map(|_| None);
+    };
+    let info = Info::from_linux(signal, &bytes).map_err(|_| Errno::E2BIG)?;
+    may_claim(caller, to, info).map(Some)
+}
+
+fn may_claim(caller: &Caller<'_>, to: u32, info: Info) -> Result<Info, Errno> {
+    let is_own = caller.process().pid().0 == to;
+    let claims_too_much = info.code >= code::USER || info.code == code::TKILL;
+    if claims_too_much && !is_own { Err(Errno::EPERM) } else { Ok(info) }
+}
+
+pub(super) fn rt_sigqueueinfo(caller: &mut Caller<'_>, process: i32, number: u32, info: UserAddr) -> Answer {
+    // There is nobody whose number is negative.
+    let to = u32::try_from(process).unwrap_or(u32::MAX);
+    match made_up(caller, to, number, info)? {
+        Some(info) => proc::queue(caller.thread, Pid(to), info)?,
+        None => proc::kill(caller.thread, Target::Process(Pid(to)), None)?,
+    }
+    Ok(0)
+}
+
+pub(super) fn rt_tgsigqueueinfo(
+    caller: &mut Caller<'_>,
+    process: i32,
+    thread: i32,
+    number: u32,
+    info: UserAddr,
+) -> Answer {
+    let (process, thread) = (positive(process)?, positive(thread)?);
+    let info = made_up(caller, thread, number, info)?;
+    let signal = info.map(|info| info.signal);
+    proc::queue_thread(caller.thread, Some(Pid(process)), Tid(thread), signal, info)?;
+    Ok(0)
+}
+
+/// Takes a signal that is pending, blocked or not, or waits until one comes. Its handler does not run.
+pub(super) fn rt_sigtimedwait(
+    caller: &mut Caller<'_>,
+    set: UserAddr,
+    info: Maybe,
+    timeout: Maybe,
+    bytes: u64,
+) -> Answer {
+    let wanted = read_set(set, bytes)?.difference(SignalSet::UNBLOCKABLE);
+    let deadline_ns = match user::read_if::<TimeSpec>(timeout)? {
+        Some(timeout) => clock::now_ns().saturating_add(timeout.to_ns()?),
+        None => u64::MAX,
+    };
+    caller.again = Again::Never;
+    let taken = caller.restarting(|caller| {
+        let taken = proc::wait_for_signal(caller.thread, wanted, || {
+            match task::sleep_until(deadline_ns, || caller.is_interrupted()) {
+                Slept::ToTheEnd => Woken::InTime,
+                Slept::Interrupted => Woken::Alerted,
+            }
+        });
+        match taken {
+            Some(taken) => Ok(taken),
+            None if caller.is_interrupted() => Err(Errno::EINTR),
+            None => Err(Errno::EAGAIN),
+        }
+    })?;
+    user::write_if(info, &taken.to_linux())?;
+    Ok(taken.signal.number().into())
+}
+
+/// Interrupted calls go on by themselves, with the deadlines that they had: there is never one left to be made again.
+pub(super) fn restart_syscall(_caller: &mut Caller<'_>) -> Answer {
+    Err(Errno::EINTR)
+}
+
 /// Waits for a signal with another mask. The mask before is the one that the handler returns to.
 pub(super) fn rt_sigsuspend(caller: &mut Caller<'_>, mask: UserAddr, bytes: u64) -> Answer {
     let mask = read_set(mask, bytes)?;
     caller.again = Again::Never;
     caller.with_mask(Some(mask), |caller| {
         caller.restarting(|caller| {
-            crate::task::wait_for_signal(|| caller.is_interrupted());
+            task::wait_for_signal(|| caller.is_interrupted());
             Err(Errno::EINTR)
         })
     })

@@ -1,4 +1,5 @@
-//! The machine and the system as a whole: `uname(2)`, `sysinfo(2)`, `getrandom(2)`, `reboot(2)`, `sync(2)`, the kernel's counters.
+//! The machine and the system as a whole: `uname(2)`, `sethostname(2)`, `sysinfo(2)`, `syslog(2)`, `getrandom(2)`, `reboot(2)`,
+//! `sync(2)`, `membarrier(2)`, `personality(2)`, the kernel's counters.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -7,6 +8,7 @@ use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::frame::FrameUse;
 use kcore::hal::UserMemory;
 use kcore::proc::{Processes, System};
+use kcore::sync::{Rank, SpinLock};
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -14,8 +16,10 @@ use super::argument::{Bits, Maybe};
 use super::errno::Errno;
 use super::{Answer, Caller, user};
 use crate::arch::boot::STACK_SIZE;
+use crate::arch::cpu::Arm;
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::{clock, power, random};
+use crate::log::history;
 use crate::mem::frames::frames;
 use crate::mem::stacks;
 use crate::task::Kernel;
@@ -48,18 +52,108 @@ const fn name(text: &str) -> Name {
 
 /// What programs are told. The release begins with a number of Linux's: C libraries refuse to run on what they take for an
 /// old kernel.
-static NAMES: UtsName = UtsName {
-    system: name("Linux"),
-    node: name("tine"),
-    release: name(concat!("6.1.0-tine-", env!("TINE_VERSION"))),
-    version: name("#1 SMP PREEMPT Tine"),
-    machine: name("aarch64"),
-    domain: name("(none)"),
-};
+static NAMES: SpinLock<UtsName, Arm> = SpinLock::new(
+    Rank::FileObject,
+    UtsName {
+        system: name("Linux"),
+        node: name("tine"),
+        release: name(concat!("6.1.0-tine-", env!("TINE_VERSION"))),
+        version: name("#1 SMP PREEMPT Tine"),
+        machine: name("aarch64"),
+        domain: name("(none)"),
+    },
+);
 
 pub(super) fn uname(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
-    user::write(to, &NAMES)?;
+    let names = *NAMES.lock();
+    user::write(to, &names)?;
     Ok(0)
+}
+
+pub(super) fn sethostname(caller: &mut Caller<'_>, from: UserAddr, bytes: i32) -> Answer {
+    let name = new_name(caller, from, bytes)?;
+    NAMES.lock().node = name;
+    Ok(0)
+}
+
+pub(super) fn setdomainname(caller: &mut Caller<'_>, from: UserAddr, bytes: i32) -> Answer {
+    let name = new_name(caller, from, bytes)?;
+    NAMES.lock().domain = name;
+    Ok(0)
+}
+
+/// A name of `bytes` bytes, which root may give.
+fn new_name(caller: &Caller<'_>, from: UserAddr, bytes: i32) -> Result<Name, Errno> {
+    caller.must_be_root()?;
+    let mut name: Name = [0; 65];
+    let length = usize::try_from(bytes).ok().filter(|&length| length < name.len()).ok_or(Errno::EINVAL)?;
+    CurrentUser.copy_in(from, &mut name[..length])?;
+    Ok(name)
+}
+
+/// The kernel's own lines. Reading them one after the other as they come (`SYSLOG_ACTION_READ`) is not possible, and the
+/// console always shows all of them.
+pub(super) fn syslog(caller: &mut Caller<'_>, action: u32, to: UserAddr, bytes: i32) -> Answer {
+    const CLOSE: u32 = 0;
+    const OPEN: u32 = 1;
+    const READ_ALL: u32 = 3;
+    const READ_CLEAR: u32 = 4;
+    const CLEAR: u32 = 5;
+    const CONSOLE_OFF: u32 = 6;
+    const CONSOLE_ON: u32 = 7;
+    const CONSOLE_LEVEL: u32 = 8;
+    const SIZE_UNREAD: u32 = 9;
+    const SIZE_BUFFER: u32 = 10;
+    if action != READ_ALL && action != SIZE_BUFFER {
+        caller.must_be_root()?;
+    }
+    match action {
+        CLOSE | OPEN | CONSOLE_OFF | CONSOLE_ON => Ok(0),
+        CONSOLE_LEVEL if (1..=8).contains(&bytes) => Ok(0),
+        READ_ALL | READ_CLEAR => {
+            let wanted = usize::try_from(bytes).map_err(|_| Errno::EINVAL)?;
+            let copied = copy_history(to, wanted)?;
+            if action == READ_CLEAR {
+                history::clear();
+            }
+            Ok(copied)
+        }
+        CLEAR => {
+            history::clear();
+            Ok(0)
+        }
+        SIZE_UNREAD => Ok(history::len() as u64),
+        SIZE_BUFFER => Ok(history::BYTES as u64),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Stores the last `wanted` bytes of the kernel's lines at `to`, and says how many there were.
+fn copy_history(to: UserAddr, wanted: usize) -> Result<u64, Errno> {
+    let last = wanted.min(history::len());
+    let mut done = 0;
+    while done < last {
+        let mut piece = [0; PIECE];
+        let length = (last - done).min(PIECE);
+        let count = history::copy(last, done, &mut piece[..length]);
+        if count == 0 {
+            break;
+        }
+        let at = to.checked_add(done as u64).ok_or(Errno::EFAULT)?;
+        CurrentUser.copy_out(&piece[..count], at)?;
+        done += count;
+    }
+    Ok(done as u64)
+}
+
+/// None of the barriers between processors that `membarrier(2)` could make is offered; programs have others.
+pub(super) fn membarrier(_caller: &mut Caller<'_>, command: u32, flags: Bits, _cpu: i32) -> Answer {
+    if command == 0 && flags.0 == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// There is one execution domain, Linux's, without any of its bug emulations.
+pub(super) fn personality(_caller: &mut Caller<'_>, wanted: u32) -> Answer {
+    if matches!(wanted, 0 | u32::MAX) { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
 /// `struct sysinfo` of 64-bit systems.
@@ -105,8 +199,8 @@ pub(super) fn sysinfo(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
     Ok(0)
 }
 
-/// Random bytes go out in pieces of this size.
-const RANDOM_PIECE: usize = 256;
+/// Bytes go out in pieces of this size.
+const PIECE: usize = 256;
 
 pub(super) fn getrandom(caller: &mut Caller<'_>, to: UserAddr, bytes: u64, flags: Bits) -> Answer {
     let known = linux::GRND_NONBLOCK | linux::GRND_RANDOM | linux::GRND_INSECURE;
@@ -116,8 +210,8 @@ pub(super) fn getrandom(caller: &mut Caller<'_>, to: UserAddr, bytes: u64, flags
     let wanted = bytes.min(i32::MAX as u64);
     let mut done = 0;
     while done < wanted {
-        let mut piece = [0; RANDOM_PIECE];
-        let length = usize::try_from(wanted - done).unwrap_or(RANDOM_PIECE).min(RANDOM_PIECE);
+        let mut piece = [0; PIECE];
+        let length = usize::try_from(wanted - done).unwrap_or(PIECE).min(PIECE);
         random::fill(&mut piece[..length]);
         let at = to.checked_add(done).ok_or(Errno::EFAULT)?;
         match CurrentUser.copy_out(&piece[..length], at) {

@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, epoll, exec, file, futex, identity, make, memory, path, pipe, poll, process, schedule, signal, socket,
-    system, time,
+    Frames, attributes, contents, epoll, exec, file, futex, identity, make, memory, names, path, pipe, poll, process,
+    schedule, signal, socket, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -161,7 +161,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_chdir, path::chdir, (Text), Rpath;
     linux::__NR_fchdir, path::fchdir, (Descriptor), Rpath;
     linux::__NR_chroot, path::chroot, (Text), Never;
-    linux::__NR_openat, path::openat, (Descriptor, Text, Bits, u32), Rpath;
+    linux::__NR_openat, path::openat, (Descriptor, Text, Bits, u32), Rpath, whole;
     linux::__NR_close, file::close, (Descriptor), Stdio;
     linux::__NR_close_range, file::close_range, (u32, u32, Bits), Stdio;
     linux::__NR_getdents64, file::getdents64, (Descriptor, UserAddr, u64), Rpath;
@@ -176,6 +176,18 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_newfstatat, path::newfstatat, (Descriptor, Text, UserAddr, Bits), Rpath;
     linux::__NR_fstat, file::fstat, (Descriptor, UserAddr), Stdio;
     linux::__NR_statx, path::statx, (Descriptor, Text, Bits, Bits, UserAddr), Rpath;
+    linux::__NR_setxattr, attributes::setxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
+    linux::__NR_lsetxattr, attributes::lsetxattr, (Text, Text, UserAddr, u64, Bits), Fpath;
+    linux::__NR_fsetxattr, attributes::fsetxattr, (Descriptor, Text, UserAddr, u64, Bits), Fpath;
+    linux::__NR_getxattr, attributes::getxattr, (Text, Text, UserAddr, u64), Rpath;
+    linux::__NR_lgetxattr, attributes::lgetxattr, (Text, Text, UserAddr, u64), Rpath;
+    linux::__NR_fgetxattr, attributes::fgetxattr, (Descriptor, Text, UserAddr, u64), Stdio;
+    linux::__NR_listxattr, attributes::listxattr, (Text, UserAddr, u64), Rpath;
+    linux::__NR_llistxattr, attributes::llistxattr, (Text, UserAddr, u64), Rpath;
+    linux::__NR_flistxattr, attributes::flistxattr, (Descriptor, UserAddr, u64), Stdio;
+    linux::__NR_removexattr, attributes::removexattr, (Text, Text), Fpath;
+    linux::__NR_lremovexattr, attributes::lremovexattr, (Text, Text), Fpath;
+    linux::__NR_fremovexattr, attributes::fremovexattr, (Descriptor, Text), Fpath;
     linux::__NR_ppoll, poll::ppoll, (UserAddr, u32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_pselect6, poll::pselect6, (i32, Maybe, Maybe, Maybe, Maybe, Maybe), Stdio, whole;
     linux::__NR_epoll_create1, epoll::epoll_create1, (Bits), Stdio;
@@ -185,6 +197,34 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_eventfd2, epoll::eventfd2, (u32, Bits), Stdio;
     linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
     linux::__NR_umask, path::umask, (u32), Stdio;
+    linux::__NR_mkdirat, names::mkdirat, (Descriptor, Text, u32), Fpath;
+    linux::__NR_mknodat, names::mknodat, (Descriptor, Text, u32, u32), Fpath;
+    linux::__NR_symlinkat, names::symlinkat, (Text, Descriptor, Text), Fpath;
+    linux::__NR_linkat, names::linkat, (Descriptor, Text, Descriptor, Text, Bits), Fpath;
+    linux::__NR_unlinkat, names::unlinkat, (Descriptor, Text, Bits), Fpath;
+    linux::__NR_renameat, names::renameat, (Descriptor, Text, Descriptor, Text), Fpath;
+    linux::__NR_renameat2, names::renameat2, (Descriptor, Text, Descriptor, Text, Bits), Fpath;
+    linux::__NR_truncate, names::truncate, (Text, i64), Fpath;
+    linux::__NR_ftruncate, contents::ftruncate, (Descriptor, i64), Stdio;
+    linux::__NR_fallocate, contents::fallocate, (Descriptor, Bits, i64, i64), Stdio;
+    linux::__NR_fchmod, names::fchmod, (Descriptor, u32), Fpath;
+    linux::__NR_fchmodat, names::fchmodat, (Descriptor, Text, u32), Fpath;
+    linux::__NR_fchmodat2, names::fchmodat2, (Descriptor, Text, u32, Bits), Fpath;
+    linux::__NR_fchown, names::fchown, (Descriptor, u32, u32), Fpath;
+    linux::__NR_fchownat, names::fchownat, (Descriptor, Text, u32, u32, Bits), Fpath;
+    linux::__NR_utimensat, names::utimensat, (Descriptor, Maybe, Maybe, Bits), Fpath;
+    linux::__NR_statfs, names::statfs, (Text, UserAddr), Rpath;
+    linux::__NR_fstatfs, names::fstatfs, (Descriptor, UserAddr), Stdio;
+    linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
+    linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
+    linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
+    linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
+    linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;
+    linux::__NR_pwritev, contents::pwritev, (Descriptor, UserAddr, i32, i64), Stdio;
+    linux::__NR_preadv2, contents::preadv2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
+    linux::__NR_pwritev2, contents::pwritev2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
+    linux::__NR_sendfile, contents::sendfile, (Descriptor, Descriptor, Maybe, u64), Stdio, whole;
+    linux::__NR_copy_file_range, contents::copy_file_range, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- sockets
     linux::__NR_socket, socket::socket, (u32, u32, u32), Stdio;
@@ -251,6 +291,10 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_rt_sigprocmask, signal::rt_sigprocmask, (u32, Maybe, Maybe, u64), Stdio;
     linux::__NR_rt_sigpending, signal::rt_sigpending, (UserAddr, u64), Stdio;
     linux::__NR_rt_sigsuspend, signal::rt_sigsuspend, (UserAddr, u64), Stdio, whole;
+    linux::__NR_rt_sigtimedwait, signal::rt_sigtimedwait, (UserAddr, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_rt_sigqueueinfo, signal::rt_sigqueueinfo, (i32, u32, UserAddr), Proc;
+    linux::__NR_rt_tgsigqueueinfo, signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr), Proc;
+    linux::__NR_restart_syscall, signal::restart_syscall, (), Stdio;
     linux::__NR_rt_sigreturn, signal::rt_sigreturn, (), Stdio, whole;
     linux::__NR_sigaltstack, signal::sigaltstack, (Maybe, Maybe), Stdio;
     // ---- scheduling
@@ -291,8 +335,21 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_clock_nanosleep, time::clock_nanosleep, (u32, Bits, UserAddr, Maybe), Stdio, whole;
     linux::__NR_nanosleep, time::nanosleep, (UserAddr, Maybe), Stdio, whole;
     linux::__NR_gettimeofday, time::gettimeofday, (Maybe, Maybe), Stdio;
+    // ---- timers
+    linux::__NR_getitimer, timer::getitimer, (u32, UserAddr), Stdio;
+    linux::__NR_setitimer, timer::setitimer, (u32, Maybe, Maybe), Stdio;
+    linux::__NR_timer_create, timer::timer_create, (u32, Maybe, UserAddr), Stdio;
+    linux::__NR_timer_settime, timer::timer_settime, (i32, Bits, UserAddr, Maybe), Stdio;
+    linux::__NR_timer_gettime, timer::timer_gettime, (i32, UserAddr), Stdio;
+    linux::__NR_timer_getoverrun, timer::timer_getoverrun, (i32), Stdio;
+    linux::__NR_timer_delete, timer::timer_delete, (i32), Stdio;
     // ---- the system
     linux::__NR_uname, system::uname, (UserAddr), Stdio;
+    linux::__NR_sethostname, system::sethostname, (UserAddr, i32), Never;
+    linux::__NR_setdomainname, system::setdomainname, (UserAddr, i32), Never;
+    linux::__NR_syslog, system::syslog, (u32, UserAddr, i32), Never;
+    linux::__NR_membarrier, system::membarrier, (u32, Bits, i32), Stdio;
+    linux::__NR_personality, system::personality, (u32), Stdio;
     linux::__NR_sysinfo, system::sysinfo, (UserAddr), Stdio;
     linux::__NR_getrandom, system::getrandom, (UserAddr, u64, Bits), Stdio;
     linux::__NR_reboot, system::reboot, (u32, u32, u32, Maybe), Never;

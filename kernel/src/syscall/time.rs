@@ -1,10 +1,8 @@
 //! Clocks and sleeping: `clock_gettime(2)`, `clock_getres(2)`, `clock_settime(2)`, `clock_nanosleep(2)`, `nanosleep(2)`,
 //! `gettimeofday(2)`, `times(2)`.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use kcore::addr::UserAddr;
-use kcore::fs::Timestamp;
+use kcore::proc;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -12,13 +10,10 @@ use super::argument::{Bits, Maybe};
 use super::errno::Errno;
 use super::{Again, Answer, Caller, user};
 use crate::dev::clock;
-use crate::task::{self, Slept};
+use crate::task::{self, Kernel, Slept};
 
 const NS_PER_S: u64 = 1_000_000_000;
-
-/// What the wall clock showed when the counter started, in nanoseconds since 1970. There is no clock on the boards that runs
-/// while they are off: it starts at 1970 and is what root sets it to.
-static EPOCH_NS: AtomicU64 = AtomicU64::new(0);
+const US_PER_S: u64 = 1_000_000;
 
 /// `struct timespec`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
@@ -45,9 +40,24 @@ impl TimeSpec {
 /// `struct timeval`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct TimeVal {
+pub(super) struct TimeVal {
     seconds: i64,
     microseconds: i64,
+}
+
+impl TimeVal {
+    /// So many nanoseconds, rounded up, so that what is left of something is not told to be nothing.
+    pub(super) fn from_ns(ns: u64) -> Self {
+        let us = ns.div_ceil(1000);
+        Self { seconds: (us / US_PER_S).cast_signed(), microseconds: (us % US_PER_S).cast_signed() }
+    }
+
+    /// The time in nanoseconds, as far as 64 bits go.
+    pub(super) fn to_ns(self) -> Result<u64, Errno> {
+        let seconds = u64::try_from(self.seconds).map_err(|_| Errno::EINVAL)?;
+        let microseconds = u64::try_from(self.microseconds).ok().filter(|&us| us < US_PER_S).ok_or(Errno::EINVAL)?;
+        Ok(seconds.saturating_mul(NS_PER_S).saturating_add(microseconds * 1000))
+    }
 }
 
 /// A clock that programs can name.
@@ -89,19 +99,12 @@ impl Clock {
 
 /// The wall clock.
 pub(crate) fn real_ns() -> u64 {
-    EPOCH_NS.load(Ordering::Relaxed).saturating_add(clock::now_ns())
-}
-
-/// The same, as files have it.
-pub(crate) fn timestamp() -> Timestamp {
-    let now_ns = real_ns();
-    let nanoseconds = u32::try_from(now_ns % NS_PER_S).unwrap_or(0);
-    Timestamp { seconds: (now_ns / NS_PER_S).cast_signed(), nanoseconds }
+    clock::real_ns()
 }
 
 /// When the counter shows what the wall clock will at `real_ns`.
 pub(crate) fn real_to_monotonic(real_ns: u64) -> u64 {
-    real_ns.saturating_sub(EPOCH_NS.load(Ordering::Relaxed))
+    clock::real_to_monotonic(real_ns)
 }
 
 pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) -> Answer {
@@ -112,8 +115,7 @@ pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) 
 
 pub(super) fn clock_getres(_caller: &mut Caller<'_>, number: u32, to: Maybe) -> Answer {
     Clock::decode(number)?;
-    let tick_ns = NS_PER_S.div_ceil(clock::frequency_hz());
-    user::write_if(to, &TimeSpec::from_ns(tick_ns))?;
+    user::write_if(to, &TimeSpec::from_ns(clock::tick_ns()))?;
     Ok(0)
 }
 
@@ -123,14 +125,14 @@ pub(super) fn clock_settime(caller: &mut Caller<'_>, number: u32, from: UserAddr
     }
     let wanted = user::read::<TimeSpec>(from)?.to_ns()?;
     caller.must_be_root()?;
-    EPOCH_NS.store(wanted.saturating_sub(clock::now_ns()), Ordering::Relaxed);
+    clock::set_real_ns(wanted);
+    proc::clock_was_set::<Kernel>();
     Ok(0)
 }
 
 pub(super) fn gettimeofday(_caller: &mut Caller<'_>, to: Maybe, zone: Maybe) -> Answer {
     let now_us = real_ns() / 1000;
-    let value =
-        TimeVal { seconds: (now_us / 1_000_000).cast_signed(), microseconds: (now_us % 1_000_000).cast_signed() };
+    let value = TimeVal { seconds: (now_us / US_PER_S).cast_signed(), microseconds: (now_us % US_PER_S).cast_signed() };
     user::write_if(to, &value)?;
     user::write_if(zone, &[0_u32; 2])?;
     Ok(0)

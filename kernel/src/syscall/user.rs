@@ -3,13 +3,15 @@
 use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
-use kcore::fs::{Sink, Source};
+use kcore::fs::{Sink, Source, Writer};
 use kcore::hal::{UserFault, UserMemory};
+use kcore::proc::limit::Resource;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Maybe, Text};
 use super::errno::Errno;
 use crate::arch::user_copy::{self, CurrentUser};
+use crate::task::with_current_user;
 
 /// The longest path, with its NUL.
 pub(crate) const PATH_MAX: usize = linux_raw_sys::general::PATH_MAX as usize;
@@ -184,6 +186,14 @@ impl Sink for Pieces {
     }
 }
 
+/// Who the current program is to the files that it changes.
+pub(crate) fn writer() -> Writer {
+    with_current_user(|thread| {
+        let process = thread.process();
+        Writer { limit: process.limits().soft(Resource::FileSize), keeps_set_id: process.credentials().is_root() }
+    })
+}
+
 impl Source for Pieces {
     fn take(&mut self, bytes: &mut [u8]) -> Result<usize, UserFault> {
         self.transfer(bytes.len(), |from, part| CurrentUser.copy_in(from, &mut bytes[part]))
@@ -191,5 +201,9 @@ impl Source for Pieces {
 
     fn left(&self) -> usize {
         usize::try_from(self.left).unwrap_or(usize::MAX)
+    }
+
+    fn writer(&self) -> Writer {
+        writer()
     }
 }

@@ -6,14 +6,17 @@ use alloc::vec::Vec;
 
 use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
-use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, Fd, FileOperations, OpenFlags, ParkingLot, initramfs};
+use kcore::fs::tmpfs::{Limits, Surroundings, Tmpfs};
+use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
+use super::mappings::AllSpaces;
+use super::streams;
 use super::switch::Kernel;
 use super::{program, with_current_user};
 use crate::arch::cpu::Arm;
-use crate::dev::random;
+use crate::dev::{clock, random, tty};
 use crate::log::println;
 use crate::mem::initramfs::Archive;
 
@@ -21,6 +24,9 @@ use crate::mem::initramfs::Archive;
 const INIT: &str = "/init";
 /// What it finds in its environment, as on Linux.
 const ENVIRONMENT: [&str; 2] = ["HOME=/", "TERM=linux"];
+
+/// The number of the root file system.
+const ROOT_DEVICE: DeviceNumber = DeviceNumber::new(0, 1);
 
 /// Where threads wait for each other at the offsets of open files.
 pub(crate) static PARKING: ParkingLot<Kernel> = ParkingLot::new();
@@ -38,15 +44,23 @@ struct Words {
 
 /// Starts process 1 from the archive. Where that cannot be done it says why, and `otherwise` runs, perhaps in process 1.
 #[cold]
-pub(crate) fn start(
-    archive: Archive,
-    console: Arc<dyn FileOperations>,
-    options: &CommandLine<'_>,
-    otherwise: fn(),
-) -> Result<(), proc::ForkError> {
-    let devices = Arc::new(Devices::standard(random::fill, Arc::clone(&console), console));
-    let source: Arc<dyn fs::PageSource> = Arc::new(archive.source);
-    let root = initramfs::build(archive.bytes, &source, &devices, &mut |problem| println!("initramfs: {problem}"));
+pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()) -> Result<(), proc::ForkError> {
+    let mut devices = Devices::standard(random::fill, tty::console(), tty::console());
+    tty::add_nodes(&mut devices);
+    let devices = Arc::new(devices);
+    let pages: Arc<dyn fs::PageSource> = Arc::new(archive.source);
+    let limits = Limits::usual(&*pages);
+    let surroundings = Surroundings {
+        pages,
+        devices,
+        now: clock::timestamp,
+        parking: &PARKING,
+        mappings: &AllSpaces,
+        fifo: streams::fifo,
+    };
+    let fs = Tmpfs::<Arm>::new(surroundings, ROOT_DEVICE, limits);
+    let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
+        .map_err(|_| proc::ForkError::OutOfMemory)?;
     let counts = &Kernel::processes().counts;
     if let Some(limit) = options.max_processes {
         counts.set_max_processes(limit);

@@ -4,6 +4,7 @@
 //! * [`switch`]: the change from one thread to another, and preemption
 //! * [`timers`]: the queue of timers, and the sleep that uses it
 //! * `lower_half`: which program's space a thread runs in
+//! * `mappings`: where files are mapped
 //! * `system`: the kernel as `kcore::proc` needs it
 //! * [`program`]: what programs ask of the kernel beside system calls; executing one
 //! * [`signals`]: running a program's signal handlers
@@ -19,6 +20,7 @@ pub(crate) mod futexes;
 pub(crate) mod idle;
 pub(crate) mod init;
 mod lower_half;
+mod mappings;
 pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;

@@ -24,6 +24,7 @@ use crate::arch::vectors::Frame;
 use crate::dev::random;
 use crate::log::println;
 use crate::mem::user::MEMORY;
+use crate::mem::vdso;
 
 /// A program did what is no system call.
 #[unsafe(no_mangle)]
@@ -243,6 +244,7 @@ pub(crate) fn execute(
         uniform: &mut uniform,
         limits: space_limits(&process.limits()),
         write_execute: if write_execute_allowed() { WriteExecute::Allowed } else { WriteExecute::Refused },
+        kernel_object: vdso::pager().map(Arc::clone),
         tag,
     };
     let mut open = |path: &[u8]| open_program(me, path).map(ProgramFile);

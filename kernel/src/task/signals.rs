@@ -9,12 +9,14 @@ use alloc::sync::Arc;
 use kcore::addr::UserAddr;
 use kcore::hal::UserMemory;
 use kcore::proc;
+use kcore::signal::records::{self, FP_BYTES, FP_MAGIC};
 use kcore::signal::{Action, Delivery, Info, MaskChange, Signal, SignalSet, StackRequest, code};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
-use super::{UserThread, thread};
+use super::{UserThread, thread, with_current_user};
 use crate::arch::user_copy::{self, CurrentUser};
 use crate::arch::vectors::Frame;
+use crate::mem::vdso;
 
 /// `struct rt_sigframe` up to the registers, as far as it is written: behind the mask there is room for larger sets.
 #[derive(FromBytes, IntoBytes, Immutable)]
@@ -37,8 +39,6 @@ struct FpHead {
     control: u32,
 }
 
-const FP_MAGIC: u32 = 0x4650_8001;
-const FP_BYTES: u32 = 528;
 const _: () = assert!(size_of::<FpHead>() + size_of::<[u128; 32]>() == FP_BYTES as usize);
 
 /// Where `uc_mcontext` is, which begins with the address of a fault: `ucontext_t` aligns it.
@@ -50,8 +50,8 @@ const RECORD: u64 = CONTEXT + 288;
 /// Where the record behind the one is that ends the list.
 const END: u64 = RECORD + FP_BYTES as u64;
 const _: () = assert!(size_of::<Head>() == Info::BYTES + 48);
-/// The size of the whole frame: records have 4096 bytes.
-const FRAME_BYTES: u64 = RECORD + 4096;
+/// The size of the whole frame.
+const FRAME_BYTES: u64 = RECORD + records::AREA_BYTES;
 /// A frame record in front of it, so that a debugger can walk out of the handler.
 const LINK_BYTES: usize = 16;
 
@@ -62,8 +62,10 @@ pub(crate) fn deliver(me: &Arc<UserThread>, frame: &mut Frame, info: Info, actio
     let stack_pointer = UserAddr::new(frame.sp);
     let Some(plan) = Delivery::plan(info, action, blocked, saved, &alternate, stack_pointer) else { return };
     if store(frame, &plan).is_err() {
-        // There is no place for the frame.
-        me.process().reset_action(Signal::SEGV);
+        // There is no place for the frame. The handler of that may have a stack of its own; if it is this one, it has not.
+        if info.signal == Signal::SEGV {
+            me.process().reset_action(Signal::SEGV);
+        }
         proc::post_fault(me, Info::fault(Signal::SEGV, code::NOT_MAPPED, plan.stack));
         return;
     }
@@ -108,17 +110,24 @@ fn store(frame: &mut Frame, plan: &Delivery) -> Result<(), kcore::hal::UserFault
         frame.x[2] = at + Info::BYTES as u64;
     }
     frame.x[29] = link;
-    frame.x[30] = plan.restorer.map_or(0, UserAddr::get);
+    frame.x[30] = plan.restorer.or_else(trampoline).map_or(0, UserAddr::get);
     frame.sp = at;
     frame.elr = plan.handler.get();
     Ok(())
 }
 
-/// `rt_sigreturn(2)`: goes back to what the frame on the program's stack says. What is no frame kills the program.
+/// Where a handler returns to that says nothing of it: to the kernel's own object, wherever the program has moved it.
+#[cold]
+#[inline(never)]
+fn trampoline() -> Option<UserAddr> {
+    let (pager, offset) = (vdso::pager()?, vdso::sigreturn_offset());
+    with_current_user(|me| me.space())?.lock().place_of(&**pager, offset)
+}
+
+/// `rt_sigreturn(2)`: goes back to what the frame on the program's stack says. What is no frame is a fault of the program.
 pub(crate) fn go_back(me: &Arc<UserThread>, frame: &mut Frame) {
     let at = UserAddr::new(frame.sp);
     let Some(saved) = restore(frame, at) else {
-        me.process().reset_action(Signal::SEGV);
         proc::post_fault(me, Info::fault(Signal::SEGV, code::NOT_MAPPED, at));
         return;
     };
@@ -156,18 +165,24 @@ fn restore(frame: &mut Frame, at: UserAddr) -> Option<Saved> {
     CurrentUser.copy_in(place(REGISTERS)?, frame.x.as_mut_bytes()).ok()?;
     let mut rest = [0_u64; 3];
     CurrentUser.copy_in(place(REGISTERS + size_of_val(&frame.x) as u64)?, rest.as_mut_bytes()).ok()?;
-    let mut head = FpHead::new_zeroed();
-    CurrentUser.copy_in(place(RECORD)?, head.as_mut_bytes()).ok()?;
-    if head.magic != FP_MAGIC || head.bytes != FP_BYTES {
-        return None;
-    }
-    thread::set_fp_registers(|fp| {
-        (fp.fpsr, fp.fpcr) = (head.status, head.control);
-        CurrentUser.copy_in(place(RECORD + size_of::<FpHead>() as u64)?, fp.q.as_mut_bytes()).ok()
-    })?;
     let [stack_pointer, pc, state] = rest;
     frame.sp = stack_pointer;
     frame.elr = pc;
     frame.set_flags(state);
+    if !Frame::may_have_state(state) {
+        return None;
+    }
+    let record = records::find_fp_record(|offset| {
+        let [a, b, c, d, bytes @ ..] = user_copy::load_u64(place(RECORD + offset)?).ok()?.to_le_bytes();
+        Some((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(bytes)))
+    })?;
+    let record = place(RECORD + record)?;
+    let mut head = FpHead::new_zeroed();
+    CurrentUser.copy_in(record, head.as_mut_bytes()).ok()?;
+    let registers = record.checked_add(size_of::<FpHead>() as u64)?;
+    thread::set_fp_registers(|fp| {
+        (fp.fpsr, fp.fpcr) = (head.status, head.control);
+        CurrentUser.copy_in(registers, fp.q.as_mut_bytes()).ok()
+    })?;
     Some(saved)
 }

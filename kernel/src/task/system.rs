@@ -14,8 +14,9 @@ use super::thread::{self, Machine, Thread};
 use super::{futexes, robust};
 use crate::arch::cpu::{self, Arm};
 use crate::arch::user_copy::CurrentUser;
+use crate::dev::clock;
 use crate::dev::irq::{self, Ipi};
-use crate::dev::{power, random};
+use crate::dev::{power, random, tty};
 use crate::log::println;
 use crate::mem::stacks::KernelStack;
 use crate::mem::user::{MEMORY, UserMemorySystem};
@@ -41,6 +42,11 @@ impl System for Kernel {
 
     fn uniform(bound: u64) -> u64 {
         random::uniform(bound)
+    }
+
+    fn uniform_several(bound: u64, out: &mut [u64]) -> usize {
+        random::fill_uniform(bound, out);
+        out.len()
     }
 
     fn log(message: fmt::Arguments<'_>) {
@@ -102,6 +108,10 @@ impl System for Kernel {
         switch::uncharged_ns()
     }
 
+    fn epoch_ns() -> u64 {
+        clock::epoch_ns()
+    }
+
     fn watch_processor_time(after_ns: u64) {
         thread::watch_processor_time(after_ns);
     }
@@ -133,6 +143,10 @@ impl System for Kernel {
 
     fn thread_leaves(thread: &Arc<proc::Thread<Self>>) {
         robust::mark(thread);
+    }
+
+    fn hang_up_terminal(terminal: u64) {
+        tty::hang_up(terminal);
     }
 
     fn init_exited(status: ExitStatus) {

@@ -6,14 +6,15 @@
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kcore::addr::CpuId;
+use kcore::addr::{CpuId, CpuSet};
 use kcore::hal::Cpu;
-use kcore::sched;
+use kcore::proc;
+use kcore::sched::{self, Priority};
 use kcore::sync::{Padded, PerCpu};
 use kcore::time::{Armed, Instant, TimerQueues};
 
 use super::switch::Kernel;
-use super::thread::{self, Thread};
+use super::thread::{self, SpawnError, Thread};
 use crate::arch::cpu::{self, Arm};
 use crate::dev::clock;
 
@@ -44,6 +45,12 @@ static ENDS: PerCpu<Ends> = PerCpu::new(
     [const { Padded(Ends { slice_ns: AtomicU64::new(u64::MAX), alarm_ns: AtomicU64::new(u64::MAX) }) };
         kcore::addr::MAX_CPUS],
 );
+
+/// Starts the thread that serves the timers of processes. It goes before programs, so that they go off in time.
+pub(crate) fn init() -> Result<(), SpawnError> {
+    thread::spawn("timers", Priority::KERNEL, CpuSet::ALL, proc::serve_alarms::<Kernel>)?;
+    Ok(())
+}
 
 /// Lets `timer` expire at `deadline_ns`, on this CPU.
 pub(crate) fn arm(timer: &Arc<Timer>, deadline_ns: u64) {

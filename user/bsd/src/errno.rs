@@ -32,6 +32,7 @@ errnos! {
     SRCH = 3, "No such process.";
     INTR = 4, "Interrupted by a signal.";
     IO = 5, "Input or output failed.";
+    NXIO = 6, "No such device or place.";
     TOOBIG = 7, "Arguments too long.";
     NOEXEC = 8, "Not a program.";
     BADF = 9, "No such descriptor.";
@@ -42,11 +43,14 @@ errnos! {
     FAULT = 14, "Bad address.";
     BUSY = 16, "Busy.";
     EXIST = 17, "There already.";
+    XDEV = 18, "Another file system.";
     NOTDIR = 20, "Not a directory.";
     ISDIR = 21, "A directory.";
     INVAL = 22, "Invalid argument.";
     MFILE = 24, "Too many open files.";
     NOTTY = 25, "Not a terminal.";
+    TXTBSY = 26, "A program that runs.";
+    FBIG = 27, "File too large.";
     NOSPC = 28, "No space.";
     SPIPE = 29, "Not seekable.";
     ROFS = 30, "Read-only file system.";
@@ -55,6 +59,7 @@ errnos! {
     DEADLK = 35, "Would deadlock.";
     NAMETOOLONG = 36, "Name too long.";
     NOSYS = 38, "No such call.";
+    NOTEMPTY = 39, "Directory not empty.";
     LOOP = 40, "Too many symbolic links.";
     OVERFLOW = 75, "Value too large.";
     NOTSOCK = 88, "Not a socket.";

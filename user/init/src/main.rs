@@ -4,11 +4,15 @@
 //!
 //! 1. `init -- PATH ARGUMENTS…`, from the kernel's command line: that program alone, and how it ended is said
 //! 2. the table in `/etc/init.conf` ([`table`])
-//! 3. `/bin/sh`, or without a shell `/bin/forktree`
+//! 3. `/bin/sh`, again and again, or without a shell `/bin/forktree`
 //!
-//! [`supervisor`] runs the list, [`shutdown`] ends what is left and switches off. There are no signal handlers: init
-//! waits for children, and every signal that it has not asked for is ignored by the kernel, for it is the first process.
+//! Each program leads a session of its own with the terminal as its controlling one, so a shell has job control.
+//!
+//! [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the signals by which the machine is
+//! switched off (`USR2`, and `USR1`, which halts) or started again (`TERM`), as busybox's `poweroff`, `halt` and `reboot` send
+//! them. [`shutdown`] ends what is left.
 
+mod events;
 mod shutdown;
 mod start;
 mod supervisor;
@@ -28,9 +32,12 @@ const DEMONSTRATION: &str = "/bin/forktree";
 
 fn main() {
     println!("init: {}, pid {}", env!("CARGO_PKG_VERSION"), sys::process::pid());
+    if let Err(errno) = events::prepare() {
+        println!("init: signals: {errno}");
+    }
     let table = what_to_run();
-    Supervisor::default().run(&table);
-    shutdown::shut_down(&table);
+    let end = Supervisor::default().run(&table);
+    shutdown::shut_down(&table, end);
 }
 
 fn what_to_run() -> Table {
@@ -43,9 +50,13 @@ fn what_to_run() -> Table {
             complaints.iter().for_each(|complaint| println!("init: {TABLE}: {complaint}"));
             table
         }
+        Err(_) if Path::new(SHELL).exists() => {
+            let command = Command { path: SHELL.to_owned(), arguments: vec!["-l".to_owned()] };
+            Table::of(Entry { mode: Mode::Respawn, command })
+        }
         Err(_) => {
-            let path = if Path::new(SHELL).exists() { SHELL } else { DEMONSTRATION };
-            Table::of(Entry { mode: Mode::Wait, command: Command { path: path.to_owned(), arguments: Vec::new() } })
+            let command = Command { path: DEMONSTRATION.to_owned(), arguments: Vec::new() };
+            Table::of(Entry { mode: Mode::Wait, command })
         }
     }
 }

@@ -1,21 +1,20 @@
-//! The end: what still runs is ended, first politely, then by force; then the machine is switched off.
+//! The end: what still runs is ended, first politely, then by force; then the machine is switched off or started again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sys::process::{self, Signal, Which, option};
-use sys::{Errno, Pid, time};
+use sys::process::{self, Signal};
+use sys::{Errno, Pid};
 
+use crate::events::{self, End, Event};
 use crate::start::start;
 use crate::supervisor::report;
 use crate::table::{Mode, Table};
 
-/// How long programs get to end themselves: so many steps of [`STEP`].
-const STEPS: u32 = 20;
-/// How often init looks whether they have.
-const STEP: Duration = Duration::from_millis(50);
+/// How long programs get to end themselves.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs the table's `shutdown` entries, ends every process and switches the machine off.
-pub(crate) fn shut_down(table: &Table) -> ! {
+/// Runs the table's `shutdown` entries, ends every process and the machine.
+pub(crate) fn shut_down(table: &Table, end: End) -> ! {
     for entry in table.entries.iter().filter(|entry| entry.mode == Mode::Shutdown) {
         if let Ok(pid) = start(&entry.command) {
             reap_until(pid).into_iter().for_each(|status| report(entry, status));
@@ -26,15 +25,27 @@ pub(crate) fn shut_down(table: &Table) -> ! {
         process::exit(0);
     }
     if process::kill(-1, Signal::TERM).is_ok() {
+        // Shells at a terminal end by this one only, and whoever is stopped by the third.
+        let _ = process::kill(-1, Signal::HUP);
+        let _ = process::kill(-1, Signal::CONT);
         give_time();
     }
     if process::kill(-1, Signal::KILL).is_ok() {
-        while process::wait(Which::Any).is_ok() {}
+        while process::wait(process::Which::Any).is_ok() {}
     }
     process::sync();
-    println!("init: power off");
-    if let Err(errno) = process::power_off() {
-        println!("init: cannot switch off: {errno}");
+    let outcome = match end {
+        End::PowerOff => {
+            println!("init: power off");
+            process::power_off()
+        }
+        End::Restart => {
+            println!("init: restart");
+            process::restart()
+        }
+    };
+    if let Err(errno) = outcome {
+        println!("init: the kernel refuses: {errno}");
     }
     // The kernel switches off when the first process ends, too.
     process::exit(0)
@@ -43,26 +54,24 @@ pub(crate) fn shut_down(table: &Table) -> ! {
 /// Reaps until `pid` has ended.
 fn reap_until(pid: Pid) -> Option<std::process::ExitStatus> {
     loop {
-        match process::wait(Which::Any) {
-            Ok((ended, status)) if ended == pid => return Some(status),
+        match events::next(None) {
+            Ok(Event::Child(ended, status)) if ended == pid => return Some(status),
             Ok(_) => {}
             Err(_) => return None,
         }
     }
 }
 
-/// Reaps for a while, at most until nobody is left. Where the kernel cannot sleep, it only yields.
+/// Reaps for a while, at most until nobody is left.
 fn give_time() {
-    for _ in 0..STEPS {
-        loop {
-            match process::wait_for(Which::Any, option::NOHANG) {
-                Ok(Some(_)) | Err(Errno::INTR) => {}
-                Ok(None) => break,
-                Err(_) => return,
-            }
-        }
-        if time::sleep(STEP) == Err(Errno::NOSYS) {
-            std::thread::yield_now();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match events::next(Some(left)) {
+            Ok(Event::TimeOut) | Err(Errno::CHILD) => return,
+            Ok(_) if left.is_zero() => return,
+            Ok(_) => {}
+            Err(_) => return,
         }
     }
 }

@@ -2,20 +2,29 @@
 
 use std::ffi::{CStr, CString};
 
-use sys::process;
-use sys::{Errno, Pid};
+use sys::{Errno, Pid, file, process};
 
+use crate::events;
 use crate::table::Command;
+
+/// The terminal of programs. The console is the same line; but messages go there whatever becomes of sessions, so it is
+/// nobody's controlling terminal by being opened.
+const TERMINAL: &CStr = c"/dev/ttyAMA0";
+/// For reading and writing, until the program is executed.
+const O_RDWR_CLOEXEC: usize = 0o200_0002;
 
 /// Status of a child that could not run its program, as shells have it.
 const CANNOT_RUN: i32 = 127;
 
-/// Forks and runs `command` in the child, in a session of its own with the console as its terminal.
+/// Forks and runs `command` in the child, in a session of its own with a controlling terminal.
 pub(crate) fn start(command: &Command) -> Result<Pid, Errno> {
     process::spawn(|| {
-        // The kernel may have no sessions or terminals yet; the program can do without.
+        events::forget();
+        // A program can do without, and without a terminal of its own it has init's console.
         let _ = process::new_session();
-        let _ = process::take_terminal();
+        if let Ok(terminal) = file::open(TERMINAL, O_RDWR_CLOEXEC) {
+            let _ = file::replace_standard(&terminal);
+        }
         let errno = run(command);
         println!("init: cannot run {command}: {errno}");
         CANNOT_RUN

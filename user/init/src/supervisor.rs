@@ -3,9 +3,9 @@
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use sys::process::{Which, wait};
 use sys::{Errno, Pid, time};
 
+use crate::events::{self, End, Event};
 use crate::start::start;
 use crate::table::{Entry, Mode, Table};
 
@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Supervisor<'a> {
     running: Vec<Running<'a>>,
+    /// Somebody wants the machine to end.
+    asked: Option<End>,
 }
 
 struct Running<'a> {
@@ -27,15 +29,20 @@ struct Running<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    /// Runs the table to its end: everything has ended and nothing is to be started again.
-    pub(crate) fn run(&mut self, table: &'a Table) {
+    /// Runs the table to its end: everything has ended and nothing is to be started again, or somebody wants the machine to
+    /// end. Says how it shall.
+    pub(crate) fn run(&mut self, table: &'a Table) -> End {
         for entry in table.entries.iter().filter(|entry| entry.mode != Mode::Shutdown) {
+            if self.asked.is_some() {
+                break;
+            }
             let Some(pid) = self.start(entry) else { continue };
             if matches!(entry.mode, Mode::Wait | Mode::Report) {
                 self.reap_while(|running| running.iter().any(|program| program.pid == pid));
             }
         }
         self.reap_while(|running| !running.is_empty());
+        self.asked.unwrap_or(End::PowerOff)
     }
 
     fn start(&mut self, entry: &'a Entry) -> Option<Pid> {
@@ -51,11 +58,13 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Reaps as long as `condition` holds of the programs that run.
+    /// Reaps as long as `condition` holds of the programs that run, and the machine shall not end.
     fn reap_while(&mut self, condition: impl Fn(&[Running<'a>]) -> bool) {
-        while condition(&self.running) {
-            match wait(Which::Any) {
-                Ok((pid, status)) => self.ended(pid, status),
+        while self.asked.is_none() && condition(&self.running) {
+            match events::next(None) {
+                Ok(Event::Child(pid, status)) => self.ended(pid, status),
+                Ok(Event::Asked(end)) => self.asked = Some(end),
+                Ok(Event::TimeOut) => {}
                 // What is on the list is not ours any more, or the kernel cannot wait: nothing is left to wait for.
                 Err(errno) => {
                     println!("init: wait: {errno}");

@@ -179,3 +179,33 @@ pub fn status(path: &CStr) -> Result<(), Errno> {
     unsafe { call(number::NEWFSTATAT, [int(AT_FDCWD), text(path), crate::call::output(&mut status), 0]) }?;
     Ok(())
 }
+
+/// `posix_fadvise` for the whole file.
+///
+/// # Errors
+///
+/// `INVAL` for advice that nobody knows, `SPIPE` for a pipe.
+pub fn advise(file: &impl AsRawFd, advice: usize) -> Result<(), Errno> {
+    // SAFETY: no memory is named.
+    unsafe { call(number::FADVISE64, [int(file.as_raw_fd()), 0, 0, advice]) }.map(drop)
+}
+
+/// `getxattr`: how many bytes the attribute has.
+///
+/// # Errors
+///
+/// `OPNOTSUPP` where the file system has none.
+pub fn attribute(path: &CStr, name: &CStr) -> Result<usize, Errno> {
+    // SAFETY: the strings are read; nothing is stored, for there is no room.
+    unsafe { call(number::GETXATTR, [text(path), text(name), 0, 0]) }
+}
+
+/// `flistxattr`: how many bytes the names of a file's attributes have.
+///
+/// # Errors
+///
+/// `BADF`.
+pub fn attributes(file: &impl AsRawFd) -> Result<usize, Errno> {
+    // SAFETY: nothing is stored, for there is no room.
+    unsafe { call(number::FLISTXATTR, [int(file.as_raw_fd()), 0, 0]) }
+}

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod limit;
 pub mod machine;
 pub mod memory;
+pub mod names;
 pub mod number;
 pub mod process;
 pub mod registers;
@@ -23,6 +24,8 @@ pub mod stream;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod timer;
+pub mod vdso;
 
 mod call;
 

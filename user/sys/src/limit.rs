@@ -12,6 +12,8 @@ pub struct Resource(pub usize);
 impl Resource {
     /// Seconds of processor time.
     pub const CPU: Self = Self(0);
+    /// Bytes of a file.
+    pub const FILE_SIZE: Self = Self(1);
     /// Bytes of data.
     pub const DATA: Self = Self(2);
     /// Bytes of stack.
@@ -22,6 +24,8 @@ impl Resource {
     pub const OPEN_FILES: Self = Self(7);
     /// Bytes of address space.
     pub const ADDRESS_SPACE: Self = Self(9);
+    /// Signals that are pending, and timers.
+    pub const SIGNALS: Self = Self(11);
 }
 
 /// A limit.

@@ -199,6 +199,38 @@ pub fn names() -> Result<[String; 6], Errno> {
     Ok(names.map(|name| String::from_utf8_lossy(name.split(|&byte| byte == 0).next().unwrap_or(&[])).into_owned()))
 }
 
+/// `sethostname`
+///
+/// # Errors
+///
+/// `PERM` unless root; `INVAL` for more than 64 bytes.
+pub fn set_node_name(name: &str) -> Result<(), Errno> {
+    // SAFETY: the name's bytes are read.
+    unsafe { call(number::SETHOSTNAME, [name.as_ptr().expose_provenance(), name.len()]) }.map(drop)
+}
+
+/// `syslog` with `SYSLOG_ACTION_READ_ALL`: the end of what the kernel said, as much as `buffer` holds. Returns how many bytes.
+///
+/// # Errors
+///
+/// `NOSYS`.
+pub fn kernel_lines(buffer: &mut [u8]) -> Result<usize, Errno> {
+    const READ_ALL: usize = 3;
+    // SAFETY: at most the buffer's bytes are stored.
+    unsafe { call(number::SYSLOG, [READ_ALL, buffer.as_mut_ptr().expose_provenance(), buffer.len()]) }
+}
+
+/// `syslog` with `SYSLOG_ACTION_CLEAR`: what the kernel said until now is not shown any more.
+///
+/// # Errors
+///
+/// `PERM` unless root.
+pub fn clear_kernel_lines() -> Result<(), Errno> {
+    const CLEAR: usize = 5;
+    // SAFETY: no memory is named.
+    unsafe { call(number::SYSLOG, [CLEAR, 0, 0]) }.map(drop)
+}
+
 /// `sysinfo`: bytes of memory, and of free memory.
 ///
 /// # Errors

@@ -44,13 +44,18 @@ signals!(
     KILL = 9,
     USR1 = 10,
     SEGV = 11,
+    USR2 = 12,
     PIPE = 13,
+    ALRM = 14,
     TERM = 15,
     CHLD = 17,
     CONT = 18,
     STOP = 19,
     TSTP = 20,
     XCPU = 24,
+    VTALRM = 26,
+    PROF = 27,
+    XFSZ = 25,
     WINCH = 28,
     SYS = 31
 );
@@ -377,11 +382,25 @@ pub fn sync() {
 ///
 /// `PERM`, or what keeps it on.
 pub fn power_off() -> Result<(), Errno> {
+    const POWER_OFF: usize = 0x4321_fedc;
+    reboot(POWER_OFF)
+}
+
+/// Starts the machine again.
+///
+/// # Errors
+///
+/// As of [`power_off`].
+pub fn restart() -> Result<(), Errno> {
+    const RESTART: usize = 0x0123_4567;
+    reboot(RESTART)
+}
+
+fn reboot(command: usize) -> Result<(), Errno> {
     const MAGIC1: usize = 0xfee1_dead;
     const MAGIC2: usize = 672_274_793;
-    const POWER_OFF: usize = 0x4321_fedc;
     // SAFETY: no memory.
-    unsafe { call(number::REBOOT, [MAGIC1, MAGIC2, POWER_OFF, 0]) }?;
+    unsafe { call(number::REBOOT, [MAGIC1, MAGIC2, command, 0]) }?;
     Ok(())
 }
 

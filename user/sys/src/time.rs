@@ -24,6 +24,51 @@ impl From<Duration> for Timespec {
     }
 }
 
+impl From<Timespec> for Duration {
+    fn from(time: Timespec) -> Self {
+        let (seconds, nanoseconds) = (u64::try_from(time.seconds), u32::try_from(time.nanoseconds));
+        Self::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
+    }
+}
+
+/// What the wall clock says, by a system call.
+///
+/// # Errors
+///
+/// `NOSYS`.
+pub fn wall() -> Result<Duration, Errno> {
+    let mut now = Timespec::default();
+    // SAFETY: a `struct timespec` is stored.
+    unsafe { call(number::CLOCK_GETTIME, [0, output(&mut now)]) }?;
+    Ok(now.into())
+}
+
+/// Sets the wall clock.
+///
+/// # Errors
+///
+/// `PERM` for those who are not root.
+pub fn set_wall(time: Duration) -> Result<(), Errno> {
+    let time = Timespec::from(time);
+    // SAFETY: a `struct timespec` is read.
+    unsafe { call(number::CLOCK_SETTIME, [0, input(&time)]) }?;
+    Ok(())
+}
+
+/// As [`sleep`], and what was left of it when a signal ended it.
+///
+/// # Errors
+///
+/// As [`sleep`].
+pub fn sleep_and_tell(duration: Duration, left: &mut Duration) -> Result<(), Errno> {
+    let duration = Timespec::from(duration);
+    let mut remaining = Timespec::default();
+    // SAFETY: a `struct timespec` is read, another one stored.
+    let slept = unsafe { call(number::NANOSLEEP, [input(&duration), output(&mut remaining)]) };
+    *left = remaining.into();
+    slept.map(drop)
+}
+
 /// Sleeps, by the kernel's monotonic clock.
 ///
 /// # Errors
@@ -46,8 +91,7 @@ pub fn monotonic() -> Result<Duration, Errno> {
     let mut now = Timespec::default();
     // SAFETY: a `struct timespec` is stored.
     unsafe { call(number::CLOCK_GETTIME, [MONOTONIC, output(&mut now)]) }?;
-    let (seconds, nanoseconds) = (u64::try_from(now.seconds), u32::try_from(now.nanoseconds));
-    Ok(Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0)))
+    Ok(now.into())
 }
 
 /// The counter of the machine, and how often a second it ticks.

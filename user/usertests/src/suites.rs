@@ -5,6 +5,7 @@ mod exec;
 mod faults;
 mod files;
 mod forks;
+mod frames;
 mod futexes;
 mod groups;
 mod heavy;
@@ -16,11 +17,16 @@ mod mappings;
 mod numbers;
 pub(crate) mod pipes;
 mod polls;
+mod queues;
 mod signals;
 mod sockets;
+mod system;
 mod tforks;
 mod threads;
+mod timers;
 mod times;
+mod tree;
+mod vdsos;
 mod vforks;
 mod waits;
 
@@ -36,6 +42,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     numbers::TESTS,
     groups::TESTS,
     signals::TESTS,
+    queues::TESTS,
+    frames::TESTS,
     copies::TESTS,
     mappings::TESTS,
     faults::TESTS,
@@ -45,11 +53,15 @@ pub(crate) const SUITES: &[&[Test]] = &[
     identities::TESTS,
     limits::TESTS,
     times::TESTS,
+    timers::TESTS,
+    vdsos::TESTS,
     machine::TESTS,
+    system::TESTS,
     files::TESTS,
     pipes::TESTS,
     polls::TESTS,
     sockets::TESTS,
+    tree::TESTS,
     heavy::TESTS,
 ];
 

@@ -36,6 +36,18 @@ bitflags! {
 }
 
 impl AccessId<'_> {
+    /// Whether the file is this user's, or the user is root.
+    #[must_use]
+    pub const fn owns(&self, protection: Protection) -> bool {
+        self.uid == 0 || self.uid == protection.uid
+    }
+
+    /// Whether the user is of this group.
+    #[must_use]
+    pub fn is_of(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.contains(&gid)
+    }
+
     /// Whether a file of this protection may be used so. Root may all, but execute only what somebody may execute.
     #[must_use]
     pub fn may(&self, protection: Protection, wanted: Wanted) -> bool {
@@ -46,7 +58,7 @@ impl AccessId<'_> {
         }
         let granted = if self.uid == protection.uid {
             permissions >> 6
-        } else if self.gid == protection.gid || self.groups.contains(&protection.gid) {
+        } else if self.is_of(protection.gid) {
             permissions >> 3
         } else {
             permissions

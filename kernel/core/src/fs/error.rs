@@ -58,6 +58,8 @@ pub enum FileError {
     Busy,
     /// `EOPNOTSUPP`: the file system cannot do this.
     Unsupported,
+    /// `ESRCH`: there is no such process, or group of processes.
+    NoProcess,
     /// `EIO`: the device failed.
     Io,
     /// `ENOTCONN`: the socket has no peer.
@@ -78,6 +80,16 @@ pub enum FileError {
     TooManyReferences,
     /// `ENOMEM`: no memory.
     OutOfMemory,
+    /// `EXDEV`: two names are in different file systems.
+    CrossDevice,
+    /// `EMLINK`: the file has as many names as it may have.
+    TooManyNames,
+    /// `EFBIG`: no file can be that long.
+    TooLarge,
+    /// `EFBIG`, and `SIGXFSZ`: the writer's limit is reached.
+    Limit,
+    /// `ESTALE`: what a name stands for has changed meanwhile. Calls look again, so no program sees it.
+    Stale,
 }
 
 impl From<UserFault> for FileError {
@@ -114,6 +126,7 @@ impl fmt::Display for FileError {
             Self::Pipe => "broken pipe",
             Self::Busy => "busy",
             Self::Unsupported => "not supported",
+            Self::NoProcess => "no such process",
             Self::Io => "input/output error",
             Self::NotConnected => "not connected",
             Self::IsConnected => "connected already",
@@ -124,6 +137,11 @@ impl fmt::Display for FileError {
             Self::MessageTooLong => "message too long",
             Self::TooManyReferences => "too many references",
             Self::OutOfMemory => "out of memory",
+            Self::CrossDevice => "other file system",
+            Self::TooManyNames => "too many names",
+            Self::TooLarge => "file too large",
+            Self::Limit => "file size limit exceeded",
+            Self::Stale => "changed meanwhile",
         })
     }
 }

@@ -1,10 +1,11 @@
 //! What a file system gives to the walk over its names.
 
 use alloc::sync::Arc;
+use core::any::Any;
 
 use super::error::FileError;
 use super::flags::OpenFlags;
-use super::metadata::{DeviceNumber, FileId, FileKind, Metadata, Protection};
+use super::metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
 use super::operations::FileOperations;
 
 /// A file of any kind, in the file system that it belongs to. Names, directories and metadata are the inode's business;
@@ -12,7 +13,7 @@ use super::operations::FileOperations;
 ///
 /// A file system implements what its kinds of files can do: what it leaves out fails as it does for a kind of file that
 /// cannot do it. `.` and `..` never reach [`lookup`](Self::lookup): the walk knows them.
-pub trait Inode: Send + Sync {
+pub trait Inode: Any + Send + Sync {
     /// What tells this file from all others.
     fn id(&self) -> FileId;
 
@@ -78,21 +79,116 @@ pub trait Inode: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ReadOnly`](FileError::ReadOnly), and what the file system says.
-    fn make(&self, name: &[u8], making: &Making<'_>) -> Result<Arc<dyn Inode>, FileError> {
+    /// [`ReadOnly`](FileError::ReadOnly), [`Exists`](FileError::Exists) where somebody else was first,
+    /// [`NotFound`](FileError::NotFound) in a directory that was removed, and what the file system says.
+    fn make(self: Arc<Self>, name: &[u8], making: &Making<'_>) -> Result<Arc<dyn Inode>, FileError> {
         let _ = (name, making);
         Err(FileError::ReadOnly)
+    }
+
+    /// Of a directory: makes a regular file in its file system that has no name, and may get one (`O_TMPFILE`) if
+    /// `nameable`. Permissions have been checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](FileError::Unsupported), and what the file system says.
+    fn make_unnamed(&self, making: &Making<'_>, nameable: bool) -> Result<Arc<dyn Inode>, FileError> {
+        let _ = (making, nameable);
+        Err(FileError::Unsupported)
     }
 
     /// Of a directory: takes the name `name` away from `what` it stands for. Permissions have been checked.
     ///
     /// # Errors
     ///
-    /// [`ReadOnly`](FileError::ReadOnly), and what the file system says.
+    /// [`ReadOnly`](FileError::ReadOnly), [`NotEmpty`](FileError::NotEmpty), [`Busy`](FileError::Busy),
+    /// [`Stale`](FileError::Stale) where the name stands for something else by now, and what the file system says.
     fn remove(&self, name: &[u8], what: &Arc<dyn Inode>) -> Result<(), FileError> {
         let _ = (name, what);
         Err(FileError::ReadOnly)
     }
+
+    /// Of a directory: gives `what`, which is no directory, the further name `name`. Permissions have been checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadOnly`](FileError::ReadOnly), [`CrossDevice`](FileError::CrossDevice),
+    /// [`TooManyNames`](FileError::TooManyNames), [`NotFound`](FileError::NotFound) for a file that has none any more, and
+    /// those of [`make`](Self::make).
+    fn add_name(&self, name: &[u8], what: &Arc<dyn Inode>) -> Result<(), FileError> {
+        let _ = (name, what);
+        Err(FileError::ReadOnly)
+    }
+
+    /// Of a directory: gives what is under one of its names another, here or in another directory. Permissions have been
+    /// checked, and that kinds agree.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadOnly`](FileError::ReadOnly), [`CrossDevice`](FileError::CrossDevice), [`NotEmpty`](FileError::NotEmpty),
+    /// [`Busy`](FileError::Busy), [`Invalid`](FileError::Invalid) where a directory would come into itself,
+    /// [`Stale`](FileError::Stale) where one of the names stands for something else by now.
+    fn rename(self: Arc<Self>, renaming: &Renaming<'_>) -> Result<(), FileError> {
+        let _ = renaming;
+        Err(FileError::ReadOnly)
+    }
+
+    /// Lets `change` look at permissions, owner and times and change them, with nobody else between. It does not sleep. If it
+    /// has no error, the time of the last change is now.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadOnly`](FileError::ReadOnly), and those of `change`.
+    fn change(&self, change: &mut dyn FnMut(&mut Changeable) -> Result<(), FileError>) -> Result<(), FileError> {
+        let _ = change;
+        Err(FileError::ReadOnly)
+    }
+
+    /// Somebody has read it: its access time is now, as far as the file system keeps that.
+    fn note_access(&self) {}
+
+    /// All that statfs(2) tells about its file system.
+    fn file_system(&self) -> FileSystemStatus {
+        FileSystemStatus::default()
+    }
+}
+
+/// What of a file changes while its contents stay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Changeable {
+    /// Kind, permissions and owner. The kind does not change.
+    pub protection: Protection,
+    /// When it was last read.
+    pub accessed: Timestamp,
+    /// When its contents last changed.
+    pub modified: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A file on its way from one name to another.
+pub struct Renaming<'a> {
+    /// The name that it has.
+    pub name: &'a [u8],
+    /// The file.
+    pub what: &'a Arc<dyn Inode>,
+    /// The directory of the name that it will have.
+    pub to: &'a Arc<dyn Inode>,
+    /// That name.
+    pub new_name: &'a [u8],
+    /// What has that name now.
+    pub there: Option<&'a Arc<dyn Inode>>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of the file that has the name which another one gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It loses it.
+    Replaced,
+    /// It gets the other's name.
+    Exchanged,
 }
 
 /// Where a symbolic link leads.

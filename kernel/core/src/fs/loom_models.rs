@@ -31,7 +31,7 @@ impl Parking for LoomParking {
 #[test]
 fn loom_nobody_waits_for_an_offset_that_is_free() {
     loom::model(|| {
-        let offset = Arc::new(Offset::new(Box::leak(Box::<LoomParking>::default())));
+        let offset = Arc::new(Offset::new(Box::leak(Box::<LoomParking>::default()), 0));
         let other = Arc::clone(&offset);
         let thread = thread::spawn(move || *other.lock() += 1);
         *offset.lock() += 1;
@@ -45,7 +45,7 @@ fn loom_a_second_waiter_is_woken_too() {
     let mut bounded = loom::model::Builder::new();
     bounded.preemption_bound = Some(2);
     bounded.check(|| {
-        let offset = Arc::new(Offset::new(Box::leak(Box::<LoomParking>::default())));
+        let offset = Arc::new(Offset::new(Box::leak(Box::<LoomParking>::default()), 0));
         let threads =
             [Arc::clone(&offset), Arc::clone(&offset)].map(|offset| thread::spawn(move || *offset.lock() += 1));
         *offset.lock() += 1;

@@ -176,3 +176,24 @@ pub struct Metadata {
     /// When it was made, where that is known.
     pub born: Option<Timestamp>,
 }
+
+/// All that statfs(2) tells about a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct FileSystemStatus {
+    /// What type it is: the number that Linux has for it (`linux/magic.h`).
+    pub magic: u64,
+    /// The size of a block.
+    pub block_size: u64,
+    /// How many blocks it has; 0 where that means nothing.
+    pub blocks: u64,
+    /// How many of them are free.
+    pub free_blocks: u64,
+    /// How many files it may have.
+    pub files: u64,
+    /// How many more.
+    pub free_files: u64,
+    /// The file system, as `st_dev`.
+    pub device: DeviceNumber,
+    /// Whether it cannot be changed.
+    pub read_only: bool,
+}

@@ -67,24 +67,30 @@ impl<S: Switch> Parking for ParkingLot<S> {
     }
 }
 
-/// The offset, behind a lock whose holder may sleep.
-pub(super) struct Offset {
-    inner: Mutex<RawSleepMutex<Waiting>, u64>,
+/// An open file's offset.
+pub(super) type Offset = Parked<u64>;
+
+/// Something behind a lock whose holder may sleep and whose waiters stand in a [`Parking`].
+pub(super) struct Parked<T> {
+    inner: Mutex<RawSleepMutex<Waiting>, T>,
 }
 
-impl Offset {
-    pub(super) fn new(parking: &'static dyn Parking) -> Self {
+/// The right to what is behind a [`Parked`].
+pub(super) type ParkedGuard<'a, T> = MutexGuard<'a, RawSleepMutex<Waiting>, T>;
+
+impl<T> Parked<T> {
+    pub(super) fn new(parking: &'static dyn Parking, value: T) -> Self {
         let waiting = Waiting { parking, count: AtomicU32::new(0) };
-        Self { inner: Mutex::from_raw(RawSleepMutex::new(waiting), 0) }
+        Self { inner: Mutex::from_raw(RawSleepMutex::new(waiting), value) }
     }
 
-    /// Waits until nobody else reads or writes here. Not with any spin lock held.
-    pub(super) fn lock(&self) -> MutexGuard<'_, RawSleepMutex<Waiting>, u64> {
+    /// Waits until nobody else has it. Not with any spin lock held.
+    pub(super) fn lock(&self) -> ParkedGuard<'_, T> {
         self.inner.lock()
     }
 }
 
-/// Those who wait for one offset. They are counted, so that giving back a lock that nobody waits for, which is nearly
+/// Those who wait for one lock. They are counted, so that giving back a lock that nobody waits for, which is nearly
 /// every time, costs no more than a look.
 pub(super) struct Waiting {
     parking: &'static dyn Parking,

@@ -1,4 +1,4 @@
-//! Opening files, and making and removing names.
+//! Opening files, and making and removing them.
 
 use alloc::sync::Arc;
 
@@ -7,10 +7,11 @@ use super::context::Context;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::{Inode, Made, Making};
-use super::metadata::{DeviceNumber, FileKind};
+use super::metadata::{DeviceNumber, FileKind, Protection};
 use super::open_file::OpenFile;
 use super::operations::FileOperations;
 use super::path::{Base, Follow, Last, Missing, Parent, Walk, resolve_parent};
+use super::transfer::Writer;
 
 /// openat(2): opens what `path` names. A file that [`CREATE`](OpenFlags::CREATE) makes gets `permissions` less the umask.
 ///
@@ -30,7 +31,12 @@ pub fn open(
     if flags.contains(OpenFlags::PATH_ONLY) {
         return open_place(context, base, path, flags, id);
     }
-    check_combination(flags)?;
+    if flags.contains(OpenFlags::TEMPORARY) {
+        return open_unnamed(context, base, path, flags, permissions, id);
+    }
+    if flags.contains(OpenFlags::CREATE | OpenFlags::DIRECTORY) {
+        return Err(FileError::Invalid);
+    }
     let create = flags.contains(OpenFlags::CREATE);
     let exclusive = create && flags.contains(OpenFlags::EXCLUSIVE);
     let follow = if exclusive || flags.contains(OpenFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes };
@@ -41,13 +47,14 @@ pub fn open(
     }
     let mut made = false;
     let mut make = |directory: &Arc<dyn Inode>, name: &[u8]| {
-        made = true;
-        make_in(context, directory, name, Made::Regular, permissions, id)
+        let outcome = make_in(context, directory, name, Made::Regular, permissions, id);
+        made = outcome.is_ok();
+        outcome
     };
     let inode = walk.run(path, Missing::Make(&mut make))?;
     match inode.protection().kind {
         // Who makes a file may use it as he asked, whatever permissions it gets.
-        _ if made => open_checked(context, inode, flags),
+        _ if made => open_checked(context, inode, flags.difference(OpenFlags::TRUNCATE), id),
         _ if exclusive => Err(FileError::Exists),
         FileKind::Directory => Err(FileError::IsDirectory),
         _ => open_inode(context, inode, flags, id),
@@ -76,7 +83,10 @@ pub fn open_inode(
         _ => {}
     }
     id.check(&*inode, wanted)?;
-    open_checked(context, inode, flags)
+    if flags.contains(OpenFlags::NO_ACCESS_TIME) && !id.owns(inode.protection()) {
+        return Err(FileError::NotPermitted);
+    }
+    open_checked(context, inode, flags, id)
 }
 
 /// Opens a program's file for exec: a regular file that may be executed. Reading it needs no permission of its own.
@@ -111,7 +121,7 @@ pub fn open_program_inode(
         _ => return Err(FileError::Denied),
     }
     id.check(&*inode, Wanted::EXECUTE)?;
-    open_checked(context, inode, OpenFlags::empty())
+    open_checked(context, inode, OpenFlags::empty(), id)
 }
 
 /// mkdirat(2), mknodat(2), symlinkat(2): makes what `path` names.
@@ -181,16 +191,27 @@ pub fn remove(
         (Last::Above, Removal::Directory) => return Err(FileError::NotEmpty),
         (Last::Root, Removal::Directory) => return Err(FileError::Busy),
     };
-    let what = directory.lookup(name)?;
-    id.check(&*directory, Wanted::WRITE | Wanted::EXECUTE)?;
-    check_sticky(&*directory, &*what, id)?;
-    match (what.protection().kind == FileKind::Directory, removal) {
-        (true, Removal::File) => return Err(FileError::IsDirectory),
-        (false, Removal::Directory) => return Err(FileError::NotDirectory),
-        (false, Removal::File) if matches!(last, Last::Directory(_)) => return Err(FileError::NotDirectory),
-        _ => {}
+    let trailing = matches!(last, Last::Directory(_));
+    loop {
+        let what = directory.lookup(name)?;
+        check_removable(&*directory, &*what, id)?;
+        match (what.protection().kind == FileKind::Directory, removal) {
+            (true, Removal::File) => return Err(FileError::IsDirectory),
+            (false, Removal::Directory) => return Err(FileError::NotDirectory),
+            (false, Removal::File) if trailing => return Err(FileError::NotDirectory),
+            _ => {}
+        }
+        match directory.remove(name, &what) {
+            Err(FileError::Stale) => {}
+            outcome => return outcome,
+        }
     }
-    directory.remove(name, &what)
+}
+
+/// Whether `what` may lose its name in `directory`.
+pub(super) fn check_removable(directory: &dyn Inode, what: &dyn Inode, id: AccessId<'_>) -> Result<(), FileError> {
+    id.check(directory, Wanted::WRITE | Wanted::EXECUTE)?;
+    check_sticky(directory, what, id)
 }
 
 /// In a directory with the sticky bit only the owner of a file, or of the directory, removes a name.
@@ -210,8 +231,51 @@ fn make_in(
     id: AccessId<'_>,
 ) -> Result<Arc<dyn Inode>, FileError> {
     id.check(&**directory, Wanted::WRITE | Wanted::EXECUTE)?;
-    let permissions = (permissions & 0o7777) as u16 & !context.umask();
-    directory.make(name, &Making { what, permissions, uid: id.uid, gid: id.gid })
+    let making = making(context, directory.protection(), what, permissions, id);
+    Arc::clone(directory).make(name, &making)
+}
+
+/// A file to be made in a directory of the protection `above`. In a directory with the set-gid bit files get its group, and
+/// directories the bit as well; others get it only from who is of the group.
+fn making<'a>(context: &Context, above: Protection, what: Made<'a>, permissions: u32, id: AccessId<'_>) -> Making<'a> {
+    const SET_GID: u16 = 0o2000;
+    const SET_GID_EXECUTABLE: u16 = SET_GID | 0o010;
+    let most = if what == Made::Directory { 0o1777 } else { 0o7777 };
+    let mut permissions = (permissions & 0o7777) as u16 & most & !context.umask();
+    let mut gid = id.gid;
+    if above.permissions & SET_GID != 0 {
+        gid = above.gid;
+        if what == Made::Directory {
+            permissions |= SET_GID;
+        } else if permissions & SET_GID_EXECUTABLE == SET_GID_EXECUTABLE && id.uid != 0 && !id.is_of(gid) {
+            permissions &= !SET_GID;
+        }
+    }
+    Making { what, permissions, uid: id.uid, gid }
+}
+
+/// `O_TMPFILE`: opens a new file that has no name, in the file system of the directory that `path` names.
+fn open_unnamed(
+    context: &Context,
+    base: Base<'_>,
+    path: &[u8],
+    flags: OpenFlags,
+    permissions: u32,
+    id: AccessId<'_>,
+) -> Result<Arc<OpenFile>, FileError> {
+    let well_formed = flags.contains(OpenFlags::DIRECTORY) && !flags.contains(OpenFlags::CREATE) && flags.is_writable();
+    if !well_formed {
+        return Err(FileError::Invalid);
+    }
+    let follow = if flags.contains(OpenFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes };
+    let directory = super::resolve(context, base, path, follow, id)?;
+    if directory.protection().kind != FileKind::Directory {
+        return Err(FileError::NotDirectory);
+    }
+    id.check(&*directory, Wanted::WRITE | Wanted::EXECUTE)?;
+    let making = making(context, directory.protection(), Made::Regular, permissions, id);
+    let inode = directory.make_unnamed(&making, !flags.contains(OpenFlags::EXCLUSIVE))?;
+    open_checked(context, inode, flags.difference(OpenFlags::TRUNCATE), id)
 }
 
 fn open_place(
@@ -230,17 +294,15 @@ fn open_place(
     Ok(OpenFile::place(inode, flags, context.parking()))
 }
 
-fn open_checked(context: &Context, inode: Arc<dyn Inode>, flags: OpenFlags) -> Result<Arc<OpenFile>, FileError> {
+fn open_checked(
+    context: &Context,
+    inode: Arc<dyn Inode>,
+    flags: OpenFlags,
+    id: AccessId<'_>,
+) -> Result<Arc<OpenFile>, FileError> {
     let operations: Arc<dyn FileOperations> = Arc::clone(&inode).open(flags)?;
+    if flags.contains(OpenFlags::TRUNCATE) && inode.protection().kind == FileKind::Regular {
+        operations.resize(0, Writer { keeps_set_id: id.uid == 0, ..Writer::KERNEL })?;
+    }
     Ok(OpenFile::new(inode, operations, flags, context.parking()))
-}
-
-fn check_combination(flags: OpenFlags) -> Result<(), FileError> {
-    if flags.contains(OpenFlags::TEMPORARY) {
-        return Err(FileError::Unsupported);
-    }
-    if flags.contains(OpenFlags::CREATE | OpenFlags::DIRECTORY) {
-        return Err(FileError::Invalid);
-    }
-    Ok(())
 }

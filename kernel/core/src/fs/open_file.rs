@@ -8,10 +8,10 @@ use super::epoll::Followers;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::Inode;
-use super::metadata::Metadata;
+use super::metadata::{FileKind, Metadata};
 use super::offset::{Offset, Parking};
-use super::operations::{Blocking, FileOperations, Mapping, Readiness, Seeking};
-use super::transfer::{Sink, Source};
+use super::operations::{Allocation, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
+use super::transfer::{Sink, Source, Writer};
 use crate::addr::UserAddr;
 use crate::hal::UserMemory;
 use crate::sync::Once;
@@ -83,7 +83,7 @@ impl OpenFile {
             operations: Some(operations),
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned,
-            offset: Offset::new(parking),
+            offset: Offset::new(parking, 0),
             followers: Once::new(),
         })
     }
@@ -96,7 +96,7 @@ impl OpenFile {
             operations: None,
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned: false,
-            offset: Offset::new(parking),
+            offset: Offset::new(parking, 0),
             followers: Once::new(),
         })
     }
@@ -150,6 +150,8 @@ impl OpenFile {
         let mut offset = self.offset.lock();
         let count = operations.read(*offset, blocking(status), sink)?;
         *offset = advanced(*offset, count);
+        drop(offset);
+        self.note_access(status);
         Ok(count)
     }
 
@@ -184,7 +186,9 @@ impl OpenFile {
         let at = valid_offset(at)?;
         let (operations, status) = self.readable()?;
         check_positions(&**operations)?;
-        operations.read(at, blocking(status), sink)
+        let count = operations.read(at, blocking(status), sink)?;
+        self.note_access(status);
+        Ok(count)
     }
 
     /// pwrite64(2), pwritev(2): leaves the offset alone. With `O_APPEND` it appends all the same, as Linux does.
@@ -223,7 +227,8 @@ impl OpenFile {
             (Whence::End, Some(end)) => end.checked_add_signed(by),
             (Whence::Data | Whence::Hole, Some(end)) => {
                 let at = u64::try_from(by).ok().filter(|&at| at < end).ok_or(FileError::NoDevice)?;
-                Some(if whence == Whence::Data { at } else { end })
+                let what = if whence == Whence::Data { Extent::Data } else { Extent::Hole };
+                Some(self.any()?.find(at, end, what).ok_or(FileError::NoDevice)?)
             }
             (Whence::End | Whence::Data | Whence::Hole, None) => None,
         };
@@ -237,10 +242,11 @@ impl OpenFile {
     ///
     /// [`NotDirectory`](FileError::NotDirectory), [`Invalid`](FileError::Invalid) where not even one entry fits, a fault.
     pub fn read_directory(&self, sink: &mut dyn Sink) -> Result<usize, FileError> {
-        let (operations, _) = self.readable()?;
+        let (operations, status) = self.readable()?;
         if operations.seeking() != Seeking::Cookies {
             return Err(FileError::NotDirectory);
         }
+        self.note_access(status);
         let mut offset = self.offset.lock();
         let mut encoder = Encoder::new(sink, *offset);
         self.inode.read_directory(*offset, &mut |entry| encoder.take(entry))?;
@@ -267,6 +273,43 @@ impl OpenFile {
         operations.ioctl(request, argument, memory)
     }
 
+    /// ftruncate(2): makes the file `bytes` long.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) where it has no length or is not open for writing, [`BadFile`](FileError::BadFile)
+    /// with `O_PATH`, and the file's own.
+    pub fn resize(&self, bytes: u64, writer: Writer) -> Result<(), FileError> {
+        let operations = self.any()?;
+        if !self.status().is_writable() {
+            return Err(FileError::Invalid);
+        }
+        operations.resize(valid_offset(bytes)?, writer)
+    }
+
+    /// fallocate(2): gives the file memory, or takes it away.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) where it is not open for writing, [`NotSeekable`](FileError::NotSeekable) for a pipe,
+    /// [`NotMappable`](FileError::NotMappable) for what is no regular file, and the file's own.
+    pub fn allocate(&self, how: Allocation, place: Place, writer: Writer) -> Result<(), FileError> {
+        let (operations, _) = self.writable()?;
+        if self.inode.protection().kind == FileKind::Fifo {
+            return Err(FileError::NotSeekable);
+        }
+        operations.allocate(how, place, writer)
+    }
+
+    /// fsync(2): what was written is where it stays when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFile`](FileError::BadFile) with `O_PATH`, [`Invalid`](FileError::Invalid) for what has no such place.
+    pub fn sync(&self) -> Result<(), FileError> {
+        self.any()?.sync()
+    }
+
     /// What can be done without waiting: poll(2).
     ///
     /// # Errors
@@ -286,7 +329,7 @@ impl OpenFile {
         self.followers.get().map(|followers| &**followers)
     }
 
-    /// What mmap(2) maps. Whether the access mode allows the mapping is the caller's business.
+    /// What mmap(2) maps as private memory. Whether the access mode allows the mapping is the caller's business.
     ///
     /// # Errors
     ///
@@ -295,12 +338,27 @@ impl OpenFile {
         Ok(Arc::clone(self.any()?).mapping())
     }
 
+    /// What mmap(2) maps as shared memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`mapping`](Self::mapping).
+    pub fn shared_mapping(&self) -> Result<Mapping, FileError> {
+        Ok(Arc::clone(self.any()?).shared_mapping())
+    }
+
     /// The pages of a file that has some: for exec.
     #[must_use]
     pub fn pager(&self) -> Option<Arc<dyn Pager>> {
         match self.mapping() {
             Ok(Mapping::Pager(pager)) => Some(pager),
             _ => None,
+        }
+    }
+
+    fn note_access(&self, status: OpenFlags) {
+        if self.positioned && !status.contains(OpenFlags::NO_ACCESS_TIME) {
+            self.inode.note_access();
         }
     }
 

@@ -7,7 +7,7 @@ use bitflags::bitflags;
 
 use super::error::FileError;
 use super::flags::OpenFlags;
-use super::transfer::{Sink, Source};
+use super::transfer::{Sink, Source, Writer};
 use super::watch::Watched;
 use crate::hal::UserMemory;
 use crate::vm::Pager;
@@ -67,9 +67,52 @@ pub trait FileOperations: Send + Sync {
         Seeking::Stream
     }
 
-    /// What mmap(2) maps.
+    /// What mmap(2) maps as private memory, and exec loads.
     fn mapping(self: Arc<Self>) -> Mapping {
         Mapping::None
+    }
+
+    /// What mmap(2) maps as shared memory, if that is something else.
+    fn shared_mapping(self: Arc<Self>) -> Mapping {
+        self.mapping()
+    }
+
+    /// Makes the file `bytes` long: ftruncate(2).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) for what has no length; [`Limit`](FileError::Limit), and what the file system says.
+    fn resize(&self, bytes: u64, writer: Writer) -> Result<(), FileError> {
+        let _ = (bytes, writer);
+        Err(FileError::Invalid)
+    }
+
+    /// Gives the file memory or takes it away: fallocate(2).
+    ///
+    /// # Errors
+    ///
+    /// [`NotMappable`](FileError::NotMappable) (`ENODEV`) for what is no regular file; what the file system says.
+    fn allocate(&self, how: Allocation, place: Place, writer: Writer) -> Result<(), FileError> {
+        let _ = (how, place, writer);
+        Err(FileError::NotMappable)
+    }
+
+    /// The first offset from `at` on, which is before the end, where there is data, or where there is a hole; behind
+    /// the end there is one.
+    fn find(&self, at: u64, end: u64, what: Extent) -> Option<u64> {
+        match what {
+            Extent::Data => Some(at),
+            Extent::Hole => Some(end),
+        }
+    }
+
+    /// Waits until what was written is where it stays: fsync(2).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) for what has no such place.
+    fn sync(&self) -> Result<(), FileError> {
+        Err(FileError::Invalid)
     }
 
     /// What can be done at once, without waiting. No spin or irq lock is held, and the call does not wait for other users of
@@ -116,6 +159,39 @@ pub struct Appended {
     pub at: u64,
     /// How many.
     pub bytes: usize,
+}
+
+/// What fallocate(2) does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Allocation {
+    /// Memory for all of the place, and the file is at least as long.
+    Extend,
+    /// Memory for all of the place; the length stays (`FALLOC_FL_KEEP_SIZE`).
+    KeepLength,
+    /// A hole in its place; the length stays (`FALLOC_FL_PUNCH_HOLE`).
+    Punch,
+    /// Zeroes in its place, and the file is at least as long (`FALLOC_FL_ZERO_RANGE`).
+    Zero,
+    /// Zeroes in its place; the length stays.
+    ZeroKeepLength,
+}
+
+/// A range of bytes in a file, not empty, that ends before the largest offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The first.
+    pub start: u64,
+    /// The first behind it.
+    pub end: u64,
+}
+
+/// What is looked for in a file that has holes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// Bytes.
+    Data,
+    /// A place without memory, which reads as zeroes.
+    Hole,
 }
 
 /// What an offset means.

@@ -28,6 +28,9 @@ pub trait PageSource: Send + Sync {
     /// Writes `bytes` into `frame` from `offset` on; they end where it ends or before.
     fn write(&self, frame: PhysFrame, offset: usize, bytes: &[u8]);
 
+    /// Fills `to` from `frame` from `offset` on; it ends where the frame ends or before.
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]);
+
     /// One more reference to `frame`.
     fn add_reference(&self, frame: PhysFrame);
 
@@ -46,6 +49,15 @@ pub trait PageSource: Send + Sync {
 
     /// Whether there is memory for more small objects of the kernel.
     fn has_room(&self) -> bool;
+
+    /// Promises `pages` pages to a file, if the policy allows ([`Commitments`](crate::vm::Commitments)).
+    fn promise(&self, pages: u64) -> bool;
+
+    /// Takes such a promise back.
+    fn take_back(&self, pages: u64);
+
+    /// How many frames the machine has: what file systems in memory are bounded by.
+    fn total_frames(&self) -> u64;
 }
 
 /// The pages of a file whose bytes lie in memory.

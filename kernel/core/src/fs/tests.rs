@@ -2,6 +2,7 @@
 
 mod devices;
 mod directory;
+mod epoll;
 mod initramfs;
 mod metadata;
 mod model;
@@ -12,7 +13,10 @@ mod pages;
 mod path;
 mod pipe;
 mod poll;
+mod socket;
 mod support;
 mod table;
+mod tmpfs;
+mod tmpfs_model;
 mod transfer;
 mod watch;

@@ -28,6 +28,25 @@ pub trait Source {
 
     /// How many bytes are left.
     fn left(&self) -> usize;
+
+    /// Who writes. Asked for regular files only.
+    fn writer(&self) -> Writer {
+        Writer::KERNEL
+    }
+}
+
+/// Who changes the contents of a file, as far as a file system asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Writer {
+    /// Files may not become longer than this by his doing (`RLIMIT_FSIZE`), in bytes.
+    pub limit: u64,
+    /// Whether the set-id bits of what he changes stay.
+    pub keeps_set_id: bool,
+}
+
+impl Writer {
+    /// The kernel itself, and root without a limit.
+    pub const KERNEL: Self = Self { limit: u64::MAX, keeps_set_id: true };
 }
 
 /// A buffer of the kernel, to be read into.

@@ -1,5 +1,6 @@
 //! What a process guards by its own lock.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,6 +13,7 @@ use super::process::{FileContext, Files};
 use super::space::AddressSpace;
 use super::system::System;
 use super::thread::{Thread, attention};
+use super::timer::Timers;
 use super::usage::Usage;
 use crate::fs::OpenFile;
 use crate::sched::ThreadName;
@@ -40,6 +42,8 @@ pub(super) struct Body<S: System> {
     /// What the children that were waited for used.
     pub(super) children_usage: Usage,
     pub(super) attached: Attachments,
+    /// Its timers, if it ever had one.
+    pub(super) timers: Option<Box<Timers<S>>>,
 }
 
 /// What a process gives up when it exits, long before it is reaped.
@@ -213,13 +217,13 @@ impl<S: System> Body<S> {
     }
 
     /// `thread` does not take the signals `left`, which are pending for the process, any more: it has blocked them, or it
-    /// ends. Each is for the oldest of the others that does not block it, as if it arrived now.
+    /// ends. Each is for the oldest of the others that does not block it, or waits for it, as if it arrived now.
     pub(super) fn leave_to_others(&self, mut left: SignalSet, thread: &Thread<S>) {
         if left.is_empty() {
             return;
         }
         for other in self.threads.iter().filter(|other| !core::ptr::eq(&raw const ***other, thread)) {
-            let taken = left.difference(other.mask());
+            let taken = left.difference(other.mask().difference(other.own().wanted));
             if !taken.is_empty() {
                 other.alert(attention::SIGNAL);
                 left = left.difference(taken);
@@ -244,6 +248,9 @@ impl<S: System> Body<S> {
         }
         self.pending.discard(signals);
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
+        if self.timers.is_some() {
+            self.forget_timer_signals(signals);
+        }
     }
 
     /// Its memory; a process of the kernel has none, nor has one that exits.

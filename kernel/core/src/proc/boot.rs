@@ -49,6 +49,7 @@ pub fn boot<S: System>(context: Context) -> Result<Arc<Thread<S>>, OutOfMemory> 
         ended_usage: Usage::ZERO,
         children_usage: Usage::ZERO,
         attached: Attachments::default(),
+        timers: None,
     };
     let mut tree = processes.tree();
     let number = tree.reserve_thread(&mut S::uniform).map_err(|_| OutOfMemory)?;

@@ -62,6 +62,9 @@ pub fn exec_commit<S: System>(thread: &Arc<Thread<S>>, image: NewImage<S>) -> Re
         body.exit_signal = Some(Signal::CHLD);
         body.name = name.clone();
         body.attached.note_exec();
+        if body.timers.is_some() {
+            body.keep_intervals_only();
+        }
     }
     thread.own().name = name;
     // The old memory first: it may be the parent's, who gets it back at the next step.

@@ -73,6 +73,8 @@ pub struct Request<'a, X> {
     pub limits: Limits,
     /// Whether memory may be writable and executable at once.
     pub write_execute: WriteExecute,
+    /// The kernel's own shared object (`vdso(7)`), a page long, if programs get one.
+    pub kernel_object: Option<Arc<dyn Pager>>,
     /// The tag of the new address space. It is the caller's again when the load fails; nothing of it is in any TLB then.
     pub tag: Asid,
 }
@@ -158,12 +160,15 @@ fn fill<M: MemorySystem, X, E>(
         Some(source) => Some((place::interpreter(system, space, source)?, source.image.entry)),
         None => None,
     };
+    // Before the stack: so it comes behind all others. Who has no room for it does without.
+    let kernel_object = request.kernel_object.take().and_then(|pager| place::kernel_object(system, space, pager));
     let [hardware, hardware2] = request.hardware;
     let entry = bias.apply(image.entry);
     let facts = Facts {
         program_headers: image.program_headers.map(|at| bias.apply(at)),
         program_header_count: image.program_header_count,
         interpreter_base: interpreter.map(|(bias, _)| bias.apply(0)),
+        kernel_object,
         entry,
         identity,
         hardware,

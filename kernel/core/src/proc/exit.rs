@@ -17,10 +17,11 @@ use alloc::sync::Arc;
 use super::body::{Belongings, Body};
 use super::id::Pid;
 use super::process::{Process, ProcessFlags};
-use super::signal::{child_info, post, post_to_group, settle_stop, tell_orphaned};
+use super::signal::{child_info, post, settle_stop, tell_orphaned};
 use super::space::AddressSpace;
 use super::system::System;
 use super::table::ProcessTree;
+use super::terminal::leader_left;
 use super::thread::{Thread, attention};
 use super::tree::reports::Scan;
 use super::wait::{Children, Kinds, Selection};
@@ -134,6 +135,7 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
     let usage = thread.usage();
     body.ended_usage.add(&usage);
     body.threads.remove(thread);
+    body.forget_thread_of_timers(thread.number());
     // Perhaps it alone was told of them.
     body.leave_to_others(body.pending.set(), thread);
     // Whoever waits to be alone, or for the last to stand still, may have waited for us.
@@ -182,6 +184,7 @@ fn bury<S: System>(thread: &Arc<Thread<S>>, resident_kib: u64) {
         let usage = thread.usage();
         body.ended_usage.add(&usage);
         body.threads.remove(thread);
+        body.timers = None;
         body.pending.discard(crate::signal::SignalSet::ALL);
         let status = body.exit_status();
         (status, body.exit_signal, child_info(process, &body, status.event()))
@@ -208,13 +211,9 @@ fn bury<S: System>(thread: &Arc<Thread<S>>, resident_kib: u64) {
 
 /// A session that loses its leader loses its terminal, and whoever was in front there is told.
 fn leave_session<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>) {
-    if !tree.leads_session(process.slot()) {
-        return;
-    }
-    let session = tree.session(process.slot());
-    if let Some(terminal) = tree.set_terminal(session, None) {
-        post_to_group(tree, terminal.foreground, Info::kernel(Signal::HUP));
-        post_to_group(tree, terminal.foreground, Info::kernel(Signal::CONT));
+    if tree.leads_session(process.slot()) {
+        let session = tree.session(process.slot());
+        leader_left(tree, session);
     }
 }
 
@@ -230,7 +229,10 @@ fn announce<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Process<S>>, exi
         tree.report_exit(slot);
     }
     let Some(parent) = parent else { return };
-    if let Some(signal) = exit_signal {
+    // Who ignores `SIGCHLD` gets none, not even blocked; with `SA_NOCLDWAIT` alone it comes.
+    let ignored =
+        |signal| signal == Signal::CHLD && parent.body().handlers.look(|actions| actions.ignored().contains(signal));
+    if let Some(signal) = exit_signal.filter(|&signal| !ignored(signal)) {
         let _merged = post(tree, &parent, None, Info { signal, ..info });
     }
     parent.news.tell();

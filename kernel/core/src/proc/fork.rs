@@ -254,6 +254,7 @@ fn new_process<S: System>(
         ended_usage: Usage::ZERO,
         children_usage: Usage::ZERO,
         attached,
+        timers: None,
     };
     let mut state = parent.thread.process().flags() & ProcessFlags::INHERITED | ProcessFlags::FORKED;
     state.set(ProcessFlags::PPWAIT, flags.contains(ForkFlags::PPWAIT));

@@ -91,13 +91,49 @@ impl Numbers {
     }
 }
 
-/// One draw for both numbers of a new process, its own and its thread's, for a draw costs more than all else about a
-/// number: an even draw among the pairs is an even and independent draw of each. Returns what stands for the first draw of
-/// each.
-pub(super) fn draw_both(uniform: &mut dyn FnMut(u64) -> u64) -> (u64, u64) {
-    const PIDS: u64 = MAX_PID as u64 - 1;
-    let drawn = uniform(PIDS * MAX_THREAD);
-    (drawn / MAX_THREAD, drawn % MAX_THREAD)
+/// Where random numbers come from.
+pub(super) trait Source {
+    /// A number below `bound`, each as likely as any other.
+    fn uniform(&mut self, bound: u64) -> u64;
+
+    /// Puts one or more such numbers at the beginning of `out`, which is not empty, and says how many.
+    fn several(&mut self, bound: u64, out: &mut [u64; STOCK]) -> usize {
+        out[0] = self.uniform(bound);
+        1
+    }
+}
+
+impl<F: FnMut(u64) -> u64> Source for F {
+    fn uniform(&mut self, bound: u64) -> u64 {
+        self(bound)
+    }
+}
+
+/// How many pairs are drawn ahead.
+pub(super) const STOCK: usize = 16;
+
+/// Pairs of both numbers of a new process, its own and its thread's, drawn ahead: a draw costs more than all else about a
+/// number, and several cost little more than one. An even draw among the pairs is an even and independent draw of each.
+pub(super) struct Pairs {
+    drawn: [u64; STOCK],
+    left: usize,
+}
+
+impl Pairs {
+    pub(super) const fn new() -> Self {
+        Self { drawn: [0; STOCK], left: 0 }
+    }
+
+    /// What stands for the first draw of each.
+    pub(super) fn next(&mut self, source: &mut impl Source) -> (u64, u64) {
+        const PIDS: u64 = MAX_PID as u64 - 1;
+        if self.left == 0 {
+            self.left = source.several(PIDS * MAX_THREAD, &mut self.drawn).clamp(1, STOCK);
+        }
+        self.left -= 1;
+        let drawn = self.drawn[self.left % STOCK];
+        (drawn / MAX_THREAD, drawn % MAX_THREAD)
+    }
 }
 
 /// What a source draws for a pair of which the process's number is drawn as `pid` and the thread's as `thread`.
@@ -218,10 +254,34 @@ mod tests {
             asked.push(bound);
             both(7, 11)
         };
-        assert_eq!(draw_both(&mut source), (7, 11));
+        assert_eq!(Pairs::new().next(&mut source), (7, 11));
         assert_eq!(asked, [u64::from(MAX_PID - 1) * MAX_THREAD], "as many as there are pairs");
         let last = |bound: u64| bound - 1;
-        assert_eq!(draw_both(&mut { last }), (u64::from(MAX_PID) - 2, MAX_THREAD - 1));
+        assert_eq!(Pairs::new().next(&mut { last }), (u64::from(MAX_PID) - 2, MAX_THREAD - 1));
+    }
+
+    #[test]
+    fn pairs_that_were_drawn_ahead_are_used_up_before_others_are_drawn() {
+        /// Draws three at a time, and never the same.
+        struct Three(u64);
+
+        impl Source for Three {
+            fn uniform(&mut self, _: u64) -> u64 {
+                self.0 += 1;
+                both(self.0, 100 + self.0)
+            }
+
+            fn several(&mut self, bound: u64, out: &mut [u64; STOCK]) -> usize {
+                out[..3].fill_with(|| self.uniform(bound));
+                3
+            }
+        }
+
+        let (mut pairs, mut source) = (Pairs::new(), Three(0));
+        let mut all = (0..9).map(|_| pairs.next(&mut source)).collect::<Vec<_>>();
+        assert_eq!(source.0, 9, "none was drawn in vain");
+        all.sort_unstable();
+        assert_eq!(all, (1..=9).map(|number| (number, 100 + number)).collect::<Vec<_>>(), "each was used once");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! How long a process may compute: `RLIMIT_CPU`.
+//! How long a process may compute: `RLIMIT_CPU`; and its [timers](super::timer) that go by processor time.
 //!
-//! There is no tick that could count. Instead each thread of a process with such a limit looks by itself, on its way back
+//! There is no tick that could count. Instead each thread of a process with such a limit or timer looks by itself, on its way back
 //! to its program: when it begins, when the limit is set, and from then on whenever so much time has passed as the process
 //! has left, and so no sooner than the limit can be reached. Where all its threads run at once the time is divided by their
-//! number. A process without the limit pays nothing.
+//! number. A process with neither pays nothing.
 //!
 //! As on Linux, the signal at the soft limit, `SIGXCPU`, comes again each second, and the soft limit that a program reads
 //! moves on with it; the hard limit kills. (`setrlimit`(2); `kern_resource.c` looks each second, where this looks when it
@@ -15,6 +15,7 @@ use super::limit::{INFINITY, Limit, Resource};
 use super::signal::signal;
 use super::system::System;
 use super::thread::Thread;
+use super::timer::ring_for_processor_time;
 use crate::signal::{Info, Signal};
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -36,11 +37,20 @@ fn exceeded(limit: Limit, used_ns: u64) -> (Option<Signal>, Limit) {
 /// By a thread on its way to its program, with no lock held: sees whether its process has computed too long, and says when
 /// the thread has to look again.
 pub fn check_processor_time<S: System>(thread: &Arc<Thread<S>>) {
+    let to_limit_ns = check_limit(thread);
+    let to_timer_ns = if thread.process().body().timers.is_some() { ring_for_processor_time(thread) } else { None };
+    if let Some(left_ns) = to_limit_ns.into_iter().chain(to_timer_ns).min() {
+        S::watch_processor_time(left_ns.max(LEAST_NS));
+    }
+}
+
+/// Sees whether a thread's process has reached its limit, and says how long it can run before it does at the earliest.
+fn check_limit<S: System>(thread: &Arc<Thread<S>>) -> Option<u64> {
     let process = thread.process();
     let mut body = process.body();
     let limit = body.limits.get(Resource::Cpu);
     if limit == Limit::INFINITE {
-        return;
+        return None;
     }
     let (user_ns, system_ns) = body.times_ns();
     let used_ns = user_ns.saturating_add(system_ns).saturating_add(S::uncharged_ns());
@@ -54,9 +64,7 @@ pub fn check_processor_time<S: System>(thread: &Arc<Thread<S>>) {
     if let Some(due) = due {
         let _merged = signal(process, None, Info::kernel(due));
     }
-    if due != Some(Signal::KILL) {
-        S::watch_processor_time((end_ns.saturating_sub(used_ns) / threads).max(LEAST_NS));
-    }
+    (due != Some(Signal::KILL)).then(|| end_ns.saturating_sub(used_ns) / threads)
 }
 
 #[cfg(all(test, not(loom)))]

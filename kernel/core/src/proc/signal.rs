@@ -17,7 +17,7 @@ mod receive;
 mod send;
 
 pub use post::{FaultPosted, post_fault, signal, signal_group};
-pub(super) use post::{child_info, post, post_to_group, tell_orphaned};
+pub(super) use post::{child_info, post, post_to, post_to_group, tell_orphaned};
 pub(super) use receive::settle_stop;
-pub use receive::{Next, before_user, child_return, interrupted, take_signal};
+pub use receive::{Next, Woken, before_user, child_return, interrupted, take_signal, wait_for_signal};
 pub use send::{SignalError, Target, kill, kill_thread, queue, queue_thread, thread};

@@ -48,6 +48,13 @@ pub trait System: Switch + Sized {
     /// A random number below `bound`, each equally likely, that nobody can predict.
     fn uniform(bound: u64) -> u64;
 
+    /// Puts one or more such numbers at the beginning of `out`, which is not empty, and says how many: several may cost
+    /// little more than one.
+    fn uniform_several(bound: u64, out: &mut [u64]) -> usize {
+        out.iter_mut().take(1).for_each(|first| *first = Self::uniform(bound));
+        1
+    }
+
     /// Writes a line to the kernel's log.
     fn log(message: fmt::Arguments<'_>);
 
@@ -88,6 +95,11 @@ pub trait System: Switch + Sized {
         0
     }
 
+    /// What the wall clock showed when the system started, in nanoseconds since 1970.
+    fn epoch_ns() -> u64 {
+        0
+    }
+
     /// Lets the current thread [look](super::check_processor_time) again at the time that its process has used, on its way
     /// back to its program, after `after_ns`.
     fn watch_processor_time(after_ns: u64);
@@ -113,6 +125,12 @@ pub trait System: Switch + Sized {
     /// The current thread is about to leave its program for good, still in its space: its robust futexes are to be
     /// marked.
     fn thread_leaves(thread: &Arc<Thread<Self>>);
+
+    /// The session that had this terminal has lost its leader: nobody uses the terminal any more who opened it before. Called
+    /// with the tree of processes locked.
+    fn hang_up_terminal(terminal: u64) {
+        let _ = terminal;
+    }
 
     /// Process 1 has exited; nobody is left to adopt orphans.
     fn init_exited(status: ExitStatus);

@@ -9,6 +9,7 @@ use super::id::{Numbering, Pid};
 use super::process::Process;
 use super::system::System;
 use super::thread::Thread;
+use super::timer::Alarms;
 use super::tree::Tree;
 use crate::sync::{Rank, SpinGuard, SpinLock};
 
@@ -24,6 +25,8 @@ pub struct Processes<S: System> {
     /// The users that have processes, and some that had. Taken when a process changes its real user id.
     accounts: SpinLock<Vec<Weak<Account>>, S::Cpu>,
     spaces: AtomicU64,
+    /// When the timers of processes go off.
+    pub(super) alarms: Alarms<S>,
 }
 
 impl<S: System> Processes<S> {
@@ -37,6 +40,7 @@ impl<S: System> Processes<S> {
             tree: SpinLock::new(Rank::ProcessTree, Tree::new()),
             accounts: SpinLock::new(Rank::ProcessTree, Vec::new()),
             spaces: AtomicU64::new(1),
+            alarms: Alarms::new(),
         }
     }
 
@@ -50,6 +54,7 @@ impl<S: System> Processes<S> {
             tree: SpinLock::new(Rank::ProcessTree, Tree::new()),
             accounts: SpinLock::new(Rank::ProcessTree, Vec::new()),
             spaces: AtomicU64::new(1),
+            alarms: Alarms::new(),
         }
     }
 

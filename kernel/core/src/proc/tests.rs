@@ -10,5 +10,6 @@ mod signals;
 mod stress;
 mod support;
 mod threads;
+mod timers;
 mod tree;
 mod wait;

@@ -72,6 +72,8 @@ pub(super) struct Own {
     /// The signals sent to this thread.
     pub(super) pending: Pending,
     pub(super) alternate: AlternateStack,
+    /// The signals that it waits for in `sigtimedwait`, blocked or not.
+    pub(super) wanted: SignalSet,
     /// The mask to go back to, if a call exchanged it for as long as it waits.
     pub(super) saved_mask: Option<SignalSet>,
     pub(super) name: ThreadName,
@@ -104,7 +106,7 @@ impl<S: System> Thread<S> {
         pointers: TidPointers,
     ) -> Arc<Self> {
         let Inherited { mask, alternate, name } = inherited;
-        let own = Own { pending: Pending::new(), alternate, saved_mask: None, name };
+        let own = Own { pending: Pending::new(), alternate, wanted: SignalSet::EMPTY, saved_mask: None, name };
         let place = |at: Option<UserAddr>| AtomicU64::new(at.map_or(0, UserAddr::get));
         arc_with(|| Self {
             process,

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use self::groups::{Group, Session};
 use super::arena::{Arena, Chain, Link, Linked, List, Slot};
-use super::id::{Numbering, Numbers, Pid, beginning_with, draw_both, draw_thread};
+use super::id::{Numbering, Numbers, Pairs, Pid, Source, beginning_with, draw_thread};
 use super::map::{NoMemory, NumberMap};
 use super::wait::ChildKind;
 use crate::signal::Signal;
@@ -120,6 +120,7 @@ pub(super) struct Tree<P, T> {
     /// Groups with stopped members that have lost their last anchor, until somebody tells them.
     orphaned: Vec<Pid>,
     numbers: Numbers,
+    pairs: Pairs,
 }
 
 impl<P: Clone, T: Clone> Tree<P, T> {
@@ -132,6 +133,7 @@ impl<P: Clone, T: Clone> Tree<P, T> {
             sessions: NumberMap::new(),
             orphaned: Vec::new(),
             numbers: Numbers::new(),
+            pairs: Pairs::new(),
         }
     }
 
@@ -141,7 +143,7 @@ impl<P: Clone, T: Clone> Tree<P, T> {
 
     /// Draws the numbers of a process and its thread, and takes all the room that the process can need: as a member of
     /// the tree, as the founder of a group and of a session. From here on nothing in the tree can fail.
-    pub(super) fn reserve(&mut self, uniform: &mut dyn FnMut(u64) -> u64) -> Result<Reserved, NoMemory> {
+    pub(super) fn reserve(&mut self, source: &mut impl Source) -> Result<Reserved, NoMemory> {
         let total = self.pids.len() + 1;
         self.pids.reserve(total)?;
         self.groups.reserve(total + 1)?;
@@ -149,7 +151,8 @@ impl<P: Clone, T: Clone> Tree<P, T> {
         self.orphaned.try_reserve(total).map_err(|_| NoMemory)?;
         let taken =
             |pid: Pid| self.pids.contains(pid.0) || self.groups.contains(pid.0) || self.sessions.contains(pid.0);
-        let (for_pid, for_thread) = draw_both(uniform);
+        let (for_pid, for_thread) = self.pairs.next(source);
+        let uniform = &mut |bound| source.uniform(bound);
         let pid = self.numbers.draw(&mut beginning_with(for_pid, uniform), taken).ok_or(NoMemory)?;
         let thread = self.reserve_thread(&mut beginning_with(for_thread, uniform))?;
         let slot = match self.nodes.insert(Node::embryo(pid)) {

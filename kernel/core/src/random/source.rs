@@ -84,6 +84,12 @@ impl<C: Cpu> RandomSource<C> {
         self.with_child(8, |generator| generator.uniform(bound))
     }
 
+    /// Fills `out` with such numbers.
+    pub fn fill_uniform(&self, bound: u64, out: &mut [u64]) {
+        let bytes = u64::try_from(size_of_val(out)).unwrap_or(u64::MAX);
+        self.with_child(bytes, |generator| out.fill_with(|| generator.uniform(bound)));
+    }
+
     /// Mixes something into the pool.
     pub fn contribute(&self, contribution: Contribution<'_>) {
         self.root.lock().pool.mix(contribution);

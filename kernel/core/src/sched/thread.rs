@@ -237,7 +237,7 @@ impl<P> Thread<P> {
 
     /// Adds `ran_ns` to its time and returns what is left of its slice of `slice_ns`, if that completed none.
     #[inline]
-    pub(super) fn account(&self, ran_ns: u64, slice_ns: u64) -> Option<u64> {
+    pub(crate) fn account(&self, ran_ns: u64, slice_ns: u64) -> Option<u64> {
         self.cpu_time_ns.store(self.cpu_time_ns().saturating_add(ran_ns), Relaxed);
         let used = self.slice_used_ns().saturating_add(ran_ns);
         if used < slice_ns {

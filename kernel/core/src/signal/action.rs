@@ -250,7 +250,7 @@ impl Actions {
     /// Whether a `SIGCHLD` is sent when a child stops or goes on.
     #[must_use]
     pub const fn reports_stops(&self) -> bool {
-        !self.get(Signal::CHLD).flags.contains(ActionFlags::NO_CHILD_STOP)
+        !self.ignored.contains(Signal::CHLD) && !self.get(Signal::CHLD).flags.contains(ActionFlags::NO_CHILD_STOP)
     }
 
     fn note(&mut self, signal: Signal, handler: Handler) {

@@ -281,12 +281,13 @@ impl Info {
     ///
     /// # Errors
     ///
-    /// [`BadInfo`] when bytes behind those that have a meaning are not zero.
+    /// [`BadInfo`] when the code is none that is known, and bytes behind those that could have a meaning are not zero.
     pub fn from_linux(signal: Signal, bytes: &[u8; Self::BYTES]) -> Result<Self, BadInfo> {
-        if bytes[16 + Self::RAW_BYTES..].iter().any(|&byte| byte != 0) {
+        let word = |at| i32::from_le_bytes(get(bytes, at));
+        let is_known = matches!(word(8), -7..=code::USER | -60 | code::KERNEL);
+        if !is_known && bytes[16 + Self::RAW_BYTES..].iter().any(|&byte| byte != 0) {
             return Err(BadInfo);
         }
-        let word = |at| i32::from_le_bytes(get(bytes, at));
         let raw = |index| u64::from_le_bytes(get(bytes, 16 + 8 * index));
         Ok(Self { signal, code: word(8), errno: word(4), detail: Detail::Raw(core::array::from_fn(raw)) })
     }

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use super::info::{Info, code};
+use super::info::{Detail, Info, code};
 use super::number::Signal;
 use super::set::SignalSet;
 
@@ -20,7 +20,7 @@ pub enum Posted {
 
 /// The signals pending for a process or for one of its threads.
 ///
-/// Classic signals merge: while one is pending, further ones of its number are dropped. Real-time signals queue, and
+/// Classic signals merge: while one is pending, further ones of its number are dropped, but for those of timers. Real-time signals queue, and
 /// those of one number are taken in the order they came. Most often there is at most one, so one has its place here and
 /// only more take memory; an empty set is made and dropped without any.
 #[derive(Debug, Default)]
@@ -59,15 +59,18 @@ impl Pending {
     pub fn post(&mut self, info: Info, bound: u64) -> Posted {
         let signal = info.signal;
         let pending = self.set.contains(signal);
-        if pending && !signal.is_realtime() {
+        // A timer's signal was promised a place when the timer was made, and has one at most.
+        let is_timers = info.code == code::TIMER && matches!(info.detail, Detail::Timer { .. });
+        if pending && !signal.is_realtime() && !is_timers {
             return Posted::Merged;
         }
-        let may_queue = !signal.is_realtime() || u64::try_from(self.queued()).is_ok_and(|queued| queued < bound);
+        let may_queue =
+            !signal.is_realtime() || is_timers || u64::try_from(self.queued()).is_ok_and(|queued| queued < bound);
         if may_queue && self.enqueue(info) {
             self.set.insert(signal);
             return Posted::Queued;
         }
-        if signal.is_realtime() && info.code != code::USER && info.code != code::KERNEL {
+        if is_timers || (signal.is_realtime() && info.code != code::USER && info.code != code::KERNEL) {
             return Posted::Full;
         }
         self.set.insert(signal);
@@ -118,6 +121,28 @@ impl Pending {
         self.give_memory_back();
     }
 
+    /// Forgets the signal of timer `id`, or of every timer.
+    pub fn discard_timer(&mut self, id: Option<i32>) {
+        let is_meant =
+            |info: &Info| matches!(info.detail, Detail::Timer { id: of, .. } if id.is_none_or(|id| id == of));
+        let mut gone = SignalSet::EMPTY;
+        self.later.retain(|info| {
+            let is_meant = is_meant(info);
+            gone = if is_meant { gone.with(info.signal) } else { gone };
+            !is_meant
+        });
+        if let Some(oldest) = self.oldest.filter(is_meant) {
+            gone.insert(oldest.signal);
+            self.oldest = self.later.pop_front();
+        }
+        for signal in gone.iter() {
+            if self.position(|info| info.signal == signal).is_none() {
+                self.set.remove(signal);
+            }
+        }
+        self.give_memory_back();
+    }
+
     /// Appends to the queue, if there is memory.
     fn enqueue(&mut self, info: Info) -> bool {
         if self.oldest.is_none() {
@@ -150,8 +175,7 @@ impl Pending {
             None => core::mem::replace(&mut self.oldest, self.later.pop_front()),
             Some(at) => self.later.remove(at),
         }?;
-        let another = info.signal.is_realtime() && self.position(|other| other.signal == info.signal).is_some();
-        if !another {
+        if self.position(|other| other.signal == info.signal).is_none() {
             self.set.remove(info.signal);
         }
         self.give_memory_back();

@@ -5,4 +5,5 @@ mod alternate;
 mod delivery;
 mod info;
 mod pending;
+mod records;
 mod set;

@@ -64,6 +64,8 @@ pub enum Rank {
     Epoll,
     /// What a kernel object of a file system guards for itself: cached pages, device state.
     FileObject,
+    /// A terminal: its settings, what was typed. Hung up with the process tree locked.
+    Terminal,
     /// The threads that wait on the futexes of one bucket.
     FutexBucket,
     /// The frames of memory that several programs share.
@@ -160,6 +162,7 @@ impl Rank {
             Self::FileContext => "file context",
             Self::Epoll => "epoll",
             Self::FileObject => "file object",
+            Self::Terminal => "terminal",
             Self::FutexBucket => "futex bucket",
             Self::SharedMemory => "shared memory",
             Self::Threads => "threads",
@@ -189,7 +192,7 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::TestSleepOuter,
         Self::Nesting,
         Self::FileOffset,
@@ -205,6 +208,7 @@ impl Rank {
         Self::FileContext,
         Self::Epoll,
         Self::FileObject,
+        Self::Terminal,
         Self::FutexBucket,
         Self::SharedMemory,
         Self::Threads,

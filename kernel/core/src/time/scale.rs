@@ -52,6 +52,13 @@ impl CounterScale {
         self.hz.get()
     }
 
+    /// What [`to_ns`](Self::to_ns) works with, for those who do the same elsewhere: nanoseconds a tick, the rest of them in units
+    /// of 2⁻⁶⁴, and up to how many ticks the sum of both products is exact.
+    #[must_use]
+    pub const fn factors(self) -> (u64, u64, u64) {
+        (self.whole_ns, self.fraction, self.exact_ticks)
+    }
+
     /// The time that `ticks` ticks take, rounded down; [`u64::MAX`] where that does not fit (after 584 years).
     #[must_use]
     pub fn to_ns(self, ticks: u64) -> u64 {

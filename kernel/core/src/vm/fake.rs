@@ -170,6 +170,12 @@ impl MemorySystem for Machine {
         self.fresh(0xa5)
     }
 
+    fn unspecified_two(&self) -> Option<[PhysFrame; 2]> {
+        let first = self.unspecified().ok()?;
+        let second = self.unspecified().inspect_err(|_| MemorySystem::release(self, first)).ok()?;
+        Some([first, second])
+    }
+
     fn copy(&self, from: PhysFrame, to: PhysFrame) {
         assert_ne!(to, self.zero);
         let mut contents = self.contents.lock().unwrap();

@@ -89,6 +89,7 @@ impl Space {
             limits: self.limits,
             write_execute: self.write_execute,
             lock_future: false,
+            strings: self.strings,
         }
     }
 
@@ -215,6 +216,10 @@ struct FromSystem<'a, X>(&'a X);
 impl<X: MemorySystem> Pages for FromSystem<'_, X> {
     fn take(&self) -> Result<PhysFrame, OutOfFrames> {
         self.0.unspecified()
+    }
+
+    fn take_two(&self) -> Option<[PhysFrame; 2]> {
+        self.0.unspecified_two()
     }
 
     fn copy(&self, from: PhysFrame, to: PhysFrame) {

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::limits::Limits;
 use super::range::{PAGE, PageRange};
 use super::statistics::{Resident, SpaceStatistics};
-use super::system::{MemorySystem, OutOfMemory};
+use super::system::{MemorySystem, OutOfMemory, Pager};
 use crate::addr::{Asid, PhysFrame, UserAddr};
 use crate::paging::{OutOfFrames, UserTree};
 
@@ -29,6 +29,19 @@ pub struct Space {
     pub(super) write_execute: bool,
     /// Whether what is mapped from now on is locked.
     pub(super) lock_future: bool,
+    pub(super) strings: ProgramStrings,
+}
+
+/// Where a program's arguments and environment stand in its memory: one string behind the other, as they were when it
+/// began. The program may have changed them since, as those do that change their title.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ProgramStrings {
+    /// The first argument.
+    pub start: UserAddr,
+    /// Bytes of arguments, each with its NUL.
+    pub arguments: u32,
+    /// Bytes of environment, directly behind them.
+    pub environment: u32,
 }
 
 /// The memory below the program break.
@@ -56,6 +69,7 @@ impl Space {
             limits: Limits::default(),
             write_execute: false,
             lock_future: false,
+            strings: ProgramStrings::default(),
         })
     }
 
@@ -94,6 +108,17 @@ impl Space {
     /// Sets the limits. What is there already stays.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// Where its program's arguments and environment stand.
+    #[must_use]
+    pub fn strings(&self) -> ProgramStrings {
+        self.strings
+    }
+
+    /// Notes where they stand.
+    pub fn set_strings(&mut self, strings: ProgramStrings) {
+        self.strings = strings;
     }
 
     /// Whether memory may be writable and executable at once.
@@ -153,6 +178,15 @@ impl Space {
                 pager,
                 offset,
             }
+        })
+    }
+
+    /// Where the byte at `offset` of an object is mapped, if it is.
+    pub fn place_of(&self, pager: &dyn Pager, offset: u64) -> Option<UserAddr> {
+        self.areas.as_slice().iter().find_map(|area| {
+            let Backing::Object { pager: mapped, offset: first } = &area.backing else { return None };
+            let at = area.range.start().checked_add(offset.checked_sub(*first)?)?;
+            (mapped.identity() == pager.identity() && at < area.range.end()).then_some(at)
         })
     }
 

@@ -25,6 +25,11 @@ pub trait MemorySystem: SharingMmu + Sync {
     /// A frame for a program, that the caller is going to fill.
     fn unspecified(&self) -> Result<PhysFrame, OutOfFrames>;
 
+    /// Two of them at one go; `None` where that does not serve, and they are taken one by one.
+    fn unspecified_two(&self) -> Option<[PhysFrame; 2]> {
+        None
+    }
+
     /// Copies a frame's contents.
     fn copy(&self, from: PhysFrame, to: PhysFrame);
 
@@ -90,7 +95,8 @@ pub enum PagerError {
 /// The contents of a file, or of other memory with a life of its own, by pages.
 pub trait Pager: Send + Sync {
     /// The frame that holds page `index`, with one reference for the caller. What the page has beyond the object's end
-    /// is zero. As long as the object lives, it is the same frame.
+    /// is zero. It is the same frame until the object says otherwise
+    /// ([`Space::forget_object`](super::Space::forget_object)).
     ///
     /// Frames of an object that has references of its own are never the caller's alone; so a private mapping copies
     /// before it writes.

@@ -14,7 +14,7 @@ use crate::expect::{Checked, Failure, ensure, equal, in_child, io_refused, is_ti
 super::tests!("file":
     a_file_is_read, f19_a_fork_shares_the_offset, duplicates_share_the_offset, two_opens_do_not, seeking, reading_at_a_place,
     the_root_is_listed, a_listing_can_start_again, links_are_read_and_followed, names_are_checked, metadata,
-    the_archive_is_constant, null, zero, random_devices, full, random_bytes, dup3_closes_what_was_there,
+    null, zero, random_devices, full, random_bytes, dup3_closes_what_was_there,
     f19_a_childs_descriptors_are_its_own, f60_a_descriptor_is_closed_by_fork, relative_names, a_program_is_read_whole);
 
 const MOTD: &str = "/etc/motd";
@@ -166,17 +166,6 @@ fn metadata() -> Checked {
     let (one, two) = (fs::metadata(MOTD)?, fs::metadata("/etc/passwd")?);
     ensure(one.ino() != two.ino() && one.dev() == two.dev(), "two files are one")?;
     equal(File::open(MOTD)?.metadata()?.ino(), one.ino())
-}
-
-fn the_archive_is_constant() -> Checked {
-    on_tine()?;
-    for result in
-        [OpenOptions::new().write(true).open(MOTD), File::create("/new"), OpenOptions::new().append(true).open(MOTD)]
-    {
-        io_refused(result, Errno::ROFS)?;
-    }
-    let mut file = File::open(MOTD)?;
-    io_refused(file.write(b"x"), Errno::BADF)
 }
 
 /// Opens a device; on other kernels it may be missing.

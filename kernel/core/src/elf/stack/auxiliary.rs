@@ -17,6 +17,8 @@ pub struct Facts {
     pub program_header_count: u16,
     /// Where its interpreter was loaded, if there is one.
     pub interpreter_base: Option<UserAddr>,
+    /// Where the kernel's own shared object is, if it is mapped.
+    pub kernel_object: Option<UserAddr>,
     /// Where the program itself starts (not its interpreter).
     pub entry: UserAddr,
     /// Who runs it.
@@ -48,7 +50,7 @@ impl Facts {
     /// How many random bytes a program gets.
     pub const RANDOM_BYTES: usize = 16;
     /// Entries of the vector, with the last.
-    pub(super) const VECTOR_LENGTH: usize = 19;
+    pub(super) const VECTOR_LENGTH: usize = 20;
 
     /// The vector, with the addresses of what stands elsewhere on the stack. In Linux's order,
     /// each number little-endian.
@@ -56,6 +58,7 @@ impl Facts {
         let address = |at: Option<UserAddr>| at.map_or(0, UserAddr::get);
         let Identity { uid, effective_uid, gid, effective_gid, is_secure } = self.identity;
         [
+            [key::SYSINFO_EHDR, address(self.kernel_object)],
             [key::HWCAP, self.hardware],
             [key::PAGESZ, PAGE_SIZE as u64],
             [key::CLKTCK, CLOCK_TICKS],
@@ -101,4 +104,5 @@ pub(super) mod key {
     pub(crate) const RANDOM: u64 = 25;
     pub(crate) const HWCAP2: u64 = 26;
     pub(crate) const EXECFN: u64 = 31;
+    pub(crate) const SYSINFO_EHDR: u64 = 33;
 }

@@ -19,6 +19,7 @@ fn facts() -> Facts {
         program_headers: Some(UserAddr::new(0x40_0040)),
         program_header_count: 9,
         interpreter_base: None,
+        kernel_object: Some(UserAddr::new(0x7f_0000)),
         entry: UserAddr::new(0x40_1234),
         identity: Identity { uid: 10, effective_uid: 11, gid: 12, effective_gid: 13, is_secure: true },
         hardware: 0x803,
@@ -107,7 +108,7 @@ fn a_program_finds_its_arguments_environment_and_auxiliary_vector() {
     assert_eq!((value(3), value(4), value(5)), (0x40_0040, 56, 9));
     assert_eq!((value(6), value(7), value(8), value(9)), (4096, 0, 0, 0x40_1234));
     assert_eq!((value(11), value(12), value(13), value(14), value(23)), (10, 11, 12, 13, 1));
-    assert_eq!((value(16), value(26), value(17)), (0x803, 5, 100));
+    assert_eq!((value(16), value(26), value(17), value(33)), (0x803, 5, 100, 0x7f_0000));
     assert_eq!(&started.from(value(25))[..16], b"sixteen bytes!!!");
     assert_eq!(started.string(value(15)), "aarch64");
     assert_eq!(started.string(value(31)), "/bin/ls");
@@ -244,7 +245,7 @@ proptest! {
         let (found, next) = started.list(next);
         assert_eq!(found, second);
         let vector = started.auxiliary(next);
-        assert_eq!(vector.len(), 18);
+        assert_eq!(vector.len(), 19);
         assert_eq!(started.string(vector.iter().find(|(key, _)| *key == 31).unwrap().1), path);
     }
 }

@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use super::Problem;
 use super::links::Links;
 use crate::boot::initramfs::Entry;
-use crate::fs::devices::Devices;
 use crate::fs::metadata::{DeviceNumber, FileKind, Timestamp};
-use crate::fs::pages::PageSource;
 use crate::fs::path::NAME_MAX;
+use crate::fs::tmpfs::Tmpfs;
+use crate::hal::Cpu;
 
 /// The number of the root.
 pub(super) const ROOT: usize = 0;
@@ -18,10 +18,9 @@ pub(super) const ROOT: usize = 0;
 const MAX_LINKS: usize = 8;
 
 /// The tree in the making. Directories have higher numbers than the directories that they are in.
-pub(super) struct Builder<'a> {
+pub(super) struct Builder<'a, C: Cpu> {
     archive: &'static [u8],
-    pub(super) source: &'a Arc<dyn PageSource>,
-    pub(super) devices: &'a Arc<Devices>,
+    fs: &'a Arc<Tmpfs<C>>,
     pub(super) nodes: Vec<Draft>,
     /// By directory and name.
     pub(super) names: BTreeMap<(usize, &'static [u8]), usize>,
@@ -88,11 +87,11 @@ impl Draft {
     }
 }
 
-impl<'a> Builder<'a> {
-    pub(super) fn new(archive: &'static [u8], source: &'a Arc<dyn PageSource>, devices: &'a Arc<Devices>) -> Self {
+impl<'a, C: Cpu> Builder<'a, C> {
+    pub(super) fn new(archive: &'static [u8], fs: &'a Arc<Tmpfs<C>>) -> Self {
         let root = Draft::plain(Content::Directory { parent: ROOT }, 0o755);
         let nodes = Vec::from([root]);
-        Self { archive, source, devices, nodes, names: BTreeMap::new(), links: Links::new() }
+        Self { archive, fs, nodes, names: BTreeMap::new(), links: Links::new() }
     }
 
     /// Adds what an entry describes.
@@ -130,7 +129,7 @@ impl<'a> Builder<'a> {
         let Ok(dev) = self.own_directory(ROOT, b"dev") else {
             return report(Problem::OutOfMemory);
         };
-        let devices = Arc::clone(self.devices);
+        let devices = Arc::clone(self.fs.devices());
         for (number, name, permissions) in devices.nodes() {
             let content = Content::Node(FileKind::CharacterDevice, number);
             let there = self.names.get(&(dev, name)).and_then(|&node| self.nodes.get(node));
@@ -239,7 +238,7 @@ impl<'a> Builder<'a> {
     }
 
     fn create(&mut self, directory: usize, name: &'static [u8], draft: Draft) -> Result<usize, Lost> {
-        if !self.source.has_room() {
+        if !self.fs.pages().has_room() {
             return Err(Lost::OutOfMemory);
         }
         self.nodes.try_reserve(1).map_err(|_| Lost::OutOfMemory)?;

@@ -1,9 +1,12 @@
 //! The layouts in which Linux/aarch64 programs receive [`Metadata`].
 
-use super::{Metadata, Timestamp};
+use super::{FileSystemStatus, Metadata, Timestamp};
+use crate::fs::path::NAME_MAX;
 
 /// Bytes of `struct stat`.
 const STAT_BYTES: usize = 128;
+/// Bytes of `struct statfs`.
+const STATFS_BYTES: usize = 120;
 /// Bytes of `struct statx`.
 const STATX_BYTES: usize = 256;
 
@@ -59,6 +62,29 @@ impl Metadata {
             out.u32(number.major);
             out.u32(number.minor);
         }
+        out.bytes
+    }
+}
+
+impl FileSystemStatus {
+    /// As `struct statfs` (`asm-generic/statfs.h`). What is free is free for all: nothing is kept for root.
+    #[must_use]
+    pub fn to_statfs(&self) -> [u8; STATFS_BYTES] {
+        const ST_RDONLY: u64 = 1;
+        const ST_VALID: u64 = 0x20;
+        const ST_RELATIME: u64 = 0x1000;
+        let mut out = Layout::<STATFS_BYTES>::new();
+        out.u64(self.magic);
+        out.u64(self.block_size);
+        out.u64(self.blocks);
+        out.u64(self.free_blocks);
+        out.u64(self.free_blocks);
+        out.u64(self.files);
+        out.u64(self.free_files);
+        out.u64(self.device.encoded());
+        out.u64(NAME_MAX as u64);
+        out.u64(self.block_size);
+        out.u64(ST_VALID | ST_RELATIME | if self.read_only { ST_RDONLY } else { 0 });
         out.bytes
     }
 }

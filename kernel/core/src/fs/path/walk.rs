@@ -199,7 +199,13 @@ impl<'a> Walk<'a> {
             (_, Missing::Make(_)) if self.wants_directory && behind == Behind::Nothing => {
                 return Err(FileError::IsDirectory);
             }
-            (Err(FileError::NotFound), Missing::Make(make)) if behind == Behind::Nothing => make(&self.at, here.name)?,
+            (Err(FileError::NotFound), Missing::Make(make)) if behind == Behind::Nothing => {
+                match make(&self.at, here.name) {
+                    // Somebody else was first.
+                    Err(FileError::Exists) => self.at.lookup(here.name)?,
+                    made => made?,
+                }
+            }
             (child, _) => child?,
         };
         let protection = child.protection();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::support::{Item, contents, directory, error, file, open_as_root, symlink, tree};
+use super::support::{Item, contents, directory, error, file, open_as_root, read_only_tree, symlink};
 use crate::fs::{
     AccessId, Base, Context, DeviceNumber, FileError, FileKind, Follow, Made, OpenFile, OpenFlags, Removal, Wanted,
     make, open, open_program, remove,
@@ -10,8 +10,9 @@ const USER: AccessId<'static> = AccessId { uid: 1000, gid: 1000, groups: &[] };
 const CREATE: OpenFlags = OpenFlags::CREATE;
 const READ: OpenFlags = OpenFlags::empty();
 
+/// Of a file system that cannot be changed.
 fn sample() -> Context {
-    tree(&[
+    read_only_tree(&[
         directory("dir"),
         file("file", b"data"),
         Item::new("secret", 0o100_600, b"root's"),
@@ -60,7 +61,7 @@ fn opening_says_exactly_why_not() {
         ("link", OpenFlags::NO_FOLLOW, Some(FileError::TooManyLinks)),
         ("link", OpenFlags::NO_FOLLOW | OpenFlags::DIRECTORY, Some(FileError::NotDirectory)),
         ("file", CREATE | OpenFlags::DIRECTORY, Some(FileError::Invalid)),
-        ("dir", OpenFlags::TEMPORARY | OpenFlags::DIRECTORY | write, Some(FileError::Unsupported)),
+        ("dir", OpenFlags::TEMPORARY | OpenFlags::DIRECTORY | write, Some(FileError::ReadOnly)),
         ("", READ, Some(FileError::NotFound)),
         ("", CREATE, Some(FileError::NotFound)),
     ] {
@@ -111,7 +112,7 @@ fn a_program_is_a_regular_file_that_somebody_may_execute() {
 }
 
 #[test]
-fn nothing_can_be_made_in_an_archive() {
+fn nothing_can_be_made_where_nothing_can_be_changed() {
     let context = sample();
     let make = |path: &str, what, id| make(&context, Base::Working, path.as_bytes(), what, 0o777, id).err();
     let node = Made::Node(FileKind::CharacterDevice, DeviceNumber::new(1, 3));
@@ -137,7 +138,7 @@ fn nothing_can_be_made_in_an_archive() {
 }
 
 #[test]
-fn nothing_can_be_removed_from_an_archive() {
+fn nothing_can_be_removed_where_nothing_can_be_changed() {
     let context = sample();
     let remove = |path: &str, removal, id| remove(&context, Base::Working, path.as_bytes(), removal, id).err();
     for (path, removal, expected) in [

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
-use super::support::{FakeSource, PARKING, archive, devices, file, forever, open_as_root, tree_with};
+use super::support::{FakeSource, PARKING, archive, empty_fs, file, forever, open_as_root, tree_with};
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::fs::initramfs::build;
 use crate::fs::{Context, Mapping, OpenFlags, PageSource, StaticPage};
@@ -136,6 +136,10 @@ impl PageSource for Overtaken {
         self.inner.write(frame, offset, bytes);
     }
 
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
+        self.inner.read(frame, offset, to);
+    }
+
     fn add_reference(&self, frame: PhysFrame) {
         self.inner.add_reference(frame);
     }
@@ -147,14 +151,26 @@ impl PageSource for Overtaken {
     fn has_room(&self) -> bool {
         self.inner.has_room()
     }
+
+    fn promise(&self, pages: u64) -> bool {
+        self.inner.promise(pages)
+    }
+
+    fn take_back(&self, pages: u64) {
+        self.inner.take_back(pages);
+    }
+
+    fn total_frames(&self) -> u64 {
+        self.inner.total_frames()
+    }
 }
 
 #[test]
 fn who_comes_second_with_a_copy_takes_the_first_and_gives_his_own_back() {
     let source = Arc::new(Overtaken { inner: FakeSource::default(), other: Mutex::new(None) });
-    let seam: Arc<dyn PageSource> = Arc::clone(&source) as Arc<dyn PageSource>;
+    let fs = empty_fs(Arc::clone(&source) as Arc<dyn PageSource>, 1);
     let bytes = forever(&archive(&[file("data", b"short")], 4), 0);
-    let root = build(bytes, &seam, &devices(), &mut |problem| panic!("{problem}"));
+    let root = build(bytes, &fs, &mut |problem| panic!("{problem}")).unwrap();
     let pager = pager(&Context::new(root, &PARKING));
     *source.other.lock().unwrap() = Some(Arc::clone(&pager));
     let frame = pager.page(0).unwrap();

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::vec::Vec;
 
@@ -11,9 +12,11 @@ use crate::fs::devices::Devices;
 use crate::fs::initramfs::{Problem, build};
 use crate::fs::operations::Blocking;
 use crate::fs::pages::{PageSource, StaticPage};
+use crate::fs::pipe::{Fifo, NamedPipe, Pipes};
+use crate::fs::tmpfs::{Limits, Mappings, Surroundings, Tmpfs};
 use crate::fs::{
-    AccessId, Base, BufferSink, Context, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags, Parking, Sink,
-    Source, Surroundings, open, resolve,
+    AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags,
+    Parking, Sink, Source, Timestamp, open, resolve,
 };
 use crate::hal::fake::FakeCpu;
 use crate::hal::{Cpu, UserFault};
@@ -139,6 +142,8 @@ struct Frames {
     most: Option<u64>,
     /// How many more objects have room.
     room: Option<u64>,
+    /// How many pages are promised.
+    promised: u64,
 }
 
 /// Numbers of fresh frames begin here.
@@ -151,6 +156,21 @@ impl FakeSource {
 
     pub(super) fn with_room_for(objects: u64) -> Self {
         Self { state: Mutex::new(Frames { room: Some(objects), ..Frames::default() }) }
+    }
+
+    pub(super) fn promised(&self) -> u64 {
+        self.state.lock().unwrap().promised
+    }
+
+    /// From now on there is room for so many more objects.
+    pub(super) fn set_room(&self, objects: Option<u64>) {
+        self.state.lock().unwrap().room = objects;
+    }
+
+    /// From now on there may be so many more fresh frames.
+    pub(super) fn set_fresh(&self, frames: Option<u64>) {
+        let mut state = self.state.lock().unwrap();
+        state.most = frames.map(|frames| state.made + frames);
     }
 
     pub(super) fn made(&self) -> u64 {
@@ -194,6 +214,11 @@ impl PageSource for FakeSource {
         frame.1[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
+    fn read(&self, frame: PhysFrame, offset: usize, to: &mut [u8]) {
+        let state = self.state.lock().unwrap();
+        to.copy_from_slice(&state.fresh[&frame.number()].1[offset..offset + to.len()]);
+    }
+
     fn add_reference(&self, frame: PhysFrame) {
         let mut state = self.state.lock().unwrap();
         let count = match state.fresh.get_mut(&frame.number()) {
@@ -210,6 +235,9 @@ impl PageSource for FakeSource {
             None => state.archive.get_mut(&frame.number()).unwrap(),
         };
         *count = count.checked_sub(1).unwrap();
+        if *count == 0 {
+            state.fresh.remove(&frame.number());
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -217,6 +245,20 @@ impl PageSource for FakeSource {
         let has_room = state.room != Some(0);
         state.room = state.room.map(|left| left.saturating_sub(1));
         has_room
+    }
+
+    fn promise(&self, pages: u64) -> bool {
+        self.state.lock().unwrap().promised += pages;
+        true
+    }
+
+    fn take_back(&self, pages: u64) {
+        let mut state = self.state.lock().unwrap();
+        state.promised = state.promised.checked_sub(pages).unwrap();
+    }
+
+    fn total_frames(&self) -> u64 {
+        2000
     }
 }
 
@@ -242,6 +284,12 @@ impl Parking for HostParking {
     }
 }
 
+static PIPES: Pipes<HostSwitch> = Pipes::new();
+
+fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+    Fifo::new(&PIPES, owner)
+}
+
 /// Threads of the host that have a signal.
 static INTERRUPTED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
@@ -249,7 +297,7 @@ std::thread_local! {
     static BROKEN_PIPES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-impl Surroundings for HostSwitch {
+impl crate::fs::Surroundings for HostSwitch {
     fn interrupted() -> bool {
         INTERRUPTED.lock().unwrap().contains(&Arc::as_ptr(&Self::current()).addr())
     }
@@ -331,18 +379,59 @@ pub(super) fn devices() -> Arc<Devices> {
     Arc::new(Devices::standard(fill, Arc::new(Console::default()), Arc::new(Console::default())))
 }
 
-/// A file system over an archive of these entries, and what was reported of it.
+/// What a program would be told whose mappings lose pages.
+#[derive(Default)]
+pub(super) struct FakeMappings {
+    pub(super) forgotten: Mutex<Vec<(u64, u64, u64, bool)>>,
+}
+
+/// The mappings of tests that look at them, one after the other.
+pub(super) static MAPPINGS: FakeMappings = FakeMappings { forgotten: Mutex::new(Vec::new()) };
+
+impl Mappings for FakeMappings {
+    fn forget(&self, object: u64, first: u64, end: u64, copies: bool) {
+        self.forgotten.lock().unwrap().push((object, first, end, copies));
+    }
+}
+
+/// Seconds that grow with each look, so that no two moments are the same.
+pub(super) fn now() -> Timestamp {
+    static SECONDS: AtomicI64 = AtomicI64::new(1000);
+    Timestamp { seconds: SECONDS.fetch_add(1, Ordering::Relaxed), nanoseconds: 0 }
+}
+
+pub(super) type TestFs = Tmpfs<FakeCpu>;
+
+/// An empty file system whose frames come from `pages`.
+pub(super) fn empty_fs(pages: Arc<dyn PageSource>, device: u32) -> Arc<TestFs> {
+    let limits = Limits::usual(&*pages);
+    let surroundings = Surroundings { pages, devices: devices(), now, parking: &PARKING, mappings: &MAPPINGS, fifo };
+    Tmpfs::new(surroundings, DeviceNumber::new(0, device), limits)
+}
+
+/// A file system that begins with an archive of these entries, and what was reported of it.
 pub(super) fn tree_with(bytes: &'static [u8], source: FakeSource) -> (Context, Arc<FakeSource>, Vec<String>) {
     let source = Arc::new(source);
-    let seam: Arc<dyn PageSource> = Arc::clone(&source) as Arc<dyn PageSource>;
+    let fs = empty_fs(Arc::clone(&source) as Arc<dyn PageSource>, 1);
     let mut problems = Vec::new();
-    let root = build(bytes, &seam, &devices(), &mut |problem: Problem<'_>| problems.push(std::format!("{problem}")));
+    let root = build(bytes, &fs, &mut |problem: Problem<'_>| problems.push(std::format!("{problem}"))).unwrap();
     (Context::new(root, &PARKING), source, problems)
 }
 
+fn tree_and_fs(items: &[Item]) -> (Context, Arc<TestFs>) {
+    let fs = empty_fs(Arc::new(FakeSource::default()), 1);
+    let root = build(forever(&archive(items, 4), 0), &fs, &mut |problem| panic!("{problem}")).unwrap();
+    (Context::new(root, &PARKING), fs)
+}
+
 pub(super) fn tree(items: &[Item]) -> Context {
-    let (context, _, problems) = tree_with(forever(&archive(items, 4), 0), FakeSource::default());
-    assert_eq!(problems, Vec::<String>::new());
+    tree_and_fs(items).0
+}
+
+/// The same, in a file system that cannot be changed.
+pub(super) fn read_only_tree(items: &[Item]) -> Context {
+    let (context, fs) = tree_and_fs(items);
+    fs.set_read_only(true);
     context
 }
 

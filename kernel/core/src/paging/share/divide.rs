@@ -37,6 +37,11 @@ pub trait Pages {
     /// A frame to copy a page into, with one reference.
     fn take(&self) -> Result<PhysFrame, OutOfFrames>;
 
+    /// Two of them at one go; `None` where that does not serve, and they are taken one by one.
+    fn take_two(&self) -> Option<[PhysFrame; 2]> {
+        None
+    }
+
     /// Copies a page.
     fn copy(&self, from: PhysFrame, to: PhysFrame);
 }
@@ -92,15 +97,23 @@ impl Path<'_> {
                 _ => copy_page(old, new, index, descriptor, mmu),
             }
         });
-        for &(index, descriptor, from) in &wanted {
-            match supply.take() {
-                Ok(to) => {
-                    old.copy_leaf(index, descriptor.marked());
-                    new.copy_leaf(index, descriptor.moved_to(to));
-                    // It is not full.
-                    let _ = pages.push((index, descriptor, from, to));
+        let mut move_to = |index, descriptor: Descriptor, from, to| {
+            old.copy_leaf(index, descriptor.marked());
+            new.copy_leaf(index, descriptor.moved_to(to));
+            // It is not full.
+            let _ = pages.push((index, descriptor, from, to));
+        };
+        if let [one, two] = wanted[..]
+            && let Some(to) = supply.take_two()
+        {
+            move_to(one.0, one.1, one.2, to[0]);
+            move_to(two.0, two.1, two.2, to[1]);
+        } else {
+            for &(index, descriptor, from) in &wanted {
+                match supply.take() {
+                    Ok(to) => move_to(index, descriptor, from, to),
+                    Err(OutOfFrames) => copy_page(old, new, index, descriptor, mmu),
                 }
-                Err(OutOfFrames) => copy_page(old, new, index, descriptor, mmu),
             }
         }
         let (old, new) = (self.upper, upper.view(mmu.memory()));

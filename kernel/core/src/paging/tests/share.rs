@@ -47,6 +47,10 @@ impl<F: Fn(PhysFrame, PhysFrame)> Pages for Supply<'_, F> {
         Ok(self.lab.leaves.allocate(1))
     }
 
+    fn take_two(&self) -> Option<[PhysFrame; 2]> {
+        if self.left.get() < 2 { None } else { Some([self.take().ok()?, self.take().ok()?]) }
+    }
+
     fn copy(&self, from: PhysFrame, to: PhysFrame) {
         (self.copied)(from, to);
     }

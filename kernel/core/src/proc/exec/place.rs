@@ -60,6 +60,15 @@ pub(super) fn interpreter<E>(
     Ok(bias)
 }
 
+/// Maps the kernel's own shared object where mappings begin, and says where. It is a private mapping that can never be
+/// written: nobody sees it but its program, and none can change it.
+pub(super) fn kernel_object(system: &impl MemorySystem, space: &mut Space, pager: Arc<dyn Pager>) -> Option<UserAddr> {
+    let (protection, bytes) = (Protection::READ_EXECUTE, pager.bytes());
+    let source = vm::Source::File { pager, offset: 0, max_protection: protection };
+    let (place, sharing, flags) = (Place::Anywhere, Sharing::Private, MapFlags::empty());
+    space.map(system, MapRequest { place, bytes, protection, sharing, source, flags }).ok()
+}
+
 /// The beginning of a gap in which `image` has room with its alignment: where such a thing would be mapped.
 fn gap(system: &impl MemorySystem, space: &mut Space, image: &Image) -> Result<UserAddr, MapFailure> {
     let pages = image.pages();

@@ -1,11 +1,13 @@
 //! The stack that a program starts with.
 
+use core::ops::Range;
+
 use super::ExecError;
 use crate::addr::{PAGE_SIZE, UserAddr};
 use crate::elf::StackAccess;
 use crate::elf::stack::{Arguments, Facts, StackImage};
 use crate::hal::UserFault;
-use crate::vm::{MapFlags, MapRequest, MemorySystem, Place, Protection, Space};
+use crate::vm::{MapFlags, MapRequest, MemorySystem, Place, ProgramStrings, Protection, Space};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 /// What a stack has to begin with, beside what stands on it. More comes as it is used.
@@ -40,7 +42,15 @@ pub(super) fn stack<E>(
     let mut write =
         |at, bytes: &[u8]| space.write_bytes(system, at, bytes).map_err(|UserFault { .. }| ExecError::OutOfMemory);
     write(image.stack_pointer(), image.bytes())?;
-    write(image.strings_at(), arguments.bytes())
+    write(image.strings_at(), arguments.bytes())?;
+    let strings = image.strings();
+    let bytes = |range: &Range<u64>| u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
+    space.set_strings(ProgramStrings {
+        start: image.strings_at(),
+        arguments: bytes(&strings.arguments),
+        environment: bytes(&strings.environment),
+    });
+    Ok(())
 }
 
 /// Puts together what stands on the stack below its top, or a little lower.

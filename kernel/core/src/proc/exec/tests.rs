@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::vec::Vec;
 
 use super::{ExecError, Executable, Loaded, ReadError, Request, WriteExecute, load};
-use crate::addr::{Asid, PhysFrame, UserAddr};
+use crate::addr::{Asid, PAGE_SIZE, PhysFrame, UserAddr};
 use crate::elf::fake::Program;
 use crate::elf::stack::{Arguments, Identity, total_limit};
 use crate::vm::fake::{FakeFile, Machine};
@@ -68,12 +68,15 @@ struct Options<'a> {
     write_execute: WriteExecute,
     /// What all random numbers are made of.
     chance: u64,
+    /// What all programs have.
+    kernel_object: Option<Arc<dyn Pager>>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
         let (arguments, environment) = (&["name", "argument"][..], &["A=b"][..]);
-        Self { arguments, environment, limits: Limits::DEFAULT, write_execute: WriteExecute::Refused, chance: 0 }
+        let (limits, write_execute) = (Limits::DEFAULT, WriteExecute::Refused);
+        Self { arguments, environment, limits, write_execute, chance: 0, kernel_object: None }
     }
 }
 
@@ -128,6 +131,7 @@ impl Disk {
             uniform: &mut uniform,
             limits: options.limits,
             write_execute: options.write_execute,
+            kernel_object: options.kernel_object.clone(),
             tag: Asid(1),
         };
         load(self.machine, self.open(path.as_bytes())?, request, &mut |path| self.open(path))
@@ -234,4 +238,5 @@ const ENTRY: u64 = 9;
 const UID: u64 = 11;
 const SECURE: u64 = 23;
 const RANDOM: u64 = 25;
+const SYSINFO_EHDR: u64 = 33;
 const EXECFN: u64 = 31;

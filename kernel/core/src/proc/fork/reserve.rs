@@ -1,6 +1,7 @@
 //! What can fail in a fork, and how it is given back.
 
 use alloc::sync::Arc;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 
 use super::{ContextSharing, ForkError, ForkFlags, ForkRequest};
@@ -9,6 +10,7 @@ use crate::proc::attach::Attachments;
 use crate::proc::body::{Belongings, Handlers, Said};
 use crate::proc::count::{Account, Claim, Full};
 use crate::proc::cred::Credentials;
+use crate::proc::id::{STOCK, Source};
 use crate::proc::limit::{Limits, Resource};
 use crate::proc::process::{FileContext, Files};
 use crate::proc::space::AddressSpace;
@@ -135,17 +137,31 @@ pub(super) fn reserve<S: System>(
 /// Numbers that go back to the tree unless they are [kept](Self::keep).
 pub(super) struct Numbers<S: System> {
     reserved: tree::Reserved,
-    system: core::marker::PhantomData<fn() -> S>,
+    system: PhantomData<fn() -> S>,
 }
 
 impl<S: System> Numbers<S> {
     fn draw() -> Result<Self, ForkError> {
-        let reserved = S::processes().tree().reserve(&mut S::uniform).map_err(|_| ForkError::OutOfMemory)?;
-        Ok(Self { reserved, system: core::marker::PhantomData })
+        let reserved =
+            S::processes().tree().reserve(&mut FromSystem::<S>(PhantomData)).map_err(|_| ForkError::OutOfMemory)?;
+        Ok(Self { reserved, system: PhantomData })
     }
 
     pub(super) fn keep(self) -> tree::Reserved {
         ManuallyDrop::new(self).reserved
+    }
+}
+
+/// The system's random numbers.
+struct FromSystem<S>(PhantomData<fn() -> S>);
+
+impl<S: System> Source for FromSystem<S> {
+    fn uniform(&mut self, bound: u64) -> u64 {
+        S::uniform(bound)
+    }
+
+    fn several(&mut self, bound: u64, out: &mut [u64; STOCK]) -> usize {
+        S::uniform_several(bound, out)
     }
 }
 

@@ -81,6 +81,9 @@ fn publish<S: System>(tree: &mut ProcessTree<S>, number: u32, thread: &Arc<Threa
     let mut body = thread.process().body();
     body.threads.push(Arc::clone(thread));
     body.review(thread);
+    if let Some(machine) = thread.machine().filter(|_| body.timers.is_some()) {
+        S::look_at_processor_time(&machine);
+    }
 }
 
 fn tell_number<S: System>(caller: &Arc<Thread<S>>, request: &ThreadRequest, tid: Tid) {

@@ -14,6 +14,7 @@ use crate::proc::thread::{Thread, attention};
 use crate::proc::tree::{Life, Report};
 use crate::proc::usage::ticks;
 use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_by};
+use crate::sync::SpinGuard;
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::fence;
 
@@ -63,8 +64,19 @@ pub(in crate::proc) fn post<S: System>(
     thread: Option<&Arc<Thread<S>>>,
     info: Info,
 ) -> Posted {
+    post_to(tree, process, process.body(), thread, info)
+}
+
+/// As [`post`], at a process that is locked already.
+#[inline]
+pub(in crate::proc) fn post_to<S: System>(
+    tree: &mut ProcessTree<S>,
+    process: &Arc<Process<S>>,
+    mut body: SpinGuard<'_, Body<S>, S::Cpu>,
+    thread: Option<&Arc<Thread<S>>>,
+    info: Info,
+) -> Posted {
     let signal = info.signal;
-    let mut body = process.body();
     if body.control.exit.is_some() || !concerns(process, &body, signal) {
         return Posted::Merged;
     }
@@ -118,10 +130,19 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
         Some(thread) => Some(thread).filter(takes),
         None => body.threads.iter().find(takes),
     };
-    if let Some(taker) = taker {
-        taker.alert(attention::SIGNAL);
+    match (taker, thread) {
+        (Some(taker), _) => taker.alert(attention::SIGNAL),
+        (None, Some(thread)) => alert_waiting(core::iter::once(thread), signal),
+        (None, None) => alert_waiting(body.threads.iter(), signal),
     }
     posted
+}
+
+/// All of `threads` block the signal, but one may wait for it ([`wait_for_signal`](super::wait_for_signal)).
+fn alert_waiting<'a, S: System>(mut threads: impl Iterator<Item = &'a Arc<Thread<S>>>, signal: Signal) {
+    if let Some(waiting) = threads.find(|thread| thread.own().wanted.contains(signal)) {
+        waiting.alert(attention::SIGNAL);
+    }
 }
 
 /// Lets a process that a signal holds go on. Says whether the parent knew that it was held.

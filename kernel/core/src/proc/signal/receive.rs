@@ -83,7 +83,8 @@ fn step<S: System>(thread: &Arc<Thread<S>>, next: &mut Next) -> Step {
         (take_next(&mut own.pending, &mut body.pending, thread.mask()), own.pending.set())
     };
     body.review_with(thread, left);
-    let Some(info) = taken else { return Step::Again };
+    let Some(mut info) = taken else { return Step::Again };
+    body.note_timer_signal(&mut info);
     body.ended_usage.signals += 1;
     let effective = body.handlers.look(|actions| actions.effective(info.signal));
     match effective {
@@ -175,12 +176,55 @@ pub fn child_return<S: System>(thread: &Arc<Thread<S>>) {
     }
 }
 
-/// Takes a signal of `wanted` that is pending for the thread or its process, blocked or not (`sigtimedwait`).
+/// Takes a signal of `wanted` that is pending for the thread or its process, blocked or not.
 pub fn take_signal<S: System>(thread: &Arc<Thread<S>>, wanted: SignalSet) -> Option<Info> {
     let mut body = thread.process().body();
-    let mut own = thread.own();
-    let taken = take_next(&mut own.pending, &mut body.pending, !wanted);
-    drop(own);
+    let taken = take_wanted(&mut body, thread, wanted);
     body.review(thread);
     taken
+}
+
+fn take_wanted<S: System>(body: &mut Body<S>, thread: &Arc<Thread<S>>, wanted: SignalSet) -> Option<Info> {
+    let mut own = thread.own();
+    let mut taken = take_next(&mut own.pending, &mut body.pending, !wanted);
+    drop(own);
+    if let Some(info) = &mut taken {
+        body.note_timer_signal(info);
+    }
+    taken
+}
+
+/// By the thread itself: takes a signal as [`take_signal`] does, and waits for one by calling `sleep` as long as that says
+/// that something came (`sigtimedwait`). `None` if there was none.
+pub fn wait_for_signal<S: System>(
+    thread: &Arc<Thread<S>>,
+    wanted: SignalSet,
+    mut sleep: impl FnMut() -> Woken,
+) -> Option<Info> {
+    let mut woken = Woken::Alerted;
+    loop {
+        let mut body = thread.process().body();
+        let taken = take_wanted(&mut body, thread, wanted);
+        let goes_on = taken.is_none() && woken == Woken::Alerted;
+        // Set with the process locked: what is posted from here on finds it.
+        thread.own().wanted = if goes_on { wanted } else { SignalSet::EMPTY };
+        body.review(thread);
+        // Another signal, or a stop: that is looked at first.
+        if !goes_on || thread.attention() {
+            thread.own().wanted = SignalSet::EMPTY;
+            return taken;
+        }
+        drop(body);
+        woken = sleep();
+    }
+}
+
+/// How a sleep ended.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Woken {
+    /// Something wants attention.
+    Alerted,
+    /// It was long enough.
+    InTime,
 }

@@ -74,6 +74,8 @@ fn what_a_program_makes_up_arrives_as_it_was() {
     bytes[..4].copy_from_slice(&32_i32.to_le_bytes());
     assert_eq!(info.to_linux(), bytes);
     bytes[48] = 1;
+    assert_eq!(Info::from_linux(Signal::RTMIN, &bytes), Ok(info), "nothing is there with a code that is known");
+    bytes[8..12].copy_from_slice(&(-8_i32).to_le_bytes());
     assert_eq!(Info::from_linux(Signal::RTMIN, &bytes), Err(BadInfo));
 }
 

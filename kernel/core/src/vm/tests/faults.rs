@@ -1,8 +1,9 @@
 //! Faults and their outcomes.
 
 use super::*;
+use crate::addr::PAGE_SIZE;
 use crate::vm::fake::FakeFile;
-use crate::vm::{Limits, LockAll};
+use crate::vm::{Limits, LockAll, MapFlags, Pager, Source};
 
 const AT: u64 = 0x20_0000;
 
@@ -201,5 +202,39 @@ fn locked_memory_is_there_at_once_and_ready_to_be_written() {
     assert_eq!(space.statistics().locked, 4);
     assert_eq!(space.unlock_all(), Ok(()));
     assert_eq!(space.statistics().locked, 0);
+    finish(machine, [space]);
+}
+
+#[test]
+fn pages_that_an_object_has_no_longer_are_asked_for_again() {
+    let machine = Machine::plain();
+    let mut space = start(machine, 1);
+    let file = FakeFile::new(machine, 4 * PAGE_SIZE, 9);
+    let object = file.identity();
+    map_object(machine, &mut space, AT, 4, Sharing::Shared, Arc::clone(&file) as Arc<dyn Pager>);
+    // From its second page on.
+    let second = MapRequest {
+        place: Place::Fixed(UserAddr::new(AT + 8 * PAGE)),
+        bytes: 3 * PAGE,
+        protection: Protection::READ_WRITE,
+        sharing: Sharing::Private,
+        source: Source::File { pager: file, offset: PAGE, max_protection: Protection::READ_WRITE },
+        flags: MapFlags::empty(),
+    };
+    space.map(machine, second).unwrap();
+    for page in [0, 1, 2, 3, 8, 9, 10] {
+        store(machine, &mut space, AT + page * PAGE, if page < 4 { 5 } else { 7 });
+    }
+    let there = |space: &Space| [0, 1, 2, 3, 8, 9, 10].map(|page| frame(machine, space, AT + page * PAGE).is_some());
+    assert!(!space.forget_object(machine, object + 1, 0, u64::MAX, true), "another object");
+    // A hole leaves the program's own copies.
+    assert!(space.forget_object(machine, object, 1, 2, false));
+    assert_eq!(there(&space), [true, false, true, true, true, true, true]);
+    assert!(!space.forget_object(machine, object, 1, 2, false), "nothing is left to forget");
+    // A new end does not.
+    assert!(space.forget_object(machine, object, 2, u64::MAX, true));
+    assert_eq!(there(&space), [true, false, false, false, true, false, false]);
+    assert_eq!(load(machine, &mut space, AT + 2 * PAGE), 5, "the object still has it");
+    assert_eq!(load(machine, &mut space, AT + 10 * PAGE), 5, "the copy is gone");
     finish(machine, [space]);
 }

@@ -3,8 +3,8 @@
 use ::elf::abi;
 
 use super::{
-    BASE, Disk, ENTRY, EXECFN, ExecError, Limits, Memory, Options, PHDR, PHNUM, RANDOM, SECURE, UID, UserAddr,
-    WriteExecute,
+    Arc, BASE, Disk, ENTRY, EXECFN, ExecError, FakeFile, Limits, Memory, Options, PAGE_SIZE, PHDR, PHNUM, Pager,
+    RANDOM, SECURE, SYSINFO_EHDR, UID, UserAddr, WriteExecute,
 };
 use crate::elf::fake::{Program, R, RW, RX, filler, load};
 use crate::elf::{ElfError, SegmentError};
@@ -83,6 +83,28 @@ fn a_program_finds_its_stack() {
     assert_eq!(memory.string(value(EXECFN)), "/bin/hello");
     let length = usize::try_from(strings.environment.end - strings.arguments.start).unwrap();
     assert_eq!(memory.bytes(strings.arguments.start, length), b"name\0argument\0A=b\0");
+    disk.finish(loaded);
+}
+
+#[test]
+fn the_kernels_own_object_is_mapped_and_found_where_it_is_moved_to() {
+    let disk = Disk::new().with_program("/bin/hello", &Program::musl(0x1_0000));
+    let object: Arc<dyn Pager> = FakeFile::new(disk.machine, PAGE_SIZE, 0x77);
+    let options = || Options { kernel_object: Some(Arc::clone(&object)), ..Options::default() };
+    let mut loaded = disk.load_with("/bin/hello", &options()).unwrap();
+    let at = loaded.space.place_of(&*object, 0x10).unwrap();
+    let pointer = loaded.stack_pointer;
+    let mut memory = Memory::of(&disk, &mut loaded);
+    assert_eq!(memory.stack(pointer).auxiliary[&SYSINFO_EHDR] + 0x10, at.get());
+    assert_eq!(memory.bytes(at.get(), 1), [0x77]);
+    let page = at.page_down();
+    let space = &mut loaded.space;
+    assert_eq!(space.fault(disk.machine, page, AccessKind::Execute), Fault::Resolved);
+    assert_eq!(space.fault(disk.machine, page, AccessKind::Write), Fault::Denied);
+    assert!(space.protect(disk.machine, page, PAGE_SIZE as u64, Protection::READ_WRITE).is_err());
+    space.unmap(disk.machine, page, PAGE_SIZE as u64).unwrap();
+    assert_eq!(space.place_of(&*object, 0x10), None);
+    drop(object);
     disk.finish(loaded);
 }
 

@@ -1,0 +1,221 @@
+//! The file system in memory: the root, and whatever else is mounted as `tmpfs(5)`.
+//!
+//! ```text
+//! Tmpfs ◄─┬─ Node ─┬─ Attributes                        permissions, owner, times
+//! (limits)│        └─ Body ─┬─ Directory ── Names ── Node …   by name, and by cookie
+//!         │                 ├─ Contents ─┬─ frames of its own, by page
+//!         └─ Node …         │            └─ Pages           of the archive, until they are changed
+//!                           └─ Symlink, Device, NamedPipe, …
+//! ```
+//!
+//! A file is its [`Node`]: inode, open file and pager in one, so that opening it makes nothing new. A directory has its
+//! names, and with them the files; whatever has no name and nobody's descriptor or mapping any more is gone with its last
+//! reference, and its pages with it.
+//!
+//! What the initial archive has is adopted where it lies: names, link targets and pages. A file's page is the archive's
+//! until somebody writes to it; then it is copied, that page alone. Programs are mapped from there.
+//!
+//! # Memory
+//!
+//! Each page is promised ([`PageSource::promise`]) and counted, at most half of all memory for each file system
+//! ([`Limits`]); so is each file. Names and nodes are small objects of the kernel: who makes one asks for room first.
+//!
+//! # Locks
+//!
+//! A directory's names have a spin lock each, a node's attributes another; neither is taken while one of the other kind,
+//! or another of its own, is held, but for the two directories of a [rename](rename), which are taken in the order of
+//! their addresses. What a directory must know of another while it has its own names locked is in atomics: how many names
+//! it has, or that it is removed and gets none any more.
+//!
+//! A directory that moves to another directory could come below itself, so such moves are made one after the other,
+//! under a sleeping lock of the file system. Another, of each regular file, is held by who changes its contents or its
+//! length: bytes may fault on their way, and a fault needs the file's pages, which have a spin lock of their own.
+
+mod adopt;
+mod contents;
+mod directory;
+mod names;
+mod node;
+mod rename;
+mod store;
+
+use alloc::sync::Arc;
+
+pub(super) use adopt::{Adopted, Archived};
+use node::Node;
+pub(super) use node::without_set_id;
+
+use super::devices::Devices;
+use super::error::FileError;
+use super::inode::Inode;
+use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
+use super::offset::{Parked, Parking};
+use super::pages::PageSource;
+use super::pipe::NamedPipe;
+use crate::addr::PAGE_SIZE;
+use crate::hal::Cpu;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// `TMPFS_MAGIC` (`linux/magic.h`).
+const MAGIC: u64 = 0x0102_1994;
+
+/// Who knows where files are mapped. The kernel implements it.
+pub trait Mappings: Sync {
+    /// Takes the pages of `object` from the one at `first` on, and before `end`, out of all address spaces, so that who touches
+    /// one asks for it again. Programs' own copies stay unless `copies` says that they go, too. May sleep.
+    fn forget(&self, object: u64, first: u64, end: u64, copies: bool);
+}
+
+/// What a file system in memory needs of the kernel.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Its pages.
+    pub pages: Arc<dyn PageSource>,
+    /// What is behind device nodes.
+    pub devices: Arc<Devices>,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+    /// Where threads wait for each other.
+    pub parking: &'static dyn Parking,
+    /// Where its files are mapped.
+    pub mappings: &'static dyn Mappings,
+    /// Makes what is behind the node of a FIFO, which a user and a group own.
+    pub fifo: fn(owner: (u32, u32)) -> Arc<dyn NamedPipe>,
+}
+
+/// How much may be in a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Pages of files.
+    pub pages: u64,
+    /// Files of any kind.
+    pub files: u64,
+}
+
+impl Limits {
+    /// As Linux has it: half of all memory, and as many files as that has pages.
+    #[must_use]
+    pub fn usual(pages: &dyn PageSource) -> Self {
+        let half = pages.total_frames() / 2;
+        Self { pages: half, files: half }
+    }
+}
+
+/// A file system in memory. Its root is an [`Inode`] like any.
+pub struct Tmpfs<C: Cpu> {
+    surroundings: Surroundings,
+    device: DeviceNumber,
+    magic: u64,
+    read_only: AtomicBool,
+    next_number: AtomicU64,
+    pages: Budget,
+    files: Budget,
+    /// Held while a directory moves from one directory to another.
+    moving: Parked<()>,
+    cpu: core::marker::PhantomData<fn() -> C>,
+}
+
+impl<C: Cpu> Tmpfs<C> {
+    /// Without files. `device` is its number: no other file system has it.
+    #[must_use]
+    pub fn new(surroundings: Surroundings, device: DeviceNumber, limits: Limits) -> Arc<Self> {
+        let moving = Parked::new(surroundings.parking, ());
+        Arc::new(Self {
+            surroundings,
+            device,
+            magic: MAGIC,
+            read_only: AtomicBool::new(false),
+            next_number: AtomicU64::new(1),
+            pages: Budget::new(limits.pages),
+            files: Budget::new(limits.files),
+            moving,
+            cpu: core::marker::PhantomData,
+        })
+    }
+
+    /// Its root directory, new and empty, with these permissions and this owner. Called once.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSpace`](FileError::NoSpace), [`OutOfMemory`](FileError::OutOfMemory)
+    pub fn make_root(self: &Arc<Self>, permissions: u16, uid: u32, gid: u32) -> Result<Arc<dyn Inode>, FileError> {
+        Ok(Node::new_root(self, permissions, uid, gid)?)
+    }
+
+    /// Lets nothing be changed any more, or lets it again.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Ordering::Relaxed);
+    }
+
+    /// Whether nothing can be changed.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Bounds it anew. What is there already stays.
+    pub fn set_limits(&self, limits: Limits) {
+        self.pages.most.store(limits.pages, Ordering::Relaxed);
+        self.files.most.store(limits.files, Ordering::Relaxed);
+    }
+
+    /// All that statfs(2) tells.
+    #[must_use]
+    pub fn status(&self) -> FileSystemStatus {
+        let (blocks, free_blocks) = self.pages.most_and_left();
+        let (files, free_files) = self.files.most_and_left();
+        FileSystemStatus {
+            magic: self.magic,
+            block_size: PAGE_SIZE as u64,
+            blocks,
+            free_blocks,
+            files,
+            free_files,
+            device: self.device,
+            read_only: self.is_read_only(),
+        }
+    }
+
+    fn check_writable(&self) -> Result<(), FileError> {
+        if self.is_read_only() { Err(FileError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.surroundings.now)()
+    }
+}
+
+/// Something of which there is only so much.
+struct Budget {
+    used: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Budget {
+    fn new(most: u64) -> Self {
+        Self { used: AtomicU64::new(0), most: AtomicU64::new(most) }
+    }
+
+    /// Takes `count` of it, or nothing if there is not so much.
+    fn take(&self, count: u64) -> Result<(), FileError> {
+        let most = self.most.load(Ordering::Relaxed);
+        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(count).filter(|&used| used <= most)
+        });
+        taken.map(drop).map_err(|_| FileError::NoSpace)
+    }
+
+    /// Takes `count` of it, there or not.
+    fn force(&self, count: u64) {
+        self.used.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, count: u64) {
+        self.used.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    fn most_and_left(&self) -> (u64, u64) {
+        let most = self.most.load(Ordering::Relaxed);
+        (most, most.saturating_sub(self.used.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,65 @@
+//! `/proc`: what the kernel knows, as files that are made up when they are read (`proc(5)`).
+//!
+//! ```text
+//! /proc/ meminfo stat uptime version …     the machine           system.rs
+//!        self ──► 4711                      who asks
+//!        4711/ stat status maps cmdline …   a process            process.rs
+//!              fd/ 0 ──► /dev/console       what it has open
+//!              task/ 4711/ stat …           its threads
+//!        sys/kernel/ … , tine/ …            this kernel's own    system.rs
+//! ```
+//!
+//! Two tables say what there is: a name, permissions, and the function that writes the text. An inode is made when a walk
+//! comes by, and holds the process that it is about: a process that has been reaped since is `ESRCH` to whoever still has
+//! it open. A text is written when a reader is at its beginning, and later reads go on in the same text, so that what
+//! several reads make up is one moment's.
+//!
+//! What is a process's own (its descriptors, its memory's layout, its environment, the files that it runs and stands in)
+//! is shown to root and to processes of the same user only.
+//!
+//! What the machine has to add comes in through [`Machine`].
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+mod entry;
+mod file;
+mod node;
+mod process;
+mod system;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+mod text;
+
+use alloc::sync::Arc;
+
+pub use self::system::{CpuTimes, Facts, Memory};
+
+use self::node::{Above, Node};
+use crate::fs::Inode;
+use crate::proc::System;
+
+/// The kernel, as `/proc` needs it.
+pub trait Machine: System {
+    /// What never changes while it runs.
+    fn facts() -> &'static Facts;
+
+    /// Where memory is.
+    fn memory_in_use() -> Memory;
+
+    /// What the processors did since the start; one entry for each that runs.
+    fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes));
+
+    /// When the system started, in seconds since 1970.
+    fn started_at_s() -> u64;
+
+    /// Calls `visit` with the lines of `/proc/mounts`: what, where, which kind, and the options.
+    fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str));
+}
+
+/// The root of a `/proc` that is mounted on `covered`, a directory of another file system; or nowhere.
+#[must_use]
+pub fn root<S: Machine>(covered: Option<&Arc<dyn Inode>>) -> Arc<dyn Inode> {
+    let above = covered.and_then(|covered| Some(Above { parent: covered.parent()?, number: covered.number_above() }));
+    Node::<S>::root(above)
+}

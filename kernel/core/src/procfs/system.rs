@@ -1,0 +1,275 @@
+//! What `/proc` tells of the machine and of the system as a whole.
+
+use core::fmt::{self, Write as _};
+use core::marker::PhantomData;
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::Machine;
+use super::entry::{Entry, Own, What};
+use super::process::mounts;
+use super::text::Text;
+use crate::addr::PAGE_SIZE;
+use crate::frame::{FrameUse, Statistics};
+use crate::proc::usage::ticks;
+use crate::proc::{MAX_PID, RunState};
+use crate::vm::Overcommit;
+
+/// What never changes while a system runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `uname -s`
+    pub system: &'static str,
+    /// `uname -r`
+    pub release: &'static str,
+    /// `uname -v`
+    pub version: &'static str,
+    /// `uname -n`
+    pub node: &'static str,
+    /// The board's name.
+    pub model: &'static str,
+    /// The kernel's command line.
+    pub command_line: &'static str,
+    /// The words of `Features` in `/proc/cpuinfo`, those of `AT_HWCAP`.
+    pub features: &'static [&'static str],
+    /// `MIDR_EL1`.
+    pub main_id: u64,
+}
+
+/// Where memory is.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// By use.
+    pub frames: Statistics,
+    /// Pages that were promised to programs.
+    pub promised_pages: u64,
+    /// How much of all memory may be promised where promises are kept, in percent.
+    pub promise_ratio: u8,
+    /// How promises are made.
+    pub policy: Overcommit,
+}
+
+/// What a processor did, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CpuTimes {
+    /// It ran programs, in user mode or for them in the kernel.
+    pub busy_ns: u64,
+    /// It had nothing to do.
+    pub idle_ns: u64,
+}
+
+/// The tables about the system.
+pub(super) struct Tables<S>(PhantomData<S>);
+
+impl<S: Machine> Tables<S> {
+    /// `/proc`
+    pub(super) const ROOT: &'static [Entry] = &[
+        Entry { name: "self", what: What::Own(Own::Process) },
+        Entry { name: "thread-self", what: What::Own(Own::Thread) },
+        Entry { name: "cmdline", what: What::Text(command_line::<S>) },
+        Entry { name: "cpuinfo", what: What::Text(cpuinfo::<S>) },
+        Entry { name: "filesystems", what: What::Text(filesystems) },
+        Entry { name: "loadavg", what: What::Text(loadavg::<S>) },
+        Entry { name: "meminfo", what: What::Text(meminfo::<S>) },
+        Entry { name: "mounts", what: What::Text(mounts::<S>) },
+        Entry { name: "stat", what: What::Text(stat::<S>) },
+        Entry { name: "sys", what: What::Folder(Self::SYS) },
+        Entry { name: "tine", what: What::Folder(Self::TINE) },
+        Entry { name: "uptime", what: What::Text(uptime::<S>) },
+        Entry { name: "version", what: What::Text(version::<S>) },
+    ];
+    const SYS: &'static [Entry] = &[
+        Entry { name: "kernel", what: What::Folder(Self::SYS_KERNEL) },
+        Entry { name: "vm", what: What::Folder(Self::SYS_VM) },
+    ];
+    const SYS_KERNEL: &'static [Entry] = &[
+        Entry { name: "hostname", what: What::Text(|text| writeln!(text, "{}", S::facts().node)) },
+        Entry { name: "osrelease", what: What::Text(|text| writeln!(text, "{}", S::facts().release)) },
+        Entry { name: "ostype", what: What::Text(|text| writeln!(text, "{}", S::facts().system)) },
+        Entry { name: "pid_max", what: What::Text(|text| writeln!(text, "{}", u64::from(MAX_PID) + 1)) },
+        Entry {
+            name: "threads-max",
+            what: What::Text(|text| writeln!(text, "{}", S::processes().counts.max_threads())),
+        },
+        Entry { name: "version", what: What::Text(|text| writeln!(text, "{}", S::facts().version)) },
+    ];
+    const SYS_VM: &'static [Entry] = &[Entry {
+        name: "overcommit_memory",
+        what: What::Text(|text| writeln!(text, "{}", S::memory_in_use().policy as u8)),
+    }];
+    const TINE: &'static [Entry] = &[
+        Entry { name: "forkstat", what: What::Text(forkstat::<S>) },
+        Entry { name: "frames", what: What::Text(frames::<S>) },
+    ];
+}
+
+const fn kib(pages: u64) -> u64 {
+    pages.saturating_mul(PAGE_SIZE as u64 / 1024)
+}
+
+/// `ns` as seconds with two decimals.
+struct Hundredths(u64);
+
+impl fmt::Display for Hundredths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 1_000_000_000, self.0 / 10_000_000 % 100)
+    }
+}
+
+fn uptime<S: Machine>(text: &mut Text) -> fmt::Result {
+    let mut idle_ns = 0_u64;
+    S::each_cpu(&mut |_, times| idle_ns = idle_ns.saturating_add(times.idle_ns));
+    writeln!(text, "{} {}", Hundredths(S::now_ns()), Hundredths(idle_ns))
+}
+
+fn version<S: Machine>(text: &mut Text) -> fmt::Result {
+    let facts = S::facts();
+    writeln!(text, "{} version {} {}", facts.system, facts.release, facts.version)
+}
+
+fn command_line<S: Machine>(text: &mut Text) -> fmt::Result {
+    writeln!(text, "{}", S::facts().command_line)
+}
+
+fn filesystems(text: &mut Text) -> fmt::Result {
+    text.write_str("nodev\ttmpfs\nnodev\tproc\n")
+}
+
+/// The averages are not kept: this kernel has no clock that would sample the load. The rest of the line is true.
+fn loadavg<S: Machine>(text: &mut Text) -> fmt::Result {
+    let (mut running, mut last) = (0_u32, 0);
+    S::processes().each(|process| {
+        last = last.max(process.pid().0);
+        process.each_thread(|thread| {
+            let runs =
+                thread.machine().is_some_and(|machine| machine.park().state() != crate::sched::ParkState::Parked);
+            running = running.saturating_add(u32::from(runs));
+        });
+    });
+    writeln!(text, "0.00 0.00 0.00 {running}/{} {last}", S::processes().counts.threads())
+}
+
+fn meminfo<S: Machine>(text: &mut Text) -> fmt::Result {
+    let Memory { frames, promised_pages, promise_ratio, .. } = S::memory_in_use();
+    let free = frames.available();
+    let used = |kind| frames.used_for(kind);
+    let lines = [
+        ("MemTotal", frames.total),
+        ("MemFree", free),
+        ("MemAvailable", free),
+        ("Buffers", 0),
+        ("Cached", used(FrameUse::UserFile)),
+        ("SwapCached", 0),
+        ("SwapTotal", 0),
+        ("SwapFree", 0),
+        ("AnonPages", used(FrameUse::UserAnonymous)),
+        ("Slab", used(FrameUse::KernelHeap).saturating_add(used(FrameUse::ObjectPool))),
+        ("KernelStack", used(FrameUse::Stack)),
+        ("PageTables", used(FrameUse::PageTable)),
+        ("CommitLimit", frames.total.saturating_mul(promise_ratio.into()) / 100),
+        ("Committed_AS", promised_pages),
+    ];
+    for (name, pages) in lines {
+        let name = format_args!("{name}:");
+        writeln!(text, "{:<16}{:>8} kB", Padded(name), kib(pages))?;
+    }
+    Ok(())
+}
+
+/// Arguments that take part in padding.
+struct Padded<'a>(fmt::Arguments<'a>);
+
+impl fmt::Display for Padded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut name = heapless::String::<32>::new();
+        name.write_fmt(self.0)?;
+        f.pad(&name)
+    }
+}
+
+fn stat<S: Machine>(text: &mut Text) -> fmt::Result {
+    let mut all = CpuTimes::default();
+    S::each_cpu(&mut |_, times| {
+        all.busy_ns = all.busy_ns.saturating_add(times.busy_ns);
+        all.idle_ns = all.idle_ns.saturating_add(times.idle_ns);
+    });
+    let line = |text: &mut Text, times: CpuTimes| {
+        writeln!(text, " {} 0 0 {} 0 0 0 0 0 0", ticks(times.busy_ns), ticks(times.idle_ns))
+    };
+    text.write_str("cpu ")?;
+    line(text, all)?;
+    let mut written = Ok(());
+    S::each_cpu(&mut |cpu, times| {
+        if written.is_ok() {
+            written = write!(text, "cpu{cpu}").and_then(|()| line(text, times));
+        }
+    });
+    written?;
+    let mut running = 0_u32;
+    S::processes().each(|process| {
+        running = running.saturating_add(u32::from(process.run_state() == RunState::Running));
+    });
+    writeln!(text, "btime {}", S::started_at_s())?;
+    writeln!(text, "processes {}", S::processes().statistics.forks.load(Relaxed))?;
+    writeln!(text, "procs_running {running}")?;
+    writeln!(text, "procs_blocked 0")
+}
+
+fn cpuinfo<S: Machine>(text: &mut Text) -> fmt::Result {
+    let facts = S::facts();
+    let id = facts.main_id;
+    let mut written = Ok(());
+    let mut one = |cpu: usize| {
+        writeln!(text, "processor\t: {cpu}")?;
+        text.write_str("Features\t:")?;
+        for feature in facts.features {
+            write!(text, " {feature}")?;
+        }
+        writeln!(text, "\nCPU implementer\t: {:#04x}", id >> 24 & 0xff)?;
+        writeln!(text, "CPU architecture: 8")?;
+        writeln!(text, "CPU variant\t: {:#x}", id >> 20 & 0xf)?;
+        writeln!(text, "CPU part\t: {:#05x}", id >> 4 & 0xfff)?;
+        writeln!(text, "CPU revision\t: {}\n", id & 0xf)
+    };
+    S::each_cpu(&mut |cpu, _| {
+        if written.is_ok() {
+            written = one(cpu);
+        }
+    });
+    written?;
+    writeln!(text, "Model\t\t: {}", facts.model)
+}
+
+/// The seeds' `struct forkstat`, and what is counted beside it.
+fn forkstat<S: Machine>(text: &mut Text) -> fmt::Result {
+    let statistics = &S::processes().statistics;
+    let (forks, fork_pages) = statistics.fork.read();
+    let (vforks, vfork_pages) = statistics.vfork.read();
+    let lines = [
+        ("cntfork", forks),
+        ("sizfork", fork_pages),
+        ("cntvfork", vforks),
+        ("sizvfork", vfork_pages),
+        ("cnttfork", statistics.threads.read().0),
+        ("cntkthread", statistics.kernel_threads.read().0),
+        ("forks", statistics.forks.load(Relaxed)),
+        ("forks_ppwait", statistics.forks_ppwait.load(Relaxed)),
+        ("forks_sharevm", statistics.forks_sharevm.load(Relaxed)),
+        ("processes", S::processes().counts.processes().into()),
+        ("threads", S::processes().counts.threads().into()),
+    ];
+    lines.iter().try_for_each(|(name, count)| writeln!(text, "{name} {count}"))
+}
+
+/// All frames by use.
+fn frames<S: Machine>(text: &mut Text) -> fmt::Result {
+    let Memory { frames, .. } = S::memory_in_use();
+    writeln!(text, "total {}", frames.total)?;
+    writeln!(text, "free {}", frames.free)?;
+    for (cpu, cached) in frames.cached.iter().enumerate() {
+        writeln!(text, "cached{cpu} {cached}")?;
+    }
+    for kind in FrameUse::ALL {
+        writeln!(text, "{kind:?} {}", frames.used_for(kind))?;
+    }
+    writeln!(text, "refused {}", frames.refused)
+}

@@ -1,0 +1,308 @@
+use std::collections::BTreeSet;
+use std::format;
+use std::string::{String, ToString};
+use std::sync::Arc;
+use std::vec::Vec;
+
+use super::{CpuTimes, Facts, Machine, Memory, root};
+use crate::frame::Statistics;
+use crate::fs::{
+    AccessId, Base, BufferSink, Context, FileError, FileKind, Follow, Inode, OpenFile, OpenFlags, Visit, open, resolve,
+};
+use crate::proc::cred::Credentials;
+use crate::proc::fake::{Fake, World};
+use crate::proc::limit::Resource;
+use crate::proc::{
+    ExitStatus, OnFault, Patience, Pid, Thread, ThreadRequest, TidPointers, WaitRequest, exit_process, find, fork,
+    thread_fork, wait,
+};
+use crate::vm::Overcommit;
+
+impl Machine for Fake {
+    fn facts() -> &'static Facts {
+        static FACTS: Facts = Facts {
+            system: "Linux",
+            release: "6.1.0",
+            version: "#1",
+            node: "fake",
+            model: "Fake Pi",
+            command_line: "quiet",
+            features: &["fp", "asimd"],
+            main_id: 0x410f_d083,
+        };
+        &FACTS
+    }
+
+    fn memory_in_use() -> Memory {
+        let mut frames = Statistics::default();
+        (frames.total, frames.free) = (1000, 400);
+        Memory { frames, promised_pages: 10, promise_ratio: 50, policy: Overcommit::Heuristic }
+    }
+
+    fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes)) {
+        visit(0, CpuTimes { busy_ns: 2_000_000_000, idle_ns: 3_000_000_000 });
+        visit(1, CpuTimes { busy_ns: 10_000_000, idle_ns: 4_990_000_000 });
+    }
+
+    fn started_at_s() -> u64 {
+        1_000
+    }
+
+    fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str)) {
+        visit("root", "/", "tmpfs", "rw");
+    }
+}
+
+type FakeThread = Arc<Thread<Fake>>;
+
+/// `/proc` as `thread` sees it, alone.
+struct Proc {
+    world: &'static World,
+    context: Context,
+}
+
+impl Proc {
+    fn new(world: &'static World) -> Self {
+        Self { world, context: Context::new(root::<Fake>(None), &world.parking) }
+    }
+
+    fn open(&self, thread: &FakeThread, path: &str) -> Result<Arc<OpenFile>, FileError> {
+        let credentials = thread.process().credentials();
+        let ids = credentials.access_ids();
+        let id = AccessId { uid: ids.uid, gid: ids.gid, groups: ids.groups };
+        self.world.act(thread, || open(&self.context, Base::Working, path.as_bytes(), OpenFlags::empty(), 0, id))
+    }
+
+    fn read(&self, thread: &FakeThread, path: &str) -> Result<String, FileError> {
+        let file = self.open(thread, path)?;
+        self.world.act(thread, || rest(&file))
+    }
+
+    fn find(&self, thread: &FakeThread, path: &str, follow: Follow) -> Result<Arc<dyn Inode>, FileError> {
+        self.world.act(thread, || resolve(&self.context, Base::Working, path.as_bytes(), follow, AccessId::ROOT))
+    }
+
+    /// The names in a directory, and the numbers that it says they have.
+    fn list(&self, thread: &FakeThread, path: &str) -> Vec<(String, u64)> {
+        let directory = self.find(thread, path, Follow::Yes).unwrap();
+        let mut all = Vec::new();
+        let mut from = 0;
+        // One at a time, as a reader with little room.
+        loop {
+            let (mut seen, at) = (0, from);
+            let mut visit = |entry: crate::fs::DirectoryEntry<'_>| {
+                seen += 1;
+                if seen > 1 {
+                    return Visit::Enough;
+                }
+                from = entry.next;
+                all.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.inode));
+                Visit::More
+            };
+            self.world.act(thread, || directory.read_directory(at, &mut visit)).unwrap();
+            if seen == 0 {
+                return all;
+            }
+        }
+    }
+}
+
+/// What is left to read, ten bytes at a time.
+fn rest(file: &OpenFile) -> Result<String, FileError> {
+    let mut all = Vec::new();
+    loop {
+        let mut piece = [0; 10];
+        match file.read(&mut BufferSink::new(&mut piece))? {
+            0 => return Ok(String::from_utf8(all).unwrap()),
+            count => all.extend_from_slice(&piece[..count]),
+        }
+    }
+}
+
+fn child(world: &'static World, parent: &FakeThread) -> FakeThread {
+    let pid = world.act(parent, || fork(parent)).unwrap();
+    find::<Fake>(pid).unwrap().first_thread().unwrap()
+}
+
+fn exits(world: &'static World, thread: &FakeThread) {
+    world.act(thread, || exit_process(thread, ExitStatus::Exited(0)));
+}
+
+fn reap(world: &'static World, parent: &FakeThread, pid: Pid) {
+    let request = WaitRequest { patience: Patience::Return, ..WaitRequest::exit_of(pid) };
+    world.act(parent, || wait(parent, &request)).unwrap().expect("a zombie");
+}
+
+#[test]
+fn stat_has_52_numbers_and_the_first_say_who_it_is() {
+    let (world, _, init) = World::new();
+    let (proc, child) = (Proc::new(world), child(world, &init));
+    let pid = child.process().pid();
+    let stat = proc.read(&init, &format!("{pid}/stat")).unwrap();
+    let (head, tail) = stat.trim_end().rsplit_once(") ").unwrap();
+    assert_eq!(head, format!("{pid} (program").replace("program", child.process().name().as_str()));
+    let fields: Vec<_> = tail.split(' ').collect();
+    assert_eq!(fields.len() + 2, 52, "{stat}");
+    let relations = crate::proc::relations::<Fake>(pid).unwrap();
+    let who = [relations.parent, relations.group, relations.session].map(|pid| pid.to_string());
+    assert_eq!(fields[1..4], who);
+    assert!(fields[1..].iter().all(|field| field.parse::<i128>().is_ok()), "{stat}");
+}
+
+#[test]
+fn a_zombie_is_shown_as_one_and_what_was_reaped_is_gone() {
+    let (world, _, init) = World::new();
+    let (proc, child) = (Proc::new(world), child(world, &init));
+    let pid = child.process().pid();
+    let (open, directory) = (proc.open(&init, &format!("{pid}/status")).unwrap(), format!("{pid}"));
+    exits(world, &child);
+    assert!(proc.read(&init, &format!("{pid}/status")).unwrap().contains("State:\tZ (zombie)\n"));
+    assert_eq!(proc.read(&init, &format!("{pid}/cmdline")), Ok(String::new()));
+    let held = proc.find(&init, &directory, Follow::Yes).unwrap();
+    reap(world, &init, pid);
+    assert_eq!(proc.find(&init, &directory, Follow::Yes).err(), Some(FileError::NotFound));
+    assert_eq!(world.act(&init, || rest(&open)), Err(FileError::NoProcess));
+    assert_eq!(world.act(&init, || held.lookup(b"stat")).err(), Some(FileError::NoProcess));
+}
+
+#[test]
+fn a_listing_shows_each_process_once_with_the_number_that_stat_has() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    let children: Vec<_> = (0..20).map(|_| child(world, &init)).collect();
+    let listed = proc.list(&init, "/");
+    let names: BTreeSet<_> = listed.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names.len(), listed.len(), "no name twice");
+    for thread in &children {
+        assert!(names.contains(thread.process().pid().to_string().as_str()));
+    }
+    assert!(names.contains("1") && !names.contains("0"), "the kernel's own process is not shown");
+    for (name, number) in listed.iter().filter(|(name, _)| name != "..") {
+        assert_eq!(proc.find(&init, name, Follow::No).unwrap().id().inode, *number, "{name}");
+    }
+}
+
+#[test]
+fn every_text_can_be_read_and_every_directory_listed() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    let mut left = Vec::from([String::from("/")]);
+    let mut texts = 0;
+    while let Some(directory) = left.pop() {
+        for (name, _) in proc.list(&init, &directory) {
+            let path = format!("{directory}{name}");
+            match proc.find(&init, &path, Follow::No).unwrap().protection().kind {
+                FileKind::Directory if name != "." && name != ".." => left.push(format!("{path}/")),
+                FileKind::Regular => {
+                    texts += 1;
+                    proc.read(&init, &path).unwrap_or_else(|error| panic!("{path}: {error}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(texts > 30, "{texts} texts");
+}
+
+#[test]
+fn self_leads_to_who_asks_and_thread_self_to_its_thread() {
+    let (world, _, init) = World::new();
+    let (proc, child) = (Proc::new(world), child(world, &init));
+    let second = world.act(&child, || {
+        let request = ThreadRequest {
+            stack: crate::addr::UserAddr::new(0x7000),
+            tls: None,
+            tid_pointer: None,
+            on_fault: OnFault::Signal,
+            child: TidPointers::default(),
+        };
+        thread_fork(&child, &request).unwrap()
+    });
+    let second = crate::proc::find_thread::<Fake>(second).unwrap();
+    for thread in [&init, &child, &second] {
+        let status = proc.read(thread, "self/status").unwrap();
+        assert!(status.contains(&format!("\nPid:\t{}\n", thread.process().pid())), "{status}");
+        let status = proc.read(thread, "thread-self/status").unwrap();
+        assert!(status.contains(&format!("\nPid:\t{}\n", thread.tid())), "{status}");
+    }
+    let tasks = proc.list(&child, "self/task");
+    let tids = [child.tid().to_string(), second.tid().to_string()];
+    assert!(tids.iter().all(|tid| tasks.iter().any(|(name, _)| name == tid)) && tasks.len() == 4);
+    assert_eq!(proc.find(&child, "self/task/1", Follow::Yes).err(), Some(FileError::NotFound), "init's");
+    assert_eq!(proc.find(&child, "self/task/1/task", Follow::Yes).err(), Some(FileError::NotFound));
+}
+
+#[test]
+fn what_is_a_users_own_is_shown_to_him_and_to_root() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    let users = [1000, 1001].map(|uid| {
+        let thread = child(world, &init);
+        let set = |_: &Credentials| Ok::<_, ()>(Credentials::user(uid, uid));
+        world.act(&thread, || thread.process().change_credentials(set)).unwrap();
+        thread
+    });
+    let pid = users[0].process().pid();
+    for path in ["environ", "maps"].map(|name| format!("{pid}/{name}")) {
+        assert!(proc.read(&users[0], &path).is_ok() && proc.read(&init, &path).is_ok());
+        assert_eq!(proc.read(&users[1], &path), Err(FileError::Denied), "{path}");
+    }
+    assert_eq!(proc.open(&users[1], &format!("{pid}/fd")).err(), Some(FileError::Denied));
+    assert_eq!(proc.open(&users[1], &format!("{pid}/cwd")).err(), Some(FileError::Denied));
+    assert!(proc.read(&users[1], &format!("{pid}/stat")).is_ok());
+}
+
+#[test]
+fn a_reader_in_pieces_gets_one_moments_text_and_a_new_one_from_the_beginning() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    let file = proc.open(&init, "/tine/forkstat").unwrap();
+    let mut piece = [0; 4];
+    world.act(&init, || file.read(&mut BufferSink::new(&mut piece))).unwrap();
+    child(world, &init);
+    let tail = world.act(&init, || rest(&file)).unwrap();
+    assert!(tail.starts_with("ork 1\n"), "{tail}");
+    world.act(&init, || file.seek(0, crate::fs::Whence::Start)).unwrap();
+    assert!(world.act(&init, || rest(&file)).unwrap().starts_with("cntfork 2\n"));
+}
+
+#[test]
+fn without_memory_a_text_is_refused_and_nothing_is_lost() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    let file = proc.open(&init, "/self/limits").unwrap();
+    world.room.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(world.act(&init, || rest(&file)), Err(FileError::OutOfMemory));
+    world.room.store(true, std::sync::atomic::Ordering::SeqCst);
+    let most = init.process().limits().soft(Resource::OpenFiles);
+    assert!(world.act(&init, || rest(&file)).unwrap().contains(&format!("Max open files            {most}")));
+}
+
+#[test]
+fn names_that_only_look_like_numbers_are_not_found() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    for name in ["01", "+1", "0", "-1", "1 ", "4294967297", "99999999999999999999", "x", "self/fd/00", "self/fd/9"] {
+        assert_eq!(proc.find(&init, name, Follow::Yes).err(), Some(FileError::NotFound), "{name}");
+    }
+}
+
+#[test]
+fn meminfo_counts_in_kib() {
+    let (world, _, init) = World::new();
+    let text = Proc::new(world).read(&init, "meminfo").unwrap();
+    for line in ["MemTotal:           4000 kB\n", "MemFree:            1600 kB\n", "CommitLimit:        2000 kB\n"] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
+fn uptime_and_stat_add_the_processors_up() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    world.clock_ns.store(5_010_000_000, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(proc.read(&init, "uptime").unwrap(), "5.01 7.99\n");
+    let stat = proc.read(&init, "stat").unwrap();
+    assert!(stat.starts_with("cpu  201 0 0 799 0"), "{stat}");
+    assert!(stat.contains("\ncpu1 1 0 0 499 0") && stat.contains("\nbtime 1000\n"), "{stat}");
+}

@@ -1,0 +1,6 @@
+//! What a terminal does with what is typed and written.
+
+mod discipline;
+mod job;
+mod reads;
+mod support;
