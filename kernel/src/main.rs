@@ -68,6 +68,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     println!("boot: {boot_us} us from entry");
     defmt::info!("boot took {=u64} us with {=usize} cpus", boot_us, cpus.iter().count());
     dev::uart::init();
+    task::filesystems::describe(&facts.model, &facts.command_line);
     start(&facts, &options);
     task::idle::run()
 }

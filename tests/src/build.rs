@@ -57,6 +57,12 @@ impl Build {
         self.directory.join("initramfs.cpio")
     }
 
+    /// Whether there is a shell in the initramfs: where the build could have none, `busybox` is empty.
+    #[must_use]
+    pub fn has_shell(&self) -> bool {
+        self.directory.join("busybox").metadata().is_ok_and(|metadata| metadata.len() > 0)
+    }
+
     /// The device tree of `board`.
     #[must_use]
     pub fn tree(&self, board: Board) -> PathBuf {
@@ -84,6 +90,9 @@ mod tests {
         }
         let build = Build::open(directory.path().to_owned()).unwrap();
         assert_eq!(std::fs::read(build.tree(Board::Raspi4b)).unwrap(), b"raspi4b.dtb");
+        assert!(!build.has_shell());
+        std::fs::write(directory.path().join("busybox"), "program").unwrap();
+        assert!(build.has_shell());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{bench, console, dtb, initramfs, layers, profile, raw, run, summary, trace};
+use crate::command::{bench, busybox, console, dtb, initramfs, layers, profile, raw, run, summary, trace};
 
 /// Builds, runs and watches the Tine kernel.
 #[derive(Parser)]
@@ -22,6 +22,7 @@ struct Arguments {
 enum Command {
     Raw(raw::Arguments),
     Dtb(dtb::Arguments),
+    Busybox(busybox::Arguments),
     Initramfs(initramfs::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Raw(arguments) => raw::run(&arguments),
         Command::Dtb(arguments) => dtb::run(&arguments),
+        Command::Busybox(arguments) => busybox::run(&arguments),
         Command::Initramfs(arguments) => initramfs::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Trace(arguments) => trace::run(&arguments),

@@ -15,9 +15,10 @@
 //! Public items:
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
-//!   ([`Parent`], [`Last`]), [`absolute_path`], [`check_directory`], [`same_file`]
+//!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`check_directory`], [`same_file`]
 //! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
+//! * mounts: [`Mounts`], [`Mountable`]
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -55,6 +56,7 @@ mod flags;
 pub mod initramfs;
 mod inode;
 mod metadata;
+mod mount;
 mod nameless;
 mod offset;
 mod open;
@@ -80,13 +82,16 @@ pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file};
 pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
+pub use mount::{Mountable, Mounts};
 pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};
 pub use operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
-pub use path::{Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, resolve, resolve_parent};
+pub use path::{
+    Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, path_of, resolve, resolve_parent,
+};
 pub use poll::{Polled, poll};
 pub use rename::{IfTaken, Side, link, rename};
 pub use surroundings::Surroundings;

@@ -52,6 +52,7 @@ pub mod exec;
 mod exit;
 mod fork;
 mod group;
+mod handling;
 mod id;
 mod info;
 pub mod limit;

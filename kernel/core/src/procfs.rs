@@ -35,8 +35,8 @@ use alloc::sync::Arc;
 
 pub use self::system::{CpuTimes, Facts, Memory};
 
-use self::node::{Above, Node};
-use crate::fs::Inode;
+use self::node::Node;
+use crate::fs::{FileError, Inode, Mountable};
 use crate::proc::System;
 
 /// The kernel, as `/proc` needs it.
@@ -57,9 +57,44 @@ pub trait Machine: System {
     fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str));
 }
 
-/// The root of a `/proc` that is mounted on `covered`, a directory of another file system; or nowhere.
-#[must_use]
-pub fn root<S: Machine>(covered: Option<&Arc<dyn Inode>>) -> Arc<dyn Inode> {
-    let above = covered.and_then(|covered| Some(Above { parent: covered.parent()?, number: covered.number_above() }));
-    Node::<S>::root(above)
+/// A `/proc`, to be mounted.
+pub struct ProcFs<S: Machine> {
+    root: Arc<Node<S>>,
+}
+
+impl<S: Machine> ProcFs<S> {
+    /// One that is mounted nowhere.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { root: Node::root() }
+    }
+}
+
+impl<S: Machine> Default for ProcFs<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Machine> Mountable for ProcFs<S> {
+    fn kind(&self) -> &'static str {
+        "proc"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        Arc::clone(&self.root) as Arc<dyn Inode>
+    }
+
+    fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
+        self.root.set_covered(covered)
+    }
+
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    /// What can be changed here is not in files.
+    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
+        if read_only { Err(FileError::Invalid) } else { Ok(()) }
+    }
 }

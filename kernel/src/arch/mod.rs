@@ -5,6 +5,7 @@
 //! * [`cpu`]: who we are and what is masked; implements `kcore::hal::Cpu`
 //! * [`user`]: where a program's registers are kept while the kernel runs, and the way into a program
 //! * [`user_copy`]: the kernel's reads and writes of a program's memory
+//! * [`user_frame`]: what a signal handler returns to
 //! * [`vdso`]: what programs do without a call
 //! * [`fp`]: a program's floating-point registers
 //! * [`context`]: switching threads
@@ -40,5 +41,6 @@ pub(crate) mod unwind;
 pub(crate) mod upcall;
 pub(crate) mod user;
 pub(crate) mod user_copy;
+pub(crate) mod user_frame;
 pub(crate) mod vdso;
 pub(crate) mod vectors;

@@ -180,7 +180,7 @@ fn without_faults<T>(access: impl FnOnce() -> T) -> T {
 
 /// The range's start, if all of it is a program's.
 #[inline]
-fn check(start: UserAddr, bytes: usize) -> Result<u64, UserFault> {
+pub(super) fn check(start: UserAddr, bytes: usize) -> Result<u64, UserFault> {
     let at = start.get();
     match USER_END.checked_sub(bytes as u64) {
         Some(last) if at <= last => Ok(at),
@@ -189,7 +189,7 @@ fn check(start: UserAddr, bytes: usize) -> Result<u64, UserFault> {
 }
 
 #[inline]
-fn outcome(status: u64) -> Result<(), UserFault> {
+pub(super) fn outcome(status: u64) -> Result<(), UserFault> {
     if status == DONE { Ok(()) } else { Err(UserFault { at: UserAddr::new(status) }) }
 }
 
@@ -205,7 +205,7 @@ unsafe extern "C" {
     static user_landings: [Landing; LANDINGS];
 }
 
-const LANDINGS: usize = 8;
+const LANDINGS: usize = 9;
 
 /// What an abort in the kernel is to the copies above.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -477,6 +477,7 @@ user_landings:
     .quad   user_zero_bytes, user_string_in, user_failed
     .quad   user_string_in, user_string_in_end, user_failed
     .quad   user_load_32, user_failed, user_failed
+    .quad   user_frame_store, user_frame_end, user_failed
     .section .text
 "#,
 );

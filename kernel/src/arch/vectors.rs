@@ -87,16 +87,6 @@ impl Frame {
         self.spsr
     }
 
-    /// The program's registers as bytes, in the order of Linux's `struct sigcontext`: x0 to x30, stack pointer, program
-    /// counter, processor state. That of a program has nothing but its flags.
-    pub(crate) fn program_registers(&self) -> &[u8; Self::PROGRAM_BYTES] {
-        let (registers, _) = self.as_bytes().split_first_chunk().expect("a frame begins with them");
-        registers
-    }
-
-    /// Bytes of [`program_registers`](Self::program_registers).
-    pub(crate) const PROGRAM_BYTES: usize = offset_of!(Self, esr);
-
     /// Whether interrupts were masked.
     pub(crate) const fn masks_interrupts(&self) -> bool {
         const I: u64 = 1 << 7;

@@ -1,4 +1,4 @@
-//! The clock, what time of the day it is by it, and each CPU's one-shot alarm: the generic timer's virtual counter and comparator.
+//! The clock, the time of the day by it, and each CPU's one-shot alarm: the generic timer's virtual counter and comparator.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,27 +56,11 @@ pub(crate) fn now_ns() -> u64 {
     clock.scale.to_ns(clock.timer.now_ticks())
 }
 
-/// The wall clock: nanoseconds since 1970.
-pub(crate) fn real_ns() -> u64 {
-    EPOCH_NS.load(Ordering::Relaxed).saturating_add(now_ns())
-}
-
-/// Sets the wall clock.
-pub(crate) fn set_real_ns(real_ns: u64) {
-    set_epoch(real_ns.saturating_sub(now_ns()));
-}
-
-/// When the counter shows what the wall clock will at `real_ns`.
-pub(crate) fn real_to_monotonic(real_ns: u64) -> u64 {
-    real_ns.saturating_sub(EPOCH_NS.load(Ordering::Relaxed))
-}
-
 /// The wall clock, as files keep their times.
 pub(crate) fn timestamp() -> Timestamp {
-    const NS_PER_S: u64 = 1_000_000_000;
-    let ns = real_ns();
-    let nanoseconds = (ns % NS_PER_S) as u32;
-    Timestamp { seconds: (ns / NS_PER_S).cast_signed(), nanoseconds }
+    let ns = epoch_ns().saturating_add(now_ns());
+    let nanoseconds = (ns % NS_PER_SECOND) as u32;
+    Timestamp { seconds: (ns / NS_PER_SECOND).cast_signed(), nanoseconds }
 }
 
 /// The counter: for what only asks whether some time has come, and need not know how much it is.

@@ -1,5 +1,5 @@
 //! The contents of open files, beyond reading and writing: `ftruncate(2)`, `fallocate(2)`, `fsync(2)`, `preadv2(2)`,
-//! `pwritev2(2)`, `sendfile(2)`, `copy_file_range(2)`, `posix_fadvise(2)`.
+//! `pwritev2(2)`, `sendfile(2)`, `copy_file_range(2)`.
 
 use alloc::vec::Vec;
 
@@ -73,16 +73,6 @@ pub(super) fn syncfs(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
     match caller.file(file)?.operations() {
         Some(_) => Ok(0),
         None => Err(Errno::EBADF),
-    }
-}
-
-/// Advice is taken and, as all files are in memory, not needed.
-pub(super) fn fadvise64(caller: &mut Caller<'_>, file: Descriptor, _at: i64, bytes: i64, advice: u32) -> Answer {
-    let file = caller.file(file)?;
-    match file.inode().protection().kind {
-        FileKind::Fifo => Err(Errno::ESPIPE),
-        _ if bytes < 0 || advice > linux::POSIX_FADV_NOREUSE => Err(Errno::EINVAL),
-        _ => Ok(0),
     }
 }
 

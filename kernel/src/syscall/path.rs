@@ -1,5 +1,7 @@
 //! Files by name: `openat(2)`, `newfstatat(2)`, `statx(2)`, `faccessat(2)`, `readlinkat(2)`, `chdir(2)`, `getcwd(2)`, `umask(2)`.
 
+use alloc::format;
+use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -17,6 +19,7 @@ use super::errno::Errno;
 use super::user::Path;
 use super::{Answer, Caller, file};
 use crate::arch::user_copy::CurrentUser;
+use crate::task::filesystems::MOUNTS;
 
 /// Looks `path` up from where `directory` says, as the caller's process may.
 pub(super) fn with_context<T>(
@@ -176,13 +179,34 @@ pub(super) fn readlinkat(
     let inode = find(caller, directory, path, linux::AT_SYMLINK_NOFOLLOW | linux::AT_EMPTY_PATH)?;
     inode.note_access();
     match inode.link()? {
-        Link::Path(target) => {
-            let length = target.len().min(room);
-            CurrentUser.copy_out(&target[..length], to)?;
-            Ok(length as u64)
-        }
-        Link::File(_) => Err(Errno::EINVAL),
+        Link::Path(target) => store(target, to, room),
+        Link::File(file) => store(&description(caller, &file)?, to, room),
     }
+}
+
+/// Stores as much of `text` as there is room for.
+fn store(text: &[u8], to: UserAddr, room: usize) -> Answer {
+    let length = text.len().min(room);
+    CurrentUser.copy_out(&text[..length], to)?;
+    Ok(length as u64)
+}
+
+/// What a link of the kernel's own says of the file that it leads to: its path, or what it is where it has none.
+fn description(caller: &Caller<'_>, file: &Arc<dyn Inode>) -> Result<Vec<u8>, Errno> {
+    let context = caller.context()?;
+    let start = MOUNTS.root_of(&**file);
+    match start.map_or(Err(FileError::NotFound), |start| fs::path_of(context.root(), &start, file)) {
+        Err(FileError::NotFound) => {}
+        found => return Ok(found?),
+    }
+    let number = file.id().inode;
+    let text = match file.protection().kind {
+        FileKind::Fifo => format!("pipe:[{number}]"),
+        FileKind::Socket => format!("socket:[{number}]"),
+        FileKind::Nameless => format!("anon_inode:[{number}]"),
+        _ => "(deleted)".to_string(),
+    };
+    Ok(text.into_bytes())
 }
 
 pub(super) fn chdir(caller: &mut Caller<'_>, path: Text) -> Answer {

@@ -16,7 +16,7 @@ use super::errno::Errno;
 use super::user::{self, Pieces};
 use super::{Again, Answer, Caller, file, path, pipe};
 use crate::arch::user_copy::CurrentUser;
-use crate::dev::clock::timestamp;
+use crate::dev::clock;
 use crate::task::{Kernel, PARKING, SOCKETS};
 
 type Socket = socket::Socket<Kernel>;
@@ -74,14 +74,14 @@ fn check_memory() -> Result<(), Errno> {
 pub(super) fn socket(caller: &mut Caller<'_>, family: u32, kind: u32, protocol: u32) -> Answer {
     let (kind, status, descriptor) = decode(family, kind, protocol)?;
     check_memory()?;
-    let socket = Socket::new(&SOCKETS, kind, timestamp(), who());
+    let socket = Socket::new(&SOCKETS, kind, clock::timestamp(), who());
     file::install(caller, SocketFile::open(socket, status, &PARKING), descriptor, Fd::ZERO)
 }
 
 pub(super) fn socketpair(caller: &mut Caller<'_>, family: u32, kind: u32, protocol: u32, to: UserAddr) -> Answer {
     let (kind, status, descriptor) = decode(family, kind, protocol)?;
     check_memory()?;
-    let (one, other) = Socket::pair(&SOCKETS, kind, timestamp(), who());
+    let (one, other) = Socket::pair(&SOCKETS, kind, clock::timestamp(), who());
     let files = [one, other].map(|socket| SocketFile::open(socket, status, &PARKING));
     pipe::install_both(caller, files, descriptor, to)
 }

@@ -8,7 +8,6 @@ use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::frame::FrameUse;
 use kcore::hal::UserMemory;
 use kcore::proc::{Processes, System};
-use kcore::sync::{Rank, SpinLock};
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -16,76 +15,33 @@ use super::argument::{Bits, Maybe};
 use super::errno::Errno;
 use super::{Answer, Caller, user};
 use crate::arch::boot::STACK_SIZE;
-use crate::arch::cpu::Arm;
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::{clock, power, random};
 use crate::log::history;
 use crate::mem::frames::frames;
 use crate::mem::stacks;
 use crate::task::Kernel;
-
-/// One field of `struct utsname`.
-type Name = [u8; 65];
-
-/// `struct new_utsname`.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct UtsName {
-    system: Name,
-    node: Name,
-    release: Name,
-    version: Name,
-    machine: Name,
-    domain: Name,
-}
-
-const fn name(text: &str) -> Name {
-    let bytes = text.as_bytes();
-    let mut field = [0; 65];
-    let mut at = 0;
-    while at < bytes.len() && at < 64 {
-        field[at] = bytes[at];
-        at += 1;
-    }
-    field
-}
-
-/// What programs are told. The release begins with a number of Linux's: C libraries refuse to run on what they take for an
-/// old kernel.
-static NAMES: SpinLock<UtsName, Arm> = SpinLock::new(
-    Rank::FileObject,
-    UtsName {
-        system: name("Linux"),
-        node: name("tine"),
-        release: name(concat!("6.1.0-tine-", env!("TINE_VERSION"))),
-        version: name("#1 SMP PREEMPT Tine"),
-        machine: name("aarch64"),
-        domain: name("(none)"),
-    },
-);
+use crate::task::names::{self, Name};
 
 pub(super) fn uname(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
-    let names = *NAMES.lock();
-    user::write(to, &names)?;
+    user::write(to, &names::all())?;
     Ok(0)
 }
 
 pub(super) fn sethostname(caller: &mut Caller<'_>, from: UserAddr, bytes: i32) -> Answer {
-    let name = new_name(caller, from, bytes)?;
-    NAMES.lock().node = name;
+    names::set_node(new_name(caller, from, bytes)?);
     Ok(0)
 }
 
 pub(super) fn setdomainname(caller: &mut Caller<'_>, from: UserAddr, bytes: i32) -> Answer {
-    let name = new_name(caller, from, bytes)?;
-    NAMES.lock().domain = name;
+    names::set_domain(new_name(caller, from, bytes)?);
     Ok(0)
 }
 
 /// A name of `bytes` bytes, which root may give.
 fn new_name(caller: &Caller<'_>, from: UserAddr, bytes: i32) -> Result<Name, Errno> {
     caller.must_be_root()?;
-    let mut name: Name = [0; 65];
+    let mut name: Name = [0; size_of::<Name>()];
     let length = usize::try_from(bytes).ok().filter(|&length| length < name.len()).ok_or(Errno::EINVAL)?;
     CurrentUser.copy_in(from, &mut name[..length])?;
     Ok(name)

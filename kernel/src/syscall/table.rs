@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, contents, epoll, exec, file, futex, identity, make, memory, names, path, pipe, poll, process,
-    schedule, signal, socket, system, time, timer,
+    Frames, attributes, contents, epoll, exec, file, futex, identity, make, memory, mount, names, path, pipe, poll,
+    process, schedule, signal, socket, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -196,6 +196,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_epoll_pwait2, epoll::epoll_pwait2, (Descriptor, UserAddr, i32, Maybe, Maybe, u64), Stdio, whole;
     linux::__NR_eventfd2, epoll::eventfd2, (u32, Bits), Stdio;
     linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
+    linux::__NR_mount, mount::mount, (Maybe, Text, Maybe, u64, Maybe), Never;
+    linux::__NR_umount2, mount::umount2, (Text, u32), Never;
     linux::__NR_umask, path::umask, (u32), Stdio;
     linux::__NR_mkdirat, names::mkdirat, (Descriptor, Text, u32), Fpath;
     linux::__NR_mknodat, names::mknodat, (Descriptor, Text, u32, u32), Fpath;
@@ -218,7 +220,6 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
-    linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_pwritev, contents::pwritev, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_preadv2, contents::preadv2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;

@@ -99,12 +99,12 @@ impl Clock {
 
 /// The wall clock.
 pub(crate) fn real_ns() -> u64 {
-    clock::real_ns()
+    clock::epoch_ns().saturating_add(clock::now_ns())
 }
 
 /// When the counter shows what the wall clock will at `real_ns`.
 pub(crate) fn real_to_monotonic(real_ns: u64) -> u64 {
-    clock::real_to_monotonic(real_ns)
+    real_ns.saturating_sub(clock::epoch_ns())
 }
 
 pub(super) fn clock_gettime(caller: &mut Caller<'_>, number: u32, to: UserAddr) -> Answer {
@@ -125,7 +125,7 @@ pub(super) fn clock_settime(caller: &mut Caller<'_>, number: u32, from: UserAddr
     }
     let wanted = user::read::<TimeSpec>(from)?.to_ns()?;
     caller.must_be_root()?;
-    clock::set_real_ns(wanted);
+    clock::set_epoch(wanted.saturating_sub(clock::now_ns()));
     proc::clock_was_set::<Kernel>();
     Ok(0)
 }

@@ -6,15 +6,16 @@ use alloc::vec::Vec;
 
 use kcore::boot::command_line::{CommandLine, Pids};
 use kcore::fs::devices::Devices;
-use kcore::fs::tmpfs::{Limits, Surroundings, Tmpfs};
+use kcore::fs::pipe::{Fifo, NamedPipe};
+use kcore::fs::tmpfs::{Limits, Needs, Tmpfs, WithRoot};
 use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
 
 use super::mappings::AllSpaces;
-use super::streams;
+use super::streams::PIPES;
 use super::switch::Kernel;
-use super::{program, with_current_user};
+use super::{filesystems, program, with_current_user};
 use crate::arch::cpu::Arm;
 use crate::dev::{clock, random, tty};
 use crate::log::println;
@@ -50,17 +51,12 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
     let devices = Arc::new(devices);
     let pages: Arc<dyn fs::PageSource> = Arc::new(archive.source);
     let limits = Limits::usual(&*pages);
-    let surroundings = Surroundings {
-        pages,
-        devices,
-        now: clock::timestamp,
-        parking: &PARKING,
-        mappings: &AllSpaces,
-        fifo: streams::fifo,
-    };
-    let fs = Tmpfs::<Arm>::new(surroundings, ROOT_DEVICE, limits);
+    let needs = Needs { pages, devices, fifo, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
+    let fs = Tmpfs::<Arm>::new(needs.clone(), ROOT_DEVICE, limits);
     let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
         .map_err(|_| proc::ForkError::OutOfMemory)?;
+    let mounted = WithRoot { fs, root: Arc::clone(&root) };
+    filesystems::init(mounted, needs).map_err(|_| proc::ForkError::OutOfMemory)?;
     let counts = &Kernel::processes().counts;
     if let Some(limit) = options.max_processes {
         counts.set_max_processes(limit);
@@ -83,6 +79,11 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
     let system = proc::boot::<Kernel>(Context::new(root, &PARKING)).map_err(|_| proc::ForkError::OutOfMemory)?;
     proc::start_init(&system, first_process, 0)?;
     Ok(())
+}
+
+/// What is behind the node of a FIFO.
+fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+    Fifo::<Kernel>::new(&PIPES, owner)
 }
 
 /// What process 1 does before it is a program.

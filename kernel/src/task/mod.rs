@@ -11,16 +11,19 @@
 //! * [`futexes`], `robust`: who waits for which word; locks of threads that ended
 //! * `streams`: pipes, sockets and sets of watched files
 //! * [`init`]: the first program
+//! * [`filesystems`]: what is mounted, and what `/proc` tells; [`names`]: what `uname` tells
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
 //!
 //! The running thread's `Arc` is held by the CPU: the pointer in its header counts as one reference.
 
+pub(crate) mod filesystems;
 pub(crate) mod futexes;
 pub(crate) mod idle;
 pub(crate) mod init;
 mod lower_half;
 mod mappings;
+pub(crate) mod names;
 pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;
@@ -101,11 +104,6 @@ pub(crate) fn wait_for_signal(interrupted: impl Fn() -> bool) {
         }
         Kernel::block();
     }
-}
-
-/// Whether a sleep of the current thread should end, for there is a signal to be acted upon.
-pub(crate) fn is_interrupted() -> bool {
-    proc::interrupted::<Kernel>()
 }
 
 /// Shows the current thread of a program to `look`.

@@ -1,10 +1,8 @@
 //! Pipes, sockets and sets of watched files, and what they ask of the kernel.
 
-use alloc::sync::Arc;
-
 use kcore::fs::Surroundings;
 use kcore::fs::epoll::Nesting;
-use kcore::fs::pipe::{Fifo, NamedPipe, Pipes};
+use kcore::fs::pipe::Pipes;
 use kcore::fs::socket::Sockets;
 use kcore::proc::{self, System};
 use kcore::signal::{Info, Signal};
@@ -18,11 +16,6 @@ pub(crate) static PIPES: Pipes<Kernel> = Pipes::new();
 pub(crate) static SOCKETS: Sockets<Kernel> = Sockets::new();
 /// Which sets of watched files watch each other.
 pub(crate) static NESTING: Nesting<Kernel> = Nesting::new();
-
-/// What is behind the node of a FIFO.
-pub(super) fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
-    Fifo::new(&PIPES, owner)
-}
 
 impl Surroundings for Kernel {
     fn interrupted() -> bool {

@@ -97,6 +97,19 @@ pub(crate) fn online() -> CpuSet {
     SCHEDULER.online()
 }
 
+/// How long `cpu` had nothing to do, in nanoseconds.
+pub(crate) fn idle_ns(cpu: CpuId) -> u64 {
+    let switcher = SWITCHERS.of(cpu);
+    let pointer = switcher.idle.load(Ordering::Acquire).cast_const();
+    // SAFETY: null, or an idle thread, which is for good.
+    let Some(idle) = (unsafe { pointer.as_ref() }) else { return 0 };
+    let before_ns = idle.cpu_time_ns();
+    // It is not charged while it runs. A switch in between counts that stretch once or twice, in a sum that is statistics.
+    let runs = SCHEDULER.is_idle(cpu);
+    let since_ns = clock::now_ns().saturating_sub(switcher.charged_ns.load(Ordering::Relaxed));
+    before_ns.saturating_add(if runs { since_ns } else { 0 })
+}
+
 /// How many threads wait for `cpu`, and how often it has switched.
 pub(crate) fn load(cpu: CpuId) -> (u32, u64) {
     (SCHEDULER.queued(cpu), SWITCHERS.of(cpu).switches.load(Ordering::Relaxed))

@@ -104,6 +104,21 @@ impl System for Kernel {
         Arm::irq_restore(state);
     }
 
+    #[inline]
+    fn kick_current(thread: &proc::Thread<Self>) -> bool {
+        with_current(|me| {
+            let is_current = me.payload().program().is_some_and(|own| core::ptr::eq(Arc::as_ptr(own), thread));
+            if is_current {
+                cpu::header().request_attention();
+                if me.park().state() != ParkState::Running {
+                    // It has not gone yet: there is nothing to queue.
+                    let _ = me.park().unpark();
+                }
+            }
+            is_current
+        })
+    }
+
     fn uncharged_ns() -> u64 {
         switch::uncharged_ns()
     }

@@ -22,6 +22,8 @@ pub(crate) enum Needs {
     Board,
     /// QEMU: it starts the board in a way of its own, or ends it.
     Emulator,
+    /// The same, and a shell in the initramfs.
+    Shell,
 }
 
 /// A table of cases, named after their functions.
@@ -37,8 +39,11 @@ impl Case {
     pub(crate) fn trial(&'static self, bench: &Arc<Bench>) -> Trial {
         let bench = Arc::clone(bench);
         Trial::ignorable_test(format!("{}::{}", bench.board, self.name), move || {
-            if let (Needs::Emulator, Place::Cable(port)) = (self.needs, &bench.place) {
+            if let (Needs::Emulator | Needs::Shell, Place::Cable(port)) = (self.needs, &bench.place) {
                 return Ok(Completion::ignored_with(format!("needs QEMU; the board is on {port}")));
+            }
+            if self.needs == Needs::Shell && !bench.build.has_shell() {
+                return Ok(Completion::ignored_with("needs a shell; build/busybox is empty"));
             }
             match (self.run)(&bench) {
                 Ok(()) => Ok(Completion::Completed),

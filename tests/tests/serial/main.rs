@@ -9,6 +9,7 @@ mod idle;
 mod monitor;
 mod panic;
 mod power;
+mod shell;
 mod trace;
 mod tree;
 mod userland;
@@ -25,7 +26,7 @@ use crate::case::Case;
 const MOST_AT_ONCE: usize = 2;
 
 /// All the tables.
-const SUBJECTS: [&[Case]; 9] = [
+const SUBJECTS: [&[Case]; 10] = [
     boot::CASES,
     tree::CASES,
     monitor::CASES,
@@ -35,6 +36,7 @@ const SUBJECTS: [&[Case]; 9] = [
     power::CASES,
     idle::CASES,
     userland::CASES,
+    shell::CASES,
 ];
 
 fn main() -> ExitCode {

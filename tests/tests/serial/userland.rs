@@ -25,7 +25,7 @@ pub(crate) const CASES: &[Case] = cases![
 ];
 
 /// Boots with the usual initramfs and gives the console behind the banner.
-fn start(bench: &Bench, cmdline: &str) -> anyhow::Result<Console> {
+pub(crate) fn start(bench: &Bench, cmdline: &str) -> anyhow::Result<Console> {
     let command = bench.command().initrd(bench.build.initramfs()).cmdline(cmdline);
     let mut console = Console::start(command.to_process(bench.qemu()?))?;
     console.until("Tine ")?;
@@ -61,7 +61,7 @@ fn all_pass(bench: &Bench, words: &str, name: &str) -> anyhow::Result<()> {
 }
 
 fn init_runs_a_fork_tree_and_switches_off(bench: &Bench) -> anyhow::Result<()> {
-    let lines = run(bench, "")?;
+    let lines = run(bench, "-- /bin/forktree")?;
     ensure!(lines.iter().any(|line| line.starts_with("init: ") && line.ends_with("pid 1")), "no banner: {lines:?}");
     ensure!(lines.iter().any(|line| line == "forktree: 13 processes"), "no tree: {lines:?}");
     Ok(())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use tools::busybox::APPLETS;
 use tools::cpio::{Access, Archive, Entry};
 
 /// Pack programs and files into an initramfs
@@ -15,6 +16,9 @@ pub(crate) struct Arguments {
     /// A file of the host and where it goes; without a path, into /bin
     #[arg(long, value_name = "FILE[:PATH]")]
     add: Vec<String>,
+    /// A busybox, which goes into /bin with links for its applets; an empty file is none
+    #[arg(long, value_name = "FILE")]
+    busybox: Option<PathBuf>,
     /// A directory whose contents become the root
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -30,8 +34,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let (file, path) = split(add)?;
         add_one(&mut archive, file, &path)?;
     }
+    if let Some(busybox) = &arguments.busybox {
+        add_busybox(&mut archive, super::read(busybox)?)?;
+    }
     super::write(&arguments.out, &archive.to_bytes()?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds the program and, where nothing else has their names, links for its applets; and the directory without which some of
+/// them do not begin.
+fn add_busybox(archive: &mut Archive, program: Vec<u8>) -> anyhow::Result<()> {
+    if program.is_empty() {
+        return Ok(());
+    }
+    archive.add("bin/busybox", Entry::File { data: program, access: Access::Executable })?;
+    archive.add("proc", Entry::Directory)?;
+    for applet in APPLETS {
+        let path = format!("bin/{applet}");
+        if !archive.paths().any(|taken| taken == path) {
+            archive.add(&path, Entry::Symlink("busybox".to_owned()))?;
+        }
+    }
+    Ok(())
 }
 
 /// `FILE:PATH` to its halves; `FILE` alone goes to `/bin` under its own name.
@@ -91,6 +115,19 @@ mod tests {
         assert_eq!(split("target/hello").unwrap(), (Path::new("target/hello"), "bin/hello".to_owned()));
         assert_eq!(split("a/motd:/etc/motd").unwrap(), (Path::new("a/motd"), "/etc/motd".to_owned()));
         assert!(split("/").is_err());
+    }
+
+    #[test]
+    fn a_busybox_comes_with_its_applets_but_takes_no_names() {
+        let mut archive = Archive::default();
+        archive.add("bin/cat", Entry::File { data: b"other".to_vec(), access: Access::Executable }).unwrap();
+        add_busybox(&mut archive, b"program".to_vec()).unwrap();
+        let paths: Vec<_> = archive.paths().collect();
+        assert!(paths.contains(&"bin/busybox") && paths.contains(&"bin/sh"));
+        assert_eq!(paths.iter().filter(|path| **path == "bin/cat").count(), 1);
+        let mut archive = Archive::default();
+        add_busybox(&mut archive, Vec::new()).unwrap();
+        assert_eq!(archive.paths().count(), 0);
     }
 
     #[test]

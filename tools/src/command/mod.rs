@@ -1,6 +1,7 @@
 //! The subcommands.
 
 pub(crate) mod bench;
+pub(crate) mod busybox;
 pub(crate) mod console;
 pub(crate) mod dtb;
 pub(crate) mod initramfs;

@@ -53,9 +53,9 @@ signals!(
     STOP = 19,
     TSTP = 20,
     XCPU = 24,
+    XFSZ = 25,
     VTALRM = 26,
     PROF = 27,
-    XFSZ = 25,
     WINCH = 28,
     SYS = 31
 );

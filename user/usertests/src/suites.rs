@@ -60,8 +60,8 @@ pub(crate) const SUITES: &[&[Test]] = &[
     files::TESTS,
     pipes::TESTS,
     polls::TESTS,
-    sockets::TESTS,
     tree::TESTS,
+    sockets::TESTS,
     heavy::TESTS,
 ];
 

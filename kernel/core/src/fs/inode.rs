@@ -55,6 +55,18 @@ pub trait Inode: Any + Send + Sync {
         self.id().inode
     }
 
+    /// Of a directory: from now on whoever comes from above finds `root`, the root of another file system, in its place;
+    /// or itself again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDirectory`](FileError::NotDirectory), [`Busy`](FileError::Busy) where there is a cover already,
+    /// [`Invalid`](FileError::Invalid) for a directory that cannot be covered.
+    fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        let _ = root;
+        Err(FileError::Invalid)
+    }
+
     /// Of a directory: shows its entries, `.` and `..` among them, from the cookie `from` on, until `visit` has enough.
     /// The first cookie is 0; the others are those that entries carry.
     ///

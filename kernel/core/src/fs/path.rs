@@ -7,12 +7,14 @@
 
 mod absolute;
 mod component;
+mod search;
 mod split;
 mod walk;
 
 use alloc::sync::Arc;
 
 pub use absolute::absolute_path;
+pub use search::path_of;
 pub use split::{Last, Parent, resolve_parent};
 
 use super::access::AccessId;

@@ -6,6 +6,7 @@ mod epoll;
 mod initramfs;
 mod metadata;
 mod model;
+mod mount;
 mod offset;
 mod open;
 mod open_file;

@@ -5,7 +5,7 @@
 //! (limits)│        └─ Body ─┬─ Directory ── Names ── Node …   by name, and by cookie
 //!         │                 ├─ Contents ─┬─ frames of its own, by page
 //!         └─ Node …         │            └─ Pages           of the archive, until they are changed
-//!                           └─ Symlink, Device, NamedPipe, …
+//!                           └─ Symlink, Device, …
 //! ```
 //!
 //! A file is its [`Node`]: inode, open file and pager in one, so that opening it makes nothing new. A directory has its
@@ -49,12 +49,14 @@ use super::devices::Devices;
 use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
+use super::mount::Mountable;
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
 use super::pipe::NamedPipe;
 use crate::addr::PAGE_SIZE;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Rank, SpinLock};
 
 /// `TMPFS_MAGIC` (`linux/magic.h`).
 const MAGIC: u64 = 0x0102_1994;
@@ -68,19 +70,19 @@ pub trait Mappings: Sync {
 
 /// What a file system in memory needs of the kernel.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct Needs {
     /// Its pages.
     pub pages: Arc<dyn PageSource>,
     /// What is behind device nodes.
     pub devices: Arc<Devices>,
+    /// What is behind the node of a FIFO that this user and group own.
+    pub fifo: fn((u32, u32)) -> Arc<dyn NamedPipe>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
     /// Where threads wait for each other.
     pub parking: &'static dyn Parking,
     /// Where its files are mapped.
     pub mappings: &'static dyn Mappings,
-    /// Makes what is behind the node of a FIFO, which a user and a group own.
-    pub fifo: fn(owner: (u32, u32)) -> Arc<dyn NamedPipe>,
 }
 
 /// How much may be in a file system.
@@ -103,7 +105,7 @@ impl Limits {
 
 /// A file system in memory. Its root is an [`Inode`] like any.
 pub struct Tmpfs<C: Cpu> {
-    surroundings: Surroundings,
+    needs: Needs,
     device: DeviceNumber,
     magic: u64,
     read_only: AtomicBool,
@@ -112,16 +114,18 @@ pub struct Tmpfs<C: Cpu> {
     files: Budget,
     /// Held while a directory moves from one directory to another.
     moving: Parked<()>,
+    /// The directory that its root covers.
+    covered: SpinLock<Option<Arc<dyn Inode>>, C>,
     cpu: core::marker::PhantomData<fn() -> C>,
 }
 
 impl<C: Cpu> Tmpfs<C> {
     /// Without files. `device` is its number: no other file system has it.
     #[must_use]
-    pub fn new(surroundings: Surroundings, device: DeviceNumber, limits: Limits) -> Arc<Self> {
-        let moving = Parked::new(surroundings.parking, ());
+    pub fn new(needs: Needs, device: DeviceNumber, limits: Limits) -> Arc<Self> {
+        let moving = Parked::new(needs.parking, ());
         Arc::new(Self {
-            surroundings,
+            needs,
             device,
             magic: MAGIC,
             read_only: AtomicBool::new(false),
@@ -129,6 +133,7 @@ impl<C: Cpu> Tmpfs<C> {
             pages: Budget::new(limits.pages),
             files: Budget::new(limits.files),
             moving,
+            covered: SpinLock::new(Rank::FileObject, None),
             cpu: core::marker::PhantomData,
         })
     }
@@ -180,8 +185,52 @@ impl<C: Cpu> Tmpfs<C> {
         if self.is_read_only() { Err(FileError::ReadOnly) } else { Ok(()) }
     }
 
+    /// The directory that its root covers, if it is mounted.
+    fn covered(&self) -> Option<Arc<dyn Inode>> {
+        self.covered.lock().clone()
+    }
+
     fn now(&self) -> Timestamp {
-        (self.surroundings.now)()
+        (self.needs.now)()
+    }
+}
+
+/// A file system in memory with its root, to be mounted.
+pub struct WithRoot<C: Cpu> {
+    /// The file system.
+    pub fs: Arc<Tmpfs<C>>,
+    /// Its root.
+    pub root: Arc<dyn Inode>,
+}
+
+impl<C: Cpu> Mountable for WithRoot<C> {
+    fn kind(&self) -> &'static str {
+        "tmpfs"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        Arc::clone(&self.root)
+    }
+
+    fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
+        let before = {
+            let mut place = self.fs.covered.lock();
+            if covered.is_some() && place.is_some() {
+                return Err(FileError::Busy);
+            }
+            core::mem::replace(&mut *place, covered.cloned())
+        };
+        drop(before);
+        Ok(())
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.fs.is_read_only()
+    }
+
+    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
+        self.fs.set_read_only(read_only);
+        Ok(())
     }
 }
 

@@ -111,6 +111,12 @@ impl<S: System> Threads<S> {
         }
     }
 
+    /// The one thread of a process that has no more.
+    #[inline]
+    pub(super) fn alone(&self) -> Option<&Arc<Thread<S>>> {
+        if self.others.is_empty() { self.first.as_ref() } else { None }
+    }
+
     pub(super) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.others.len()
     }
@@ -243,9 +249,6 @@ impl<S: System> Body<S> {
 
     /// Forgets these signals, for the process and all its threads.
     pub(super) fn discard(&mut self, signals: SignalSet) {
-        if signals.is_empty() {
-            return;
-        }
         self.pending.discard(signals);
         self.threads.iter().for_each(|thread| thread.own().pending.discard(signals));
         if self.timers.is_some() {

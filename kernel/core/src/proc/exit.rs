@@ -135,7 +135,9 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
     let usage = thread.usage();
     body.ended_usage.add(&usage);
     body.threads.remove(thread);
-    body.forget_thread_of_timers(thread.number());
+    if body.timers.is_some() {
+        body.forget_thread_of_timers(thread.number());
+    }
     // Perhaps it alone was told of them.
     body.leave_to_others(body.pending.set(), thread);
     // Whoever waits to be alone, or for the last to stand still, may have waited for us.

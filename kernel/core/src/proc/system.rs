@@ -90,6 +90,13 @@ pub trait System: Switch + Sized {
     /// there, its CPU passes through the kernel soon. Called with locks held, and before the thread is woken.
     fn kick(thread: &Arc<sched::Thread<Self::Payload>>);
 
+    /// The same if `thread` is the current one, which with that does not fall asleep either; says whether it is. Where that
+    /// is no cheaper, nobody need know.
+    fn kick_current(thread: &Thread<Self>) -> bool {
+        let _ = thread;
+        false
+    }
+
     /// Nanoseconds that the current thread has run since it was last charged for its time.
     fn uncharged_ns() -> u64 {
         0

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use super::handling::Handling;
 use super::id::visible;
 use super::ppwait::Gate;
 use super::process::Process;
@@ -51,6 +52,7 @@ pub struct Thread<S: System> {
     /// What is scheduled; set once, before anybody finds the thread.
     machine: WeakOnce<sched::Thread<S::Payload>>,
     own: SpinLock<Own, S::Cpu>,
+    handling: Handling,
     /// Where it waits for a child in `vfork`.
     pub(super) gate: Gate<S>,
     /// The signals that reached its group while it forks. The child is not in the group yet, and gets them when it is.
@@ -71,11 +73,8 @@ pub struct Thread<S: System> {
 pub(super) struct Own {
     /// The signals sent to this thread.
     pub(super) pending: Pending,
-    pub(super) alternate: AlternateStack,
     /// The signals that it waits for in `sigtimedwait`, blocked or not.
     pub(super) wanted: SignalSet,
-    /// The mask to go back to, if a call exchanged it for as long as it waits.
-    pub(super) saved_mask: Option<SignalSet>,
     pub(super) name: ThreadName,
 }
 
@@ -106,7 +105,7 @@ impl<S: System> Thread<S> {
         pointers: TidPointers,
     ) -> Arc<Self> {
         let Inherited { mask, alternate, name } = inherited;
-        let own = Own { pending: Pending::new(), alternate, wanted: SignalSet::EMPTY, saved_mask: None, name };
+        let own = Own { pending: Pending::new(), wanted: SignalSet::EMPTY, name };
         let place = |at: Option<UserAddr>| AtomicU64::new(at.map_or(0, UserAddr::get));
         arc_with(|| Self {
             process,
@@ -116,6 +115,7 @@ impl<S: System> Thread<S> {
             mask: AtomicU64::new(mask.bits()),
             machine: WeakOnce::new(),
             own: SpinLock::new(Rank::Thread, own),
+            handling: Handling::new(alternate),
             gate: Gate::new(),
             missed: AtomicU64::new(0),
             announce_at: place(pointers.announce),
@@ -192,6 +192,9 @@ impl<S: System> Thread<S> {
 
     /// Wakes it if it sleeps; makes it pass through the kernel if it runs.
     pub(super) fn nudge(&self) {
+        if S::kick_current(self) {
+            return;
+        }
         if let Some(machine) = self.machine() {
             // First the note, then the waking: whoever wakes, here or from a wait that ends at this moment, reads it.
             S::kick(&machine);
@@ -239,7 +242,7 @@ impl<S: System> Thread<S> {
     /// [`restore_mask`](Self::restore_mask).
     pub fn exchange_mask(&self, signals: SignalSet) {
         let before = self.change_mask(MaskChange::Set, signals);
-        self.own().saved_mask.get_or_insert(before);
+        self.handling.save_mask(before);
     }
 
     /// By the thread itself: goes back to the mask before [`exchange_mask`](Self::exchange_mask), if no handler has.
@@ -249,16 +252,16 @@ impl<S: System> Thread<S> {
         }
     }
 
-    /// The mask that a handler's return shall restore instead of the present one; it is a handler's now.
+    /// By the thread itself: the mask that a handler's return shall restore instead of the present one; it is a handler's now.
     pub fn take_saved_mask(&self) -> Option<SignalSet> {
-        self.own().saved_mask.take()
+        self.handling.take_saved_mask()
     }
 
-    /// What a handler about to run begins with: the mask that its return shall restore, as
+    /// By the thread itself: what a handler about to run begins with. The mask that its return shall restore, as
     /// [`take_saved_mask`](Self::take_saved_mask) says if it has one, and the alternate stack.
+    #[inline]
     pub fn begin_handler(&self) -> (SignalSet, AlternateStack) {
-        let mut own = self.own();
-        (own.saved_mask.take().unwrap_or_else(|| self.mask()), own.alternate)
+        (self.handling.take_saved_mask().unwrap_or_else(|| self.mask()), self.handling.alternate())
     }
 
     /// A fork begins: what reaches the group from now on is the child's, too.
@@ -283,14 +286,15 @@ impl<S: System> Thread<S> {
         own | body.pending.set()
     }
 
-    /// Its alternate signal stack.
+    /// By the thread itself: its alternate signal stack.
+    #[inline]
     pub fn alternate_stack(&self) -> AlternateStack {
-        self.own().alternate
+        self.handling.alternate()
     }
 
-    /// Sets its alternate signal stack.
+    /// By the thread itself: sets its alternate signal stack.
     pub fn set_alternate_stack(&self, stack: AlternateStack) {
-        self.own().alternate = stack;
+        self.handling.set_alternate(stack);
     }
 
     /// Its name.
@@ -298,10 +302,9 @@ impl<S: System> Thread<S> {
         self.own().name.clone()
     }
 
-    /// Its alternate signal stack and its name.
+    /// By the thread itself: its alternate signal stack and its name.
     pub(super) fn stack_and_name(&self) -> (AlternateStack, ThreadName) {
-        let own = self.own();
-        (own.alternate, own.name.clone())
+        (self.handling.alternate(), self.name())
     }
 
     /// Sets its name; the main thread's is also its process's.
@@ -345,9 +348,8 @@ impl<S: System> Thread<S> {
     pub(super) fn forget_addresses(&self) {
         self.set_robust_list(UserAddr::new(0), 0);
         self.set_clear_at(UserAddr::new(0));
-        let mut own = self.own();
-        own.alternate = AlternateStack::DISABLED;
-        own.saved_mask = None;
+        self.handling.set_alternate(AlternateStack::DISABLED);
+        let _forgotten = self.handling.take_saved_mask();
     }
 
     /// A fault was answered without waiting for a device.

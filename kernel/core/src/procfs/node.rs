@@ -9,15 +9,19 @@ use super::entry::{About, Entry, Failure, Of, Own, Subject, What};
 use super::file::{TextFile, Writer};
 use super::process::Tables as ProcessTables;
 use super::system::Tables as SystemTables;
+use crate::addr::PAGE_SIZE;
 use crate::fs::{
-    Blocking, DeviceNumber, DirectoryEntry, Fd, FileError, FileId, FileKind, FileOperations, Inode, Link, Metadata,
-    OpenFlags, Protection, Seeking, Sink, Timestamp, Visit,
+    Blocking, DeviceNumber, DirectoryEntry, Fd, FileError, FileId, FileKind, FileOperations, FileSystemStatus, Inode,
+    Link, Metadata, OpenFlags, Protection, Seeking, Sink, Timestamp, Visit,
 };
 use crate::proc::{MAX_PID, Pid, Process, ProcessFlags, Thread};
 use crate::sched::Tid;
+use crate::sync::{Rank, SpinLock};
 
 /// The file system's own device number.
 const DEVICE: DeviceNumber = DeviceNumber::new(0, 3);
+/// `PROC_SUPER_MAGIC` (`linux/magic.h`).
+const MAGIC: u64 = 0x9fa0;
 /// The inode of its root.
 const ROOT: u64 = 1;
 /// Cookies of `.` and `..`.
@@ -28,15 +32,10 @@ const PIDS: u64 = 0x1_0000;
 /// The longest path that a made-up link names: `PID/task/TID`.
 type Target = String<32>;
 
-/// The directory that the root covers, as `..` knows it.
-pub(super) struct Above {
-    pub(super) parent: Arc<dyn Inode>,
-    pub(super) number: u64,
-}
-
 /// What a node is.
 enum Kind<S: Machine> {
-    Root(Option<Above>),
+    /// The root, with the directory that it covers.
+    Root(SpinLock<Option<Arc<dyn Inode>>, S::Cpu>),
     Folder(&'static [Entry]),
     Text(super::entry::WriteText),
     Own(Target),
@@ -95,8 +94,30 @@ fn number_in(directory: u64, name: &[u8]) -> u64 {
 }
 
 impl<S: Machine> Node<S> {
-    pub(super) fn root(above: Option<Above>) -> Arc<Self> {
-        Self::new(Kind::Root(above), ROOT, None)
+    pub(super) fn root() -> Arc<Self> {
+        Self::new(Kind::Root(SpinLock::new(Rank::FileObject, None)), ROOT, None)
+    }
+
+    /// Of the root: what it covers from now on.
+    pub(super) fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
+        let Kind::Root(place) = &self.kind else { return Err(FileError::Invalid) };
+        let before = {
+            let mut place = place.lock();
+            if covered.is_some() && place.is_some() {
+                return Err(FileError::Busy);
+            }
+            core::mem::replace(&mut *place, covered.cloned())
+        };
+        drop(before);
+        Ok(())
+    }
+
+    /// What it covers, if it is the root of a file system that is mounted.
+    fn covered(&self) -> Option<Arc<dyn Inode>> {
+        match &self.kind {
+            Kind::Root(covered) => covered.lock().clone(),
+            _ => None,
+        }
     }
 
     fn new(kind: Kind<S>, number: u64, parent: Option<Arc<Self>>) -> Arc<Self> {
@@ -187,11 +208,7 @@ impl<S: Machine> Node<S> {
 
     /// The number of the directory above.
     fn number_of_parent(&self) -> u64 {
-        match (&self.kind, &self.parent) {
-            (Kind::Root(Some(above)), _) => above.parent.id().inode,
-            (_, Some(parent)) => parent.number,
-            (_, None) => self.number,
-        }
+        self.parent().map_or(self.number, |parent| parent.id().inode)
     }
 
     /// Where a link about a process leads.
@@ -334,6 +351,19 @@ impl<S: Machine> Inode for Node<S> {
         Ok(Arc::new(TextFile::<S>::new(writer)))
     }
 
+    fn file_system(&self) -> FileSystemStatus {
+        FileSystemStatus {
+            magic: MAGIC,
+            block_size: PAGE_SIZE as u64,
+            blocks: 0,
+            free_blocks: 0,
+            files: 0,
+            free_files: 0,
+            device: DEVICE,
+            read_only: false,
+        }
+    }
+
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
         match &self.kind {
             Kind::Root(_) => {
@@ -351,18 +381,14 @@ impl<S: Machine> Inode for Node<S> {
     }
 
     fn parent(&self) -> Option<Arc<dyn Inode>> {
-        match (&self.kind, &self.parent) {
-            (Kind::Root(Some(above)), _) => Some(Arc::clone(&above.parent)),
-            (_, Some(parent)) => Some(Arc::clone(parent) as Arc<dyn Inode>),
-            (_, None) => None,
+        match &self.parent {
+            Some(parent) => Some(Arc::clone(parent) as Arc<dyn Inode>),
+            None => self.covered()?.parent(),
         }
     }
 
     fn number_above(&self) -> u64 {
-        match &self.kind {
-            Kind::Root(Some(above)) => above.number,
-            _ => self.number,
-        }
+        self.covered().map_or(self.number, |covered| covered.number_above())
     }
 
     fn read_directory(&self, from: u64, visit: &mut dyn FnMut(DirectoryEntry<'_>) -> Visit) -> Result<(), FileError> {

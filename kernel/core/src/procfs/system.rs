@@ -1,5 +1,7 @@
 //! What `/proc` tells of the machine and of the system as a whole.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Relaxed;
@@ -23,14 +25,14 @@ pub struct Facts {
     pub release: &'static str,
     /// `uname -v`
     pub version: &'static str,
-    /// `uname -n`
-    pub node: &'static str,
+    /// `uname -n`, which root may change.
+    pub node: fn() -> heapless::String<64>,
     /// The board's name.
-    pub model: &'static str,
+    pub model: String,
     /// The kernel's command line.
-    pub command_line: &'static str,
+    pub command_line: String,
     /// The words of `Features` in `/proc/cpuinfo`, those of `AT_HWCAP`.
-    pub features: &'static [&'static str],
+    pub features: Vec<&'static str>,
     /// `MIDR_EL1`.
     pub main_id: u64,
 }
@@ -82,7 +84,7 @@ impl<S: Machine> Tables<S> {
         Entry { name: "vm", what: What::Folder(Self::SYS_VM) },
     ];
     const SYS_KERNEL: &'static [Entry] = &[
-        Entry { name: "hostname", what: What::Text(|text| writeln!(text, "{}", S::facts().node)) },
+        Entry { name: "hostname", what: What::Text(|text| writeln!(text, "{}", (S::facts().node)())) },
         Entry { name: "osrelease", what: What::Text(|text| writeln!(text, "{}", S::facts().release)) },
         Entry { name: "ostype", what: What::Text(|text| writeln!(text, "{}", S::facts().system)) },
         Entry { name: "pid_max", what: What::Text(|text| writeln!(text, "{}", u64::from(MAX_PID) + 1)) },
@@ -221,7 +223,7 @@ fn cpuinfo<S: Machine>(text: &mut Text) -> fmt::Result {
     let mut one = |cpu: usize| {
         writeln!(text, "processor\t: {cpu}")?;
         text.write_str("Features\t:")?;
-        for feature in facts.features {
+        for feature in &facts.features {
             write!(text, " {feature}")?;
         }
         writeln!(text, "\nCPU implementer\t: {:#04x}", id >> 24 & 0xff)?;

@@ -4,10 +4,11 @@ use std::string::{String, ToString};
 use std::sync::Arc;
 use std::vec::Vec;
 
-use super::{CpuTimes, Facts, Machine, Memory, root};
+use super::{CpuTimes, Facts, Machine, Memory, ProcFs};
 use crate::frame::Statistics;
 use crate::fs::{
-    AccessId, Base, BufferSink, Context, FileError, FileKind, Follow, Inode, OpenFile, OpenFlags, Visit, open, resolve,
+    AccessId, Base, BufferSink, Context, FileError, FileKind, Follow, Inode, Mountable as _, OpenFile, OpenFlags,
+    Visit, open, resolve,
 };
 use crate::proc::cred::Credentials;
 use crate::proc::fake::{Fake, World};
@@ -20,16 +21,16 @@ use crate::vm::Overcommit;
 
 impl Machine for Fake {
     fn facts() -> &'static Facts {
-        static FACTS: Facts = Facts {
+        static FACTS: std::sync::LazyLock<Facts> = std::sync::LazyLock::new(|| Facts {
             system: "Linux",
             release: "6.1.0",
             version: "#1",
-            node: "fake",
-            model: "Fake Pi",
-            command_line: "quiet",
-            features: &["fp", "asimd"],
+            node: || heapless::String::try_from("fake").unwrap(),
+            model: "Fake Pi".to_string(),
+            command_line: "quiet".to_string(),
+            features: Vec::from(["fp", "asimd"]),
             main_id: 0x410f_d083,
-        };
+        });
         &FACTS
     }
 
@@ -63,7 +64,7 @@ struct Proc {
 
 impl Proc {
     fn new(world: &'static World) -> Self {
-        Self { world, context: Context::new(root::<Fake>(None), &world.parking) }
+        Self { world, context: Context::new(ProcFs::<Fake>::new().root(), &world.parking) }
     }
 
     fn open(&self, thread: &FakeThread, path: &str) -> Result<Arc<OpenFile>, FileError> {

@@ -274,6 +274,11 @@ impl<P, C: Cpu> Scheduler<P, C> {
         self.enqueue(cpu, allowed, thread)
     }
 
+    /// Whether `cpu` idles, at some moment, and nobody has claimed it yet.
+    pub fn is_idle(&self, cpu: CpuId) -> bool {
+        CpuSet::from_bits(self.idle.load(Ordering::Relaxed)).contains(cpu)
+    }
+
     /// How many threads wait in the queue of `cpu`, a moment ago.
     #[must_use]
     pub fn queued(&self, cpu: CpuId) -> u32 {

@@ -82,6 +82,12 @@ impl AlternateStack {
     /// The smallest that is accepted: `MINSIGSTKSZ` of AArch64.
     pub const MIN_BYTES: u64 = 5120;
 
+    /// One of which these parts were told before.
+    #[must_use]
+    pub const fn known(base: UserAddr, bytes: u64, flags: u32) -> Self {
+        Self { base, bytes, flags: StackFlags::from_bits_retain(flags) }
+    }
+
     /// Whether there is one.
     #[must_use]
     pub const fn is_enabled(&self) -> bool {

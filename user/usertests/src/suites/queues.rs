@@ -18,7 +18,7 @@ use crate::meeting::Meeting;
 super::tests!("queue":
     values_come_in_their_order, the_limit_is_told, nobody_claims_to_be_the_kernel, a_thread_is_sent_a_value,
     a_wait_has_an_end, a_wait_is_ended_by_another_signal, a_wait_takes_what_would_be_ignored, one_waiting_thread_is_woken,
-    a_wait_goes_on_after_a_stop, who_ignores_children_has_no_zombies_and_no_signals, no_zombies_but_signals,
+    a_wait_goes_on_after_a_stop, a_stop_does_not_end_a_wait, who_ignores_children_has_no_zombies_and_no_signals, no_zombies_but_signals,
     stops_are_told_to_who_wants, a_handler_runs_once, a_handler_is_interrupted_by_its_own_signal,
     calls_without_a_time_are_made_again, calls_with_a_time_are_not, nothing_is_restarted_by_hand);
 
@@ -202,6 +202,39 @@ fn a_wait_goes_on_after_a_stop() -> Checked {
     }
     kill(pid.0, Signal::USR1)?;
     exited(wait(Which::Pid(pid))?.1, 0)
+}
+
+fn a_stop_does_not_end_a_wait() -> Checked {
+    const TIME: Duration = Duration::from_millis(60);
+    let waits: [fn() -> bool; 4] = [
+        || time::sleep(TIME).is_ok(),
+        || signal::poll_nothing(Some(TIME)).is_ok(),
+        || sync::wait(&AtomicU32::new(0), 0, Some(TIME), Scope::Private) == Err(Errno::TIMEDOUT),
+        || signal::wait_for(bit(Signal::USR1), Some(TIME)) == Err(Errno::AGAIN),
+    ];
+    for wait_long in waits {
+        let meeting = Meeting::new()?;
+        let pid = spawn(|| {
+            // What is ignored does not end it either.
+            let _ = set_disposition(Signal::USR2, Disposition::Ignore);
+            let start = std::time::Instant::now();
+            meeting.set(0, 1);
+            if !wait_long() {
+                return 1;
+            }
+            if start.elapsed() >= TIME { 0 } else { 2 }
+        })?;
+        meeting.wait(0, 1);
+        for _ in 0..3 {
+            kill(pid.0, Signal::USR2)?;
+            kill(pid.0, Signal::WINCH)?;
+            kill(pid.0, Signal::STOP)?;
+            wait_for(Which::Pid(pid), option::UNTRACED)?;
+            kill(pid.0, Signal::CONT)?;
+        }
+        exited(wait(Which::Pid(pid))?.1, 0)?;
+    }
+    Ok(())
 }
 
 fn who_ignores_children_has_no_zombies_and_no_signals() -> Checked {

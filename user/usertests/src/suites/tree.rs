@@ -19,7 +19,7 @@ use crate::expect::{Checked, Failure, as_root, dies, ensure, equal, in_child, io
 super::tests!("tree":
     a_file_is_made_written_and_read, a_file_is_made_exclusively, appending, truncating, holes, directories, links,
     renaming, renaming_says_why_not, exchanging, a_file_without_a_name, an_open_file_outlives_its_names,
-    permissions, set_id_bits, owners, times, a_sticky_directory, the_mask, nodes, the_size_limit, allocating, copying,
+    permissions, set_id_bits, owners, times, a_sticky_directory, the_mask, nodes, a_fifo, the_size_limit, allocating, copying,
     sending, a_program_is_copied_and_executed, the_file_system_is_described, the_archive_can_be_changed,
     a_shared_mapping_is_the_file, a_private_mapping_is_not, a_page_that_was_cut_off_is_no_memory,
     a_fork_sees_what_was_cut_off, many_names, a_listing_goes_on_behind_what_is_removed, two_processes_append,
@@ -367,6 +367,18 @@ fn nodes() -> Checked {
         refused(names::make_node(&place.text("x")?, 0o020_666, 0x103), Errno::PERM)?;
         Ok(names::make_node(&place.text("y")?, 0o010_644, 0)?)
     })
+}
+
+fn a_fifo() -> Checked {
+    let place = Place::new()?;
+    names::make_node(&place.text("pipe")?, 0o010_600, 0)?;
+    // Each side waits for the other.
+    let child = crate::expect::child(|| {
+        OpenOptions::new().write(true).open(place.path("pipe"))?.write_all(b"through a name")?;
+        Ok(())
+    })?;
+    equal(fs::read(place.path("pipe"))?, b"through a name")?;
+    crate::expect::passes(child)
 }
 
 fn the_size_limit() -> Checked {

@@ -13,10 +13,10 @@ use crate::fs::initramfs::{Problem, build};
 use crate::fs::operations::Blocking;
 use crate::fs::pages::{PageSource, StaticPage};
 use crate::fs::pipe::{Fifo, NamedPipe, Pipes};
-use crate::fs::tmpfs::{Limits, Mappings, Surroundings, Tmpfs};
+use crate::fs::tmpfs::{Limits, Mappings, Needs, Tmpfs};
 use crate::fs::{
     AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags,
-    Parking, Sink, Source, Timestamp, open, resolve,
+    Parking, Sink, Source, Surroundings, Timestamp, open, resolve,
 };
 use crate::hal::fake::FakeCpu;
 use crate::hal::{Cpu, UserFault};
@@ -284,12 +284,6 @@ impl Parking for HostParking {
     }
 }
 
-static PIPES: Pipes<HostSwitch> = Pipes::new();
-
-fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
-    Fifo::new(&PIPES, owner)
-}
-
 /// Threads of the host that have a signal.
 static INTERRUPTED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
@@ -297,7 +291,7 @@ std::thread_local! {
     static BROKEN_PIPES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-impl crate::fs::Surroundings for HostSwitch {
+impl Surroundings for HostSwitch {
     fn interrupted() -> bool {
         INTERRUPTED.lock().unwrap().contains(&Arc::as_ptr(&Self::current()).addr())
     }
@@ -402,11 +396,16 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) type TestFs = Tmpfs<FakeCpu>;
 
+fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+    static PIPES: Pipes<HostSwitch> = Pipes::new();
+    Fifo::new(&PIPES, owner)
+}
+
 /// An empty file system whose frames come from `pages`.
 pub(super) fn empty_fs(pages: Arc<dyn PageSource>, device: u32) -> Arc<TestFs> {
     let limits = Limits::usual(&*pages);
-    let surroundings = Surroundings { pages, devices: devices(), now, parking: &PARKING, mappings: &MAPPINGS, fifo };
-    Tmpfs::new(surroundings, DeviceNumber::new(0, device), limits)
+    let needs = Needs { pages, devices: devices(), fifo, now, parking: &PARKING, mappings: &MAPPINGS };
+    Tmpfs::new(needs, DeviceNumber::new(0, device), limits)
 }
 
 /// A file system that begins with an archive of these entries, and what was reported of it.

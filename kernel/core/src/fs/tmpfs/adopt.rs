@@ -34,12 +34,12 @@ pub(in crate::fs) struct Archived {
 impl<C: Cpu> Tmpfs<C> {
     /// Where the archive's pages come from.
     pub(in crate::fs) const fn pages(&self) -> &Arc<dyn PageSource> {
-        &self.surroundings.pages
+        &self.needs.pages
     }
 
     /// What is behind its device nodes.
     pub(in crate::fs) const fn devices(&self) -> &Arc<Devices> {
-        &self.surroundings.devices
+        &self.needs.devices
     }
 
     /// Makes a file of what the archive says of it.
@@ -52,10 +52,7 @@ impl<C: Cpu> Tmpfs<C> {
             FileKind::Directory => Body::Directory(Directory::new(Weak::new())),
             FileKind::Symlink => Body::Symlink(Target::Archive(file.bytes)),
             FileKind::CharacterDevice | FileKind::BlockDevice => Body::Device(file.represents),
-            FileKind::Fifo => {
-                let Protection { uid, gid, .. } = file.protection;
-                Body::Fifo((self.surroundings.fifo)((uid, gid)))
-            }
+            FileKind::Fifo => Body::Fifo((self.needs.fifo)((file.protection.uid, file.protection.gid))),
             FileKind::Socket | FileKind::Nameless => Body::Socket,
         };
         let links = if kind == FileKind::Directory { 2 } else { file.names };

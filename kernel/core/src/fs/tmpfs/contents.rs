@@ -79,7 +79,7 @@ impl<C: Cpu> Contents<C> {
         let bytes = archived.as_ref().map_or(0, |pages| pages.contents().len() as u64);
         let frames = Frames { own: BTreeMap::new(), count: 0, archive_end: bytes };
         Self {
-            writing: Parked::new(fs.surroundings.parking, ()),
+            writing: Parked::new(fs.needs.parking, ()),
             size: AtomicU64::new(bytes),
             frames: SpinLock::new(Rank::SharedMemory, frames),
             archived,
@@ -318,7 +318,7 @@ impl<C: Cpu> Contents<C> {
         }
         self.take_out(fs, first_gone, u64::MAX);
         if first_gone < before.div_ceil(PAGE) && self.mapped.load(Ordering::Acquire) {
-            fs.surroundings.mappings.forget(object, first_gone, u64::MAX, true);
+            fs.needs.mappings.forget(object, first_gone, u64::MAX, true);
         }
         Ok(())
     }
@@ -371,7 +371,7 @@ impl<C: Cpu> Contents<C> {
         self.take_out(fs, first, end);
         self.hide_archived(first, end);
         if first < end && self.mapped.load(Ordering::Acquire) {
-            fs.surroundings.mappings.forget(object, first, end, false);
+            fs.needs.mappings.forget(object, first, end, false);
         }
         Ok(())
     }

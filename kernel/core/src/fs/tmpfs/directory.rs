@@ -10,7 +10,7 @@ use crate::fs::error::FileError;
 use crate::fs::inode::{DirectoryEntry, Inode, Making, Visit};
 use crate::fs::metadata::FileKind;
 use crate::hal::Cpu;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// What a name adds to the size of its directory, as Linux has it.
@@ -24,6 +24,10 @@ pub(super) struct Directory<C: Cpu> {
     population: AtomicU32,
     /// The directory above; nothing for a root.
     parent: SpinLock<Weak<Node<C>>, C>,
+    /// Whether there is a cover, so that a lookup need not ask.
+    is_covered: AtomicBool,
+    /// The root of the file system that is mounted on it.
+    cover: SpinLock<Option<Arc<dyn Inode>>, C>,
 }
 
 impl<C: Cpu> Directory<C> {
@@ -32,6 +36,8 @@ impl<C: Cpu> Directory<C> {
             names: SpinLock::new(Rank::FileObject, Names::new()),
             population: AtomicU32::new(0),
             parent: SpinLock::new(Rank::FileObject, parent),
+            is_covered: AtomicBool::new(false),
+            cover: SpinLock::new(Rank::FileObject, None),
         }
     }
 
@@ -57,6 +63,25 @@ impl<C: Cpu> Directory<C> {
         let new = Arc::downgrade(parent);
         let before = core::mem::replace(&mut *self.parent.lock(), new);
         drop(before);
+    }
+
+    /// What stands in its place for those who come from above.
+    #[inline]
+    pub(super) fn cover(&self) -> Option<Arc<dyn Inode>> {
+        if self.is_covered.load(Ordering::Acquire) { self.cover.lock().clone() } else { None }
+    }
+
+    pub(super) fn set_cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        let before = {
+            let mut cover = self.cover.lock();
+            if root.is_some() && (cover.is_some() || self.is_removed()) {
+                return Err(FileError::Busy);
+            }
+            self.is_covered.store(root.is_some(), Ordering::Release);
+            core::mem::replace(&mut *cover, root)
+        };
+        drop(before);
+        Ok(())
     }
 
     pub(super) fn is_removed(&self) -> bool {
@@ -189,7 +214,8 @@ impl<C: Cpu> Node<C> {
     pub(super) fn remove_name(&self, name: &[u8], what: &Arc<dyn Inode>) -> Result<(), FileError> {
         let directory = self.directory()?;
         self.fs.check_writable()?;
-        let node = Self::of(what).ok_or(FileError::Busy)?;
+        // What covers a directory stands in its way.
+        let node = Self::of(what).filter(|node| node.is_beside(self)).ok_or(FileError::Busy)?;
         let removed = {
             let mut names = directory.names.lock();
             match names.get(name) {
@@ -197,6 +223,9 @@ impl<C: Cpu> Node<C> {
                 _ => return Err(FileError::Stale),
             }
             if let Body::Directory(inner) = &node.body {
+                if inner.is_covered.load(Ordering::Acquire) {
+                    return Err(FileError::Busy);
+                }
                 inner.seal()?;
             }
             directory.uncount_name();

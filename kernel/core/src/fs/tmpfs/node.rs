@@ -51,7 +51,6 @@ pub(super) enum Body<C: Cpu> {
     Symlink(Target),
     Device(DeviceNumber),
     Fifo(Arc<dyn NamedPipe>),
-    /// A socket's name: the socket knows its node.
     Socket,
 }
 
@@ -165,7 +164,7 @@ impl<C: Cpu> Node<C> {
             }
             (_, _, Some(target)) => Body::Symlink(target),
             (FileKind::CharacterDevice | FileKind::BlockDevice, Made::Node(_, device), _) => Body::Device(device),
-            (FileKind::Fifo, ..) => Body::Fifo((fs.surroundings.fifo)((making.uid, making.gid))),
+            (FileKind::Fifo, ..) => Body::Fifo((fs.needs.fifo)((making.uid, making.gid))),
             _ => Body::Socket,
         })
     }
@@ -304,7 +303,7 @@ impl<C: Cpu> Inode for Node<C> {
             Body::Regular(..) | Body::Directory(_) => Ok(self),
             Body::Symlink(_) => Err(FileError::TooManyLinks),
             Body::Device(device) if self.kind == FileKind::CharacterDevice => {
-                self.fs.surroundings.devices.open(*device, flags)
+                self.fs.needs.devices.open(*device, flags)
             }
             Body::Fifo(fifo) => fifo.open(flags),
             Body::Device(_) | Body::Socket => Err(FileError::NoDevice),
@@ -312,13 +311,32 @@ impl<C: Cpu> Inode for Node<C> {
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
-        let child: Arc<dyn Inode> = self.directory()?.find(name).ok_or(FileError::NotFound)?;
+        let child = self.directory()?.find(name).ok_or(FileError::NotFound)?;
+        if let Body::Directory(directory) = &child.body
+            && let Some(root) = directory.cover()
+        {
+            return Ok(root);
+        }
         Ok(child)
     }
 
     fn parent(&self) -> Option<Arc<dyn Inode>> {
-        let parent: Arc<dyn Inode> = self.directory().ok()?.parent()?;
-        Some(parent)
+        let directory = self.directory().ok()?;
+        match directory.parent() {
+            Some(parent) => Some(parent),
+            None if directory.is_removed() => None,
+            None => self.fs.covered()?.parent(),
+        }
+    }
+
+    fn number_above(&self) -> u64 {
+        let is_root = self.directory().is_ok_and(|directory| directory.parent().is_none() && !directory.is_removed());
+        let covered = if is_root { self.fs.covered() } else { None };
+        covered.map_or(self.number, |covered| covered.number_above())
+    }
+
+    fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
+        self.directory()?.set_cover(root)
     }
 
     fn read_directory(&self, from: u64, visit: &mut dyn FnMut(DirectoryEntry<'_>) -> Visit) -> Result<(), FileError> {

@@ -10,7 +10,7 @@ use crate::hal::Cpu;
 
 impl<C: Cpu> Tmpfs<C> {
     pub(super) fn source(&self) -> &dyn PageSource {
-        &*self.surroundings.pages
+        &*self.needs.pages
     }
 
     /// Counts and promises `pages` pages, whose frames are [made](Self::fresh) later.

@@ -84,7 +84,10 @@ pub(in crate::proc) fn post_to<S: System>(
         begin_exit(process, &mut body, ExitStatus::Killed { signal, core: false });
         return Posted::Queued;
     }
-    body.discard(discarded_by(signal));
+    let undone = discarded_by(signal);
+    if !undone.is_empty() {
+        body.discard(undone);
+    }
     let continued = signal == Signal::CONT && resume(process, &mut body);
     let posted = keep(&mut body, thread, info);
     drop(body);
@@ -106,7 +109,9 @@ fn concerns<S: System>(process: &Arc<Process<S>>, body: &Body<S>, signal: Signal
 fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: Info) -> Posted {
     let signal = info.signal;
     let blocks = |thread: &Arc<Thread<S>>| thread.mask().contains(signal);
-    let blocked = thread.map_or_else(|| body.threads.iter().all(blocks), blocks);
+    // Who alone can take it.
+    let one = thread.or_else(|| body.threads.alone());
+    let blocked = one.map_or_else(|| body.threads.iter().all(blocks), blocks);
     if !blocked && body.handlers.look(|actions| actions.ignores(signal)) {
         return Posted::Merged;
     }
@@ -118,7 +123,8 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
     if posted == Posted::Full {
         return posted;
     }
-    match thread {
+    let one = thread.or_else(|| body.threads.alone());
+    match one {
         Some(thread) => thread.note_pending(),
         None => body.threads.iter().for_each(|thread| thread.note_pending()),
     }
@@ -126,11 +132,11 @@ fn keep<S: System>(body: &mut Body<S>, thread: Option<&Arc<Thread<S>>>, info: In
     fence(SeqCst);
     // The oldest first: that is the main thread, as programs expect.
     let takes = |thread: &&Arc<Thread<S>>| !blocks(thread);
-    let taker = match thread {
+    let taker = match one {
         Some(thread) => Some(thread).filter(takes),
         None => body.threads.iter().find(takes),
     };
-    match (taker, thread) {
+    match (taker, one) {
         (Some(taker), _) => taker.alert(attention::SIGNAL),
         (None, Some(thread)) => alert_waiting(core::iter::once(thread), signal),
         (None, None) => alert_waiting(body.threads.iter(), signal),

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::post::{note_missed, post};
+use super::post::{note_missed, post, post_to};
 use crate::proc::arena::{Chain, Slot};
 use crate::proc::id::{Pid, THREAD_OFFSET};
 use crate::proc::process::Process;
@@ -44,8 +44,21 @@ pub enum SignalError {
 /// [`SignalError`]. To several, it is sent if it can be sent to one.
 pub fn kill<S: System>(sender: &Arc<Thread<S>>, target: Target, signal: Option<Signal>) -> Result<(), SignalError> {
     let process = sender.process();
-    let info = signal.map(|signal| Info::user(signal, process.pid().0, process.body().credentials.uid.real));
-    send(sender, target, signal, info)
+    match (target, signal) {
+        (Target::Process(pid), Some(signal)) if pid == process.pid() => kill_own(process, signal),
+        _ => {
+            let info = signal.map(|signal| Info::user(signal, process.pid().0, process.body().credentials.uid.real));
+            send(sender, target, signal, info)
+        }
+    }
+}
+
+/// A process sends itself a signal: it is there, and may.
+fn kill_own<S: System>(process: &Arc<Process<S>>, signal: Signal) -> Result<(), SignalError> {
+    let mut tree = S::processes().tree();
+    let body = process.body();
+    let info = Info::user(signal, process.pid().0, body.credentials.uid.real);
+    settle(post_to(&mut tree, process, body, None, info))
 }
 
 /// `rt_sigqueueinfo`: as [`kill`] to one process, with a reason that the sender made up.

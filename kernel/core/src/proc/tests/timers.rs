@@ -1,5 +1,7 @@
 //! Timers of processes: when they go off, who is told, and what is left of them.
 
+mod model;
+
 use std::sync::atomic::Ordering::SeqCst;
 use std::vec::Vec;
 
@@ -349,4 +351,38 @@ fn a_threads_time_is_its_own() {
     sets(world, &child, id, once(10 * MS));
     ends(world, &sibling, 0);
     assert_eq!(world.act(&child, || get_timer(&child, id)), Ok(once(0)), "it stands still for good");
+}
+
+#[test]
+fn timers_that_are_set_served_taken_and_deleted_at_once_lose_nothing() {
+    const ROUNDS: u64 = if cfg!(miri) { 3 } else { 2000 };
+    let (world, system, init) = World::new();
+    let signal = Signal::new(40).unwrap();
+    let child = handles(world, &init, &[signal]);
+    let sibling = sibling_of(world, &child);
+    let server = world.run(&system, move |_| {
+        for _ in 0..ROUNDS {
+            world.clock_ns.fetch_add(7, SeqCst);
+            world.processes.alarms.serve_due();
+        }
+    });
+    let setter = world.run(&sibling, move |thread| {
+        for round in 0..ROUNDS {
+            let id = create_timer(thread, TimerClock::Monotonic, Notice::Signal(signal, Some(round))).unwrap();
+            set_timer(thread, id, every(1, 1 + round % 5), false).unwrap();
+            let _left = get_timer(thread, id).unwrap();
+            delete_timer(thread, id).unwrap();
+        }
+    });
+    let taker = world.run(&child, move |thread| {
+        for _ in 0..ROUNDS {
+            let _next = before_user(thread);
+        }
+    });
+    for thread in [server, setter, taker] {
+        thread.join().unwrap();
+    }
+    assert_eq!(alarm_in(world), None);
+    assert!(child.pending().is_empty() && sibling.pending().is_empty(), "a timer that is gone has a signal");
+    exits(world, &child, 0);
 }

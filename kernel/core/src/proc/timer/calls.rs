@@ -127,6 +127,9 @@ pub fn set_interval<S: System>(
 ///
 /// [`TimerError`]
 pub fn create_timer<S: System>(thread: &Arc<Thread<S>>, clock: TimerClock, notice: Notice) -> Result<i32, TimerError> {
+    if !S::has_room() {
+        return Err(TimerError::OutOfMemory);
+    }
     let mut body = with_timers(thread.process())?;
     let most = body.limits.soft(Resource::SignalsPending);
     let (recipient, signal, value) = match notice {
@@ -218,7 +221,7 @@ pub fn set_timer<S: System>(
         let start_ns = if absolute { 0 } else { body.reading(&readings, timer.clock) };
         let expiry_ns = (setting.value_ns != 0).then(|| start_ns.saturating_add(setting.value_ns));
         let was_signalled = timer.schedule.is_signalled();
-        timer.schedule = Schedule::set(expiry_ns, setting.interval_ns);
+        timer.schedule = Schedule::set(expiry_ns, if expiry_ns.is_some() { setting.interval_ns } else { 0 });
         timer.overrun = 0;
         (before, timer.clock, was_signalled)
     });

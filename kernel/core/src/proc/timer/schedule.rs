@@ -51,9 +51,11 @@ impl Schedule {
     }
 
     /// Goes on after it went off: the next time is after `now_ns`, by whole intervals, and not before `least_ns` later.
-    /// Returns how many times were missed.
+    /// Returns how many times were missed. One that goes on already is left alone.
     pub(super) fn settle(&mut self, now_ns: u64, least_ns: u64) -> u64 {
-        self.is_signalled = false;
+        if !core::mem::take(&mut self.is_signalled) {
+            return 0;
+        }
         let Some(expiry_ns) = self.expiry_ns else { return 0 };
         if self.interval_ns == 0 {
             self.expiry_ns = None;
@@ -120,6 +122,15 @@ mod tests {
         assert!(schedule.goes_off(100));
         assert_eq!(schedule.settle(100, 1000), 0);
         assert_eq!(schedule.next_ns(), Some(1110));
+    }
+
+    #[test]
+    fn one_that_goes_on_already_loses_nothing() {
+        let mut schedule = Schedule::set(Some(100), 10);
+        assert!(schedule.goes_off(100));
+        assert_eq!(schedule.settle(100, 0), 0);
+        assert_eq!(schedule.settle(105, 1000), 0);
+        assert_eq!(schedule.next_ns(), Some(110));
     }
 
     #[test]

@@ -185,14 +185,13 @@ impl<S: System> Body<S> {
         let readings = self.readings();
         let Some(mut timers) = self.timers.take() else { return };
         if let Detail::Timer { id, overrun, .. } = &mut info.detail {
-            let timer = timers.created.iter_mut().find(|timer| timer.id == *id && timer.schedule.is_signalled());
-            if let Some(timer) = timer {
+            if let Some(timer) = timers.created.iter_mut().find(|timer| timer.id == *id) {
                 let missed = timer.schedule.settle(self.reading(&readings, timer.clock), 0);
                 timer.overrun = i32::try_from(missed).unwrap_or(i32::MAX);
                 *overrun = timer.overrun;
                 self.look_by(timer.clock);
             }
-        } else if timers.intervals[Interval::Real as usize].is_signalled() {
+        } else {
             let _missed = timers.intervals[Interval::Real as usize].settle(readings.monotonic_ns, 0);
         }
         timers.set_alarm();
@@ -202,8 +201,7 @@ impl<S: System> Body<S> {
     /// The signal of a timer could not be kept: the timer goes on, but not at once.
     pub(super) fn settle_created(&mut self, id: i32, readings: &Readings) {
         let Some(mut timers) = self.timers.take() else { return };
-        let timer = timers.created.iter_mut().find(|timer| timer.id == id && timer.schedule.is_signalled());
-        if let Some(timer) = timer {
+        if let Some(timer) = timers.created.iter_mut().find(|timer| timer.id == id) {
             let _missed = timer.schedule.settle(self.reading(readings, timer.clock), LEAST_NS);
         }
         self.timers = Some(timers);
@@ -216,13 +214,13 @@ impl<S: System> Body<S> {
         let readings = self.readings();
         let Some(mut timers) = self.timers.take() else { return };
         for timer in &mut timers.created {
-            if timer.schedule.is_signalled() && signals.contains(timer.signal) {
+            if signals.contains(timer.signal) {
                 let _missed = timer.schedule.settle(self.reading(&readings, timer.clock), LEAST_NS);
                 self.look_by(timer.clock);
             }
         }
         let real = &mut timers.intervals[Interval::Real as usize];
-        if real.is_signalled() && signals.contains(Signal::ALRM) {
+        if signals.contains(Signal::ALRM) {
             let _missed = real.settle(readings.monotonic_ns, LEAST_NS);
         }
         timers.set_alarm();

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+use std::vec::Vec;
+
+use super::support::{FakeSource, PARKING, empty_fs, find};
+use crate::fs::tmpfs::WithRoot;
+use crate::fs::{
+    AccessId, Base, Context, FileError, IfTaken, Inode, Made, Mountable, Mounts, OpenFlags, Removal, Side,
+    absolute_path, make, open, path_of, remove, rename, same_file,
+};
+use crate::hal::fake::FakeCpu;
+
+const ROOT: AccessId<'static> = AccessId::ROOT;
+
+/// A root file system with some directories, and a table of mounts.
+struct Lab {
+    context: Context,
+    mounts: Mounts<FakeCpu>,
+}
+
+fn fs(device: u32) -> Arc<dyn Mountable> {
+    let fs = empty_fs(Arc::new(FakeSource::default()), device);
+    let root = fs.make_root(0o755, 0, 0).unwrap();
+    Arc::new(WithRoot { fs, root })
+}
+
+impl Lab {
+    fn new() -> Self {
+        let mounts = Mounts::new();
+        let root = fs(2);
+        let context = Context::new(root.root(), &PARKING);
+        mounts.add_root(b"root", root).unwrap();
+        let lab = Self { context, mounts };
+        ["a", "a/m", "n"].iter().for_each(|path| lab.directory(path));
+        lab
+    }
+
+    fn directory(&self, path: &str) {
+        make(&self.context, Base::Working, path.as_bytes(), Made::Directory, 0o755, ROOT).unwrap();
+    }
+
+    fn create(&self, path: &str) {
+        let flags = OpenFlags::CREATE | OpenFlags::READ_WRITE;
+        open(&self.context, Base::Working, path.as_bytes(), flags, 0o644, ROOT).unwrap();
+    }
+
+    fn mount(&self, path: &str, device: u32) -> Result<Arc<dyn Inode>, FileError> {
+        let (covered, fs) = (find(&self.context, path)?, fs(device));
+        let root = fs.root();
+        self.mounts.mount(b"new", path.as_bytes(), &covered, fs)?;
+        Ok(root)
+    }
+
+    fn path(&self, file: &Arc<dyn Inode>) -> Result<Vec<u8>, FileError> {
+        let mut buffer = [0; 100];
+        absolute_path(self.context.root(), file, &mut buffer).map(<[u8]>::to_vec)
+    }
+
+    fn rename(&self, from: &'static str, to: &'static str) -> Result<(), FileError> {
+        let [from, to] = [from, to].map(|path| Side { base: Base::Working, path: path.as_bytes() });
+        rename(&self.context, from, to, IfTaken::Replace, ROOT)
+    }
+}
+
+#[test]
+fn a_mount_is_found_from_above_and_finds_the_way_back() {
+    let lab = Lab::new();
+    lab.create("a/m/below");
+    let root = lab.mount("a/m", 3).unwrap();
+    assert!(same_file(&find(&lab.context, "/a/m").unwrap(), &root));
+    assert_eq!(find(&lab.context, "/a/m/below").err(), Some(FileError::NotFound), "it is covered");
+    lab.directory("a/m/inside");
+    let inside = find(&lab.context, "/a/m/inside").unwrap();
+    assert_eq!(lab.path(&inside).unwrap(), b"/a/m/inside");
+    assert_eq!(lab.path(&root).unwrap(), b"/a/m");
+    let above = find(&lab.context, "/a").unwrap();
+    assert!(same_file(&find(&lab.context, "/a/m/..").unwrap(), &above));
+    assert!(same_file(&find(&lab.context, "/a/m/inside/../..").unwrap(), &above));
+    lab.mounts.unmount(&root).unwrap();
+    find(&lab.context, "/a/m/below").unwrap();
+    assert!(root.parent().is_none(), "who is in it finds nothing above");
+}
+
+#[test]
+fn what_is_covered_is_busy() {
+    let lab = Lab::new();
+    lab.mount("n", 3).unwrap();
+    assert_eq!(remove(&lab.context, Base::Working, b"n", Removal::Directory, ROOT), Err(FileError::Busy));
+    assert!(lab.rename("n", "b").is_err());
+    assert!(lab.rename("a", "n").is_err());
+    lab.rename("a", "b").unwrap();
+}
+
+#[test]
+fn a_directory_above_a_mount_may_move() {
+    let lab = Lab::new();
+    let root = lab.mount("a/m", 3).unwrap();
+    lab.rename("a", "b").unwrap();
+    assert_eq!(lab.path(&root).unwrap(), b"/b/m");
+}
+
+#[test]
+fn mounts_are_refused_where_they_cannot_be_and_leave_nothing_behind() {
+    let lab = Lab::new();
+    lab.create("file");
+    let file = find(&lab.context, "file").unwrap();
+    let other = fs(3);
+    assert_eq!(lab.mounts.mount(b"", b"", &file, Arc::clone(&other)), Err(FileError::NotDirectory));
+    let covered = find(&lab.context, "n").unwrap();
+    lab.mounts.mount(b"", b"/n", &covered, Arc::clone(&other)).unwrap();
+    assert_eq!(lab.mounts.mount(b"", b"/n", &covered, fs(4)), Err(FileError::Busy), "covered already");
+    let free = find(&lab.context, "a").unwrap();
+    assert_eq!(lab.mounts.mount(b"", b"/a", &free, other), Err(FileError::Busy), "mounted already");
+    let mut count = 0;
+    lab.mounts.each(|_, _, _| count += 1);
+    assert_eq!(count, 2);
+}
+
+#[test]
+fn only_the_root_of_a_mount_is_unmounted_and_only_if_nothing_is_mounted_in_it() {
+    let lab = Lab::new();
+    let outer = lab.mount("n", 3).unwrap();
+    lab.directory("n/x");
+    let inner = lab.mount("n/x", 4).unwrap();
+    assert_eq!(lab.mounts.unmount(&outer), Err(FileError::Busy));
+    assert_eq!(lab.mounts.unmount(&find(&lab.context, "a").unwrap()), Err(FileError::Invalid));
+    assert_eq!(lab.mounts.unmount(lab.context.root()), Err(FileError::Busy));
+    lab.mounts.unmount(&inner).unwrap();
+    lab.mounts.unmount(&outer).unwrap();
+    assert_eq!(lab.mounts.unmount(&outer), Err(FileError::Invalid));
+}
+
+#[test]
+fn there_is_a_most_mounts() {
+    let lab = Lab::new();
+    let mut device = 10;
+    let refused = loop {
+        lab.directory(&std::format!("d{device}"));
+        match lab.mount(&std::format!("d{device}"), device) {
+            Ok(_) => device += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((refused, device), (FileError::NoSpace, 10 + 255), "with the root 256");
+    find(&lab.context, &std::format!("d{device}/..")).unwrap();
+}
+
+#[test]
+fn a_files_path_is_found_also_after_it_moved_and_not_once_it_is_removed() {
+    let lab = Lab::new();
+    lab.create("a/m/file");
+    let file = find(&lab.context, "a/m/file").unwrap();
+    let path = || path_of(lab.context.root(), lab.context.root(), &file);
+    assert_eq!(path().unwrap(), b"/a/m/file");
+    lab.rename("a/m/file", "top").unwrap();
+    assert_eq!(path().unwrap(), b"/top");
+    remove(&lab.context, Base::Working, b"top", Removal::File, ROOT).unwrap();
+    assert_eq!(path(), Err(FileError::NotFound));
+    let directory = find(&lab.context, "a/m").unwrap();
+    assert_eq!(path_of(lab.context.root(), lab.context.root(), &directory).unwrap(), b"/a/m");
+}
+
+#[test]
+fn a_files_path_in_a_mount_begins_at_the_process_s_root() {
+    let lab = Lab::new();
+    let root = lab.mount("a/m", 3).unwrap();
+    lab.create("a/m/file");
+    let file = find(&lab.context, "a/m/file").unwrap();
+    let start = lab.mounts.root_of(&*file).unwrap();
+    assert!(same_file(&start, &root));
+    assert_eq!(path_of(lab.context.root(), &start, &file).unwrap(), b"/a/m/file");
+}

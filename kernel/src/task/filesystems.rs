@@ -1,0 +1,153 @@
+//! What is mounted, and what `/proc` has from the kernel.
+
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use kcore::fs::tmpfs::{Limits, Needs, Tmpfs, WithRoot};
+use kcore::fs::{DeviceNumber, FileError, Mountable, Mounts};
+use kcore::procfs::{CpuTimes, Facts, Machine, Memory, ProcFs};
+use kcore::sync::Once;
+use kcore::vm::MemorySystem as _;
+
+use super::names;
+use super::switch::{self, Kernel};
+use crate::arch::cpu::{self, Arm};
+use crate::dev::clock;
+use crate::mem::frames::frames;
+use crate::mem::user::MEMORY;
+
+/// All mounts.
+pub(crate) static MOUNTS: Mounts<Arm> = Mounts::new();
+/// What new file systems in memory need.
+static NEEDS: Once<Needs> = Once::new();
+/// The number of the next file system in memory, as `st_dev` has it. Those below 16 are given by hand.
+static NEXT_DEVICE: AtomicU32 = AtomicU32::new(16);
+static FACTS: Once<Facts> = Once::new();
+
+/// The root is there: notes it, and what others need. Called once.
+pub(super) fn init(root: WithRoot<Arm>, needs: Needs) -> Result<(), FileError> {
+    NEEDS.call_once(|| needs);
+    MOUNTS.add_root(b"root", Arc::new(root))
+}
+
+/// Notes what `/proc` tells of the machine. Called once, before programs run.
+pub(crate) fn describe(model: &str, command_line: &str) {
+    FACTS.call_once(|| Facts {
+        system: names::SYSTEM,
+        release: names::RELEASE,
+        version: names::VERSION,
+        node: names::node,
+        model: model.to_string(),
+        command_line: command_line.to_string(),
+        features: features(),
+        main_id: cpu::midr(),
+    });
+}
+
+/// The words for the bits of `AT_HWCAP`.
+fn features() -> alloc::vec::Vec<&'static str> {
+    const WORDS: [&str; 9] = ["fp", "asimd", "evtstrm", "aes", "pmull", "sha1", "sha2", "crc32", "atomics"];
+    let [bits, _] = cpu::hardware_capabilities();
+    WORDS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 != 0).map(|(_, word)| *word).collect()
+}
+
+/// A new `/proc`.
+pub(crate) fn proc() -> Arc<dyn Mountable> {
+    Arc::new(ProcFs::<Kernel>::new())
+}
+
+/// A new file system in memory; `options` as in `tmpfs(5)`: `size`, `nr_blocks`, `nr_inodes`, `mode`, `uid`, `gid`, and words
+/// without a meaning here.
+pub(crate) fn tmpfs(options: &[u8]) -> Result<Arc<dyn Mountable>, FileError> {
+    let needs = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
+    let usual = Limits::usual(&*needs.pages);
+    let total = frames().total();
+    let options = Options::parse(options, usual, total).ok_or(FileError::Invalid)?;
+    let device = DeviceNumber::new(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed));
+    let fs = Tmpfs::new(needs, device, options.limits);
+    let root = fs.make_root(options.permissions, options.uid, options.gid)?;
+    Ok(Arc::new(WithRoot::<Arm> { fs, root }))
+}
+
+struct Options {
+    limits: Limits,
+    permissions: u16,
+    uid: u32,
+    gid: u32,
+}
+
+impl Options {
+    fn parse(text: &[u8], limits: Limits, total: u64) -> Option<Self> {
+        let mut options = Self { limits, permissions: 0o1777, uid: 0, gid: 0 };
+        let text = core::str::from_utf8(text).ok()?;
+        for option in text.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("size", value)) => options.limits.pages = pages(value, total)?,
+                Some(("nr_blocks", value)) => options.limits.pages = scaled(value)?,
+                Some(("nr_inodes", value)) => options.limits.files = scaled(value)?,
+                Some(("mode", value)) => options.permissions = u16::from_str_radix(value, 8).ok()? & 0o7777,
+                Some(("uid", value)) => options.uid = value.parse().ok()?,
+                Some(("gid", value)) => options.gid = value.parse().ok()?,
+                // Policies of memory that there is no choice of.
+                Some(("huge" | "mpol", _)) | None => {}
+                Some(_) => return None,
+            }
+        }
+        Some(options)
+    }
+}
+
+/// A number of bytes as pages, or a share of all memory.
+fn pages(text: &str, total: u64) -> Option<u64> {
+    match text.strip_suffix('%') {
+        Some(percent) => Some(total.checked_mul(percent.parse().ok()?)? / 100),
+        None => Some(scaled(text)?.div_ceil(kcore::addr::PAGE_SIZE as u64)),
+    }
+}
+
+/// A number with a `k`, `m` or `g` behind it, or without. 0 is no limit.
+fn scaled(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' | b'K' => (text.get(..text.len() - 1)?, 10),
+        b'm' | b'M' => (text.get(..text.len() - 1)?, 20),
+        b'g' | b'G' => (text.get(..text.len() - 1)?, 30),
+        _ => (text, 0),
+    };
+    let number = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
+    Some(if number == 0 { u64::MAX } else { number })
+}
+
+impl Machine for Kernel {
+    fn facts() -> &'static Facts {
+        FACTS.get().expect("the machine is described before programs run")
+    }
+
+    fn memory_in_use() -> Memory {
+        let commitments = MEMORY.commitments();
+        Memory {
+            frames: frames().statistics(),
+            promised_pages: commitments.pages(),
+            promise_ratio: commitments.ratio(),
+            policy: commitments.policy(),
+        }
+    }
+
+    fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes)) {
+        for cpu in switch::online().iter() {
+            let idle_ns = switch::idle_ns(cpu);
+            visit(cpu.index(), CpuTimes { busy_ns: clock::now_ns().saturating_sub(idle_ns), idle_ns });
+        }
+    }
+
+    fn started_at_s() -> u64 {
+        clock::epoch_ns() / 1_000_000_000
+    }
+
+    fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str)) {
+        MOUNTS.each(|source, place, fs| {
+            let [source, place] = [source, place].map(|bytes| core::str::from_utf8(bytes).unwrap_or("?"));
+            visit(source, place, fs.kind(), if fs.is_read_only() { "ro" } else { "rw" });
+        });
+    }
+}
