@@ -70,8 +70,11 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
     let mut path = Path::new();
     path.read(from)?;
     let flags = OpenFlags::from_linux(flags.0);
-    let open = with_context(caller, directory, path.bytes(), |context, base, id| {
-        fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
+    // Who opens a FIFO waits for the other side.
+    let open = caller.restarting(|caller| {
+        with_context(caller, directory, path.bytes(), |context, base, id| {
+            fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
+        })
     })?;
     let descriptor = if flags.contains(OpenFlags::CLOSE_ON_EXEC) {
         DescriptorFlags::CLOSE_ON_EXEC

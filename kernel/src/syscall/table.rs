@@ -162,7 +162,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_chdir, path::chdir, (Text), Rpath;
     linux::__NR_fchdir, path::fchdir, (Descriptor), Rpath;
     linux::__NR_chroot, path::chroot, (Text), Never;
-    linux::__NR_openat, path::openat, (Descriptor, Text, Bits, u32), Rpath;
+    linux::__NR_openat, path::openat, (Descriptor, Text, Bits, u32), Rpath, whole;
     linux::__NR_close, file::close, (Descriptor), Stdio;
     linux::__NR_close_range, file::close_range, (u32, u32, Bits), Stdio;
     linux::__NR_getdents64, file::getdents64, (Descriptor, UserAddr, u64), Rpath;

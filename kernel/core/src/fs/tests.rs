@@ -2,6 +2,7 @@
 
 mod devices;
 mod directory;
+mod epoll;
 mod initramfs;
 mod lock;
 mod metadata;
@@ -14,6 +15,7 @@ mod pages;
 mod path;
 mod pipe;
 mod poll;
+mod socket;
 mod support;
 mod table;
 mod tmpfs;

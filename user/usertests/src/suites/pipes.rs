@@ -1,12 +1,16 @@
 //! Pipes, by themselves and between commands.
 
-use std::fs::File;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions, create_dir_all, remove_file};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use sys::file;
+use sys::names;
 use sys::process::{self, Signal, Which, kill, wait};
 use sys::signal::{self, Handler};
 use sys::stream::{self, NONBLOCK, PACKETS, command};
@@ -19,7 +23,7 @@ use crate::meeting::Meeting;
 super::tests!("pipe":
     bytes_and_the_end, a_child_writes_to_its_parent, nobody_reads, full_and_empty, a_short_write_is_whole,
     a_signal_interrupts_a_read, a_read_is_made_again, a_write_that_is_interrupted_counts, sizes, packets,
-    what_it_is, bad_arguments, a_commands_output, a_pipeline, much_goes_both_ways, a_command_that_is_not_there);
+    what_it_is, a_fifo, a_signal_ends_the_wait_of_an_open, bad_arguments, a_commands_output, a_pipeline, much_goes_both_ways, a_command_that_is_not_there);
 
 /// What a pipe holds.
 const ROOM: usize = 65536;
@@ -181,6 +185,49 @@ fn what_it_is() -> Checked {
     let reader = File::from(reader);
     ensure(reader.metadata()?.file_type().is_fifo(), "no FIFO")?;
     io_refused(io::Seek::stream_position(&mut &reader), Errno::SPIPE)
+}
+
+/// A FIFO of the caller's own.
+fn fifo() -> Result<PathBuf, Failure> {
+    create_dir_all(std::env::temp_dir())?;
+    let path = std::env::temp_dir().join(format!("fifo-{}", process::pid()));
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Failure::new("a name"))?;
+    names::make_node(&name, 0o010_600, 0)?;
+    Ok(path)
+}
+
+fn a_fifo() -> Checked {
+    let path = fifo()?;
+    let nonblock = i32::try_from(NONBLOCK).unwrap_or(0);
+    io_refused(OpenOptions::new().write(true).custom_flags(nonblock).open(&path).map(drop), Errno::NXIO)?;
+    let pid = child(|| Ok(File::create(&path)?.write_all(b"through a name")?))?;
+    let mut text = String::new();
+    let mut reader = File::open(&path)?;
+    ensure(reader.metadata()?.file_type().is_fifo(), "no FIFO")?;
+    reader.read_to_string(&mut text)?;
+    equal(text, "through a name")?;
+    passes(pid)?;
+    let writer = OpenOptions::new().write(true).custom_flags(nonblock).open(&path)?;
+    drop(reader);
+    signal::handle(Signal::PIPE, Handler::Ignore)?;
+    refused(file::write(&writer, b"x"), Errno::PIPE)?;
+    let both = OpenOptions::new().read(true).write(true).open(&path)?;
+    file::write(&both, b"own")?;
+    equal(file::read(&both, &mut [0; 8])?, 3)?;
+    Ok(remove_file(path)?)
+}
+
+fn a_signal_ends_the_wait_of_an_open() -> Checked {
+    let path = fifo()?;
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Failure::new("a name"))?;
+    let meeting = Meeting::new()?;
+    signal::handle(Signal::USR1, Handler::Count)?;
+    let pid = child(|| signal_until(&meeting, Signal::USR1))?;
+    let outcome = file::open(&name, 0);
+    meeting.set(0, 1);
+    refused(outcome, Errno::INTR)?;
+    passes(pid)?;
+    Ok(remove_file(path)?)
 }
 
 fn bad_arguments() -> Checked {

@@ -1,10 +1,11 @@
 //! Sockets between programs.
 
-use std::fs::File;
+use std::fs::{File, create_dir_all, metadata, remove_file};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -20,7 +21,7 @@ use crate::expect::{Checked, Failure, child, dies, ensure, equal, io_refused, pa
 
 super::tests!("socket":
     a_pair_talks_both_ways, a_side_can_be_shut, nobody_reads, what_was_left_is_a_reset, messages_keep_their_borders,
-    packets_keep_their_borders_and_order, a_full_inbox, a_listener_accepts, nobody_listens, names, datagrams_by_name,
+    packets_keep_their_borders_and_order, a_full_inbox, a_listener_accepts, nobody_listens, a_path_is_a_name, names, datagrams_by_name,
     a_wait_has_a_limit, a_reader_waits, a_file_goes_with_a_message, files_of_a_stream_end_a_read,
     files_without_room_are_closed, files_that_nobody_reads_are_closed, no_socket_is_in_its_own_inbox,
     sockets_in_sockets_are_closed, what_poll_tells, other_families, a_command_that_changes_its_user);
@@ -174,7 +175,27 @@ fn nobody_listens() -> Checked {
     drop(listener);
     io_refused(waiting.read(&mut [0]), Errno::CONNRESET)?;
     io_refused(UnixStream::connect_addr(&address).map(drop), Errno::CONNREFUSED)?;
-    io_refused(UnixStream::connect("/nowhere").map(drop), Errno::NOENT)
+    io_refused(UnixStream::connect("/nowhere").map(drop), Errno::NOENT)?;
+    io_refused(UnixStream::connect("/etc/motd").map(drop), Errno::CONNREFUSED)
+}
+
+fn a_path_is_a_name() -> Checked {
+    create_dir_all(std::env::temp_dir())?;
+    let path = std::env::temp_dir().join(format!("socket-{}", process::pid()));
+    let listener = UnixListener::bind(&path)?;
+    equal(listener.local_addr()?.as_pathname(), Some(path.as_path()))?;
+    ensure(metadata(&path)?.file_type().is_socket(), "no socket")?;
+    io_refused(UnixListener::bind(&path).map(drop), Errno::ADDRINUSE)?;
+    io_refused(File::open(&path).map(drop), Errno::NXIO)?;
+    let mut here = UnixStream::connect(&path)?;
+    let (mut there, _) = listener.accept()?;
+    equal(here.peer_addr()?.as_pathname(), Some(path.as_path()))?;
+    here.write_all(b"x")?;
+    there.read_exact(&mut [0])?;
+    drop(listener);
+    io_refused(UnixStream::connect(&path).map(drop), Errno::CONNREFUSED)?;
+    remove_file(&path)?;
+    io_refused(UnixStream::connect(&path).map(drop), Errno::NOENT)
 }
 
 fn names() -> Checked {

@@ -70,11 +70,14 @@ impl<S: Surroundings> NamedPipe for Fifo<S> {
             return Err(FileError::NoDevice);
         }
         let (there, ever) = other_side(&pipe, sides);
+        // In this order: who comes behind the first look is seen by the second, or counted.
         let ever_before = ever.load(Ordering::Acquire);
+        let was_there = there.load(Ordering::Acquire) > 0;
         let end = PipeEnd::new(Arc::clone(&pipe), sides, flags);
         pipe.to_open.wake_all();
         let is_alone = || there.load(Ordering::Acquire) == 0 && ever.load(Ordering::Acquire) == ever_before;
-        if waits && sides.reads != sides.writes {
+        // Whoever was there may see this end, and be gone already.
+        if waits && !was_there && sides.reads != sides.writes {
             // One that came and has gone again was there.
             pipe.to_open.wait_while(|| is_alone() && !S::interrupted());
             if is_alone() {

@@ -9,6 +9,9 @@ use crate::fs::error::FileError;
 use crate::fs::open_file::OpenFile;
 use crate::fs::surroundings::Surroundings;
 
+/// Through more sockets than these nobody is followed: the others would wait too long.
+const MOST_FOLLOWED: usize = 4096;
+
 /// The socket that `file` is, if it is one.
 fn socket_of<S: Surroundings>(file: &OpenFile) -> Option<Arc<Socket<S>>> {
     let file: Arc<SocketFile<S>> = Arc::clone(file.operations()?).as_any()?.downcast().ok()?;
@@ -30,6 +33,9 @@ pub(super) fn check<S: Surroundings>(target: &Socket<S>, files: &[Arc<OpenFile>]
         }
         if !seen.insert(Arc::as_ptr(&socket).addr()) {
             continue;
+        }
+        if seen.len() > MOST_FOLLOWED {
+            return Err(FileError::TooManyReferences);
         }
         let (connections, held) = socket.inbox.lock().holds();
         rest.extend(connections);
