@@ -71,10 +71,12 @@ impl<S: Surroundings> NamedPipe for Fifo<S> {
         }
         let (there, ever) = other_side(&pipe, sides);
         let ever_before = ever.load(Ordering::Acquire);
+        // Asked before the end is made: who waits for it may come back, do his work and be gone as soon as he sees it.
+        let is_awaited = there.load(Ordering::Acquire) != 0;
         let end = PipeEnd::new(Arc::clone(&pipe), sides, flags);
         pipe.to_open.wake_all();
         let is_alone = || there.load(Ordering::Acquire) == 0 && ever.load(Ordering::Acquire) == ever_before;
-        if waits && sides.reads != sides.writes {
+        if waits && !is_awaited && sides.reads != sides.writes {
             // One that came and has gone again was there.
             pipe.to_open.wait_while(|| is_alone() && !S::interrupted());
             if is_alone() {
