@@ -76,6 +76,16 @@ pub(super) fn syncfs(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
     }
 }
 
+/// Advice is checked and, as all files are in memory, not needed.
+pub(super) fn fadvise64(caller: &mut Caller<'_>, file: Descriptor, _at: i64, bytes: i64, advice: u32) -> Answer {
+    let file = caller.file(file)?;
+    match file.inode().protection().kind {
+        FileKind::Fifo => Err(Errno::ESPIPE),
+        _ if bytes < 0 || advice > linux::POSIX_FADV_NOREUSE => Err(Errno::EINVAL),
+        _ => Ok(0),
+    }
+}
+
 pub(super) fn preadv(caller: &mut Caller<'_>, file: Descriptor, pieces: UserAddr, count: i32, at: i64) -> Answer {
     let at = offset(at)?;
     let file = caller.file(file)?;

@@ -221,6 +221,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
+    linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_pwritev, contents::pwritev, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_preadv2, contents::preadv2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
