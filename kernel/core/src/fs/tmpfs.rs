@@ -8,7 +8,7 @@
 //!                           └─ Symlink, Device, …
 //! ```
 //!
-//! A file is its [`Node`]: inode, open file and pager in one, so that opening it makes nothing new. A directory has its
+//! A file is its `Node`: inode, open file and pager in one, so that opening it makes nothing new. A directory has its
 //! names, and with them the files; whatever has no name and nobody's descriptor or mapping any more is gone with its last
 //! reference, and its pages with it.
 //!
@@ -23,7 +23,7 @@
 //! # Locks
 //!
 //! A directory's names have a spin lock each, a node's attributes another; neither is taken while one of the other kind,
-//! or another of its own, is held, but for the two directories of a [rename], which are taken in the order of
+//! or another of its own, is held, but for the two directories of a rename, which are taken in the order of
 //! their addresses. What a directory must know of another while it has its own names locked is in atomics: how many names
 //! it has, or that it is removed and gets none any more.
 //!
