@@ -184,7 +184,8 @@ pub(super) fn accept4(
         return Err(Errno::EINVAL);
     }
     let (socket, blocking) = find(caller, descriptor)?;
-    caller.files()?.lock().check_room(file::most_files(caller))?;
+    let most = file::most_files(caller);
+    caller.files()?.lock().check_room(most)?;
     let accepted = waiting(caller, socket.timeout(true), |_| Ok(socket.accept(blocking)?))?;
     let name = accepted.peer_name().unwrap_or(None);
     // From here on it is closed if something fails.
