@@ -22,7 +22,7 @@ pub(super) struct TextFile<S: Machine> {
 }
 
 impl<S: Machine> TextFile<S> {
-    pub(super) const fn new(writer: Writer<S>) -> Self {
+    pub(super) fn new(writer: Writer<S>) -> Self {
         Self { writer, written: SpinLock::new(Rank::FileObject, None) }
     }
 

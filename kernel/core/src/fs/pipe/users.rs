@@ -32,8 +32,16 @@ pub struct Pipes<S: Surroundings> {
 
 impl<S: Surroundings> Pipes<S> {
     /// None yet.
+    #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
+        Self { next: AtomicU64::new(1), users: SpinLock::new(Rank::FileObject, BTreeMap::new()) }
+    }
+
+    /// None yet.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new() -> Self {
         Self { next: AtomicU64::new(1), users: SpinLock::new(Rank::FileObject, BTreeMap::new()) }
     }
 
