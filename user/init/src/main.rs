@@ -8,11 +8,12 @@
 //!
 //! Each program leads a session of its own with the terminal as its controlling one, so a shell has job control.
 //!
-//! [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the signals by which the machine is
+//! [`places`] makes ready what programs expect: `/tmp`, `/run`, and `/proc` mounted. [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the signals by which the machine is
 //! switched off (`USR2`, and `USR1`, which halts) or started again (`TERM`), as busybox's `poweroff`, `halt` and `reboot` send
 //! them. [`shutdown`] ends what is left.
 
 mod events;
+mod places;
 mod shutdown;
 mod start;
 mod supervisor;
@@ -35,6 +36,7 @@ fn main() {
     if let Err(errno) = events::prepare() {
         println!("init: signals: {errno}");
     }
+    places::prepare();
     let table = what_to_run();
     let end = Supervisor::default().run(&table);
     shutdown::shut_down(&table, end);

@@ -209,3 +209,23 @@ pub fn attributes(file: &impl AsRawFd) -> Result<usize, Errno> {
     // SAFETY: nothing is stored, for there is no room.
     unsafe { call(number::FLISTXATTR, [int(file.as_raw_fd()), 0, 0]) }
 }
+
+/// `mount`, without flags and options.
+///
+/// # Errors
+///
+/// `PERM` unless root, `NODEV` for a kind that there is not, `BUSY`, `NOTDIR` and those of paths.
+pub fn mount(source: &CStr, target: &CStr, kind: &CStr) -> Result<(), Errno> {
+    // SAFETY: the strings are read.
+    unsafe { call(number::MOUNT, [text(source), text(target), text(kind), 0, 0]) }.map(drop)
+}
+
+/// `umount2`
+///
+/// # Errors
+///
+/// `PERM` unless root, `INVAL` where nothing is mounted, `BUSY`.
+pub fn unmount(target: &CStr) -> Result<(), Errno> {
+    // SAFETY: the string is read.
+    unsafe { call(number::UMOUNT2, [text(target), 0]) }.map(drop)
+}

@@ -21,6 +21,8 @@ numbers! {
     FLOCK = 32
     MKNODAT = 33
     LINKAT = 37
+    UMOUNT2 = 39
+    MOUNT = 40
     STATFS = 43
     FALLOCATE = 47
     CHDIR = 49

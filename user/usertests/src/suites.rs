@@ -18,6 +18,7 @@ mod mappings;
 mod numbers;
 pub(crate) mod pipes;
 mod polls;
+mod procs;
 mod queues;
 mod signals;
 mod sockets;
@@ -64,6 +65,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     pipes::TESTS,
     polls::TESTS,
     tree::TESTS,
+    procs::TESTS,
     locks::TESTS,
     sockets::TESTS,
     heavy::TESTS,

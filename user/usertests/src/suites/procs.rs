@@ -1,0 +1,201 @@
+//! `/proc`, as programs read it, and what is mounted.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
+
+use sys::process::{self, Signal, Which, kill, option, spawn, wait, wait_for, wait_id};
+use sys::{Errno, Pid, file, identity};
+
+use crate::expect::{Checked, as_root, child, ensure, equal, in_child, io_refused, known, on_tine, passes, refused};
+use crate::meeting::Meeting;
+
+super::tests!("proc":
+    a_process_reads_about_itself, a_zombie_is_one_until_it_is_reaped, a_stopped_process_is_one, descriptors_are_links,
+    the_arguments_are_the_command_line, its_memory_has_a_stack_a_heap_and_the_vdso, a_stranger_sees_less,
+    every_process_is_listed, the_machine_is_described, a_text_is_written_anew_from_its_beginning,
+    a_file_system_is_mounted_and_taken_away, only_root_mounts, mounts_that_cannot_be);
+
+fn read(path: &str) -> Result<String, Errno> {
+    fs::read_to_string(path)
+        .map_err(|error| Errno(error.raw_os_error().and_then(|code| u16::try_from(code).ok()).unwrap_or(0)))
+}
+
+/// The value of a field of `status`.
+fn field(status: &str, name: &str) -> String {
+    let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().trim().to_owned()
+}
+
+fn state(pid: Pid) -> Result<char, Errno> {
+    let stat = read(&format!("/proc/{pid}/stat"))?;
+    Ok(stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or_default())
+}
+
+fn a_process_reads_about_itself() -> Checked {
+    on_tine()?;
+    let status = known(read("/proc/self/status"))?;
+    equal(field(&status, "Pid"), process::pid().to_string())?;
+    equal(field(&status, "PPid"), process::parent().to_string())?;
+    equal(field(&status, "Threads"), "1")?;
+    equal(field(&status, "State"), "R (running)")?;
+    equal(known(read("/proc/self/stat"))?.split(' ').count(), 52)?;
+    let name = known(read("/proc/thread-self/comm"))?;
+    equal(name.trim_end(), field(&status, "Name"))
+}
+
+fn a_zombie_is_one_until_it_is_reaped() -> Checked {
+    on_tine()?;
+    let pid = spawn(|| 0)?;
+    wait_id(Which::Pid(pid), option::EXITED | option::NOWAIT)?;
+    equal(known(state(pid))?, 'Z')?;
+    wait(Which::Pid(pid))?;
+    refused(state(pid), Errno::NOENT)
+}
+
+fn a_stopped_process_is_one() -> Checked {
+    on_tine()?;
+    let meeting = Meeting::new()?;
+    let pid = child(|| {
+        meeting.wait(0, 1);
+        Ok(())
+    })?;
+    kill(pid.0, Signal::STOP)?;
+    wait_for(Which::Pid(pid), option::UNTRACED)?;
+    equal(known(state(pid))?, 'T')?;
+    kill(pid.0, Signal::CONT)?;
+    meeting.arrive(0);
+    passes(pid)
+}
+
+fn descriptors_are_links() -> Checked {
+    on_tine()?;
+    let file = fs::File::open("/etc/motd")?;
+    let link = |file: &dyn std::os::fd::AsRawFd| fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    equal(link(&file)?, std::path::Path::new("/etc/motd"))?;
+    let mut again = fs::File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)))?;
+    let mut text = String::new();
+    again.read_to_string(&mut text)?;
+    ensure(!text.is_empty(), "the file behind the link is empty")?;
+    let (reading, _writing) = known(file::pipe())?;
+    ensure(link(&reading)?.to_string_lossy().starts_with("pipe:["), "not a pipe")?;
+    equal(fs::read_link("/proc/self/exe")?, std::path::Path::new("/bin/usertests"))?;
+    equal(fs::read_link("/proc/self/cwd")?, std::env::current_dir()?)
+}
+
+fn the_arguments_are_the_command_line() -> Checked {
+    on_tine()?;
+    let own: Vec<u8> = std::env::args().flat_map(|word| [word.into_bytes(), vec![0]].concat()).collect();
+    equal(fs::read("/proc/self/cmdline")?, own)
+}
+
+fn its_memory_has_a_stack_a_heap_and_the_vdso() -> Checked {
+    on_tine()?;
+    let maps = known(read("/proc/self/maps"))?;
+    let stack = 0_u8;
+    let address = std::ptr::from_ref(&stack).addr();
+    let named = |name: &str| maps.lines().find(|line| line.ends_with(name)).unwrap_or_default();
+    let range = named("[stack]").split(' ').next().unwrap_or_default().split_once('-');
+    let bound = |text: &str| usize::from_str_radix(text, 16).unwrap_or(0);
+    ensure(range.is_some_and(|(from, to)| (bound(from)..bound(to)).contains(&address)), "not the stack's range")?;
+    ensure(named("[vdso]").contains(" r-xp "), "no vDSO")
+}
+
+fn a_stranger_sees_less() -> Checked {
+    on_tine()?;
+    as_root()?;
+    let path = format!("/proc/{}", process::pid());
+    in_child(move || {
+        identity::set_user(1000)?;
+        io_refused(fs::read(format!("{path}/environ")), Errno::ACCES)?;
+        io_refused(fs::read(format!("{path}/maps")), Errno::ACCES)?;
+        io_refused(fs::read_link(format!("{path}/cwd")), Errno::ACCES)?;
+        io_refused(fs::read_dir(format!("{path}/fd")).map(drop), Errno::ACCES)?;
+        fs::read(format!("{path}/stat"))?;
+        fs::read("/proc/self/maps")?;
+        Ok(())
+    })
+}
+
+fn every_process_is_listed() -> Checked {
+    on_tine()?;
+    let meeting = Meeting::new()?;
+    let stays = || {
+        meeting.wait(0, 1);
+        Ok(())
+    };
+    let pids = (0..20).map(|_| child(stays)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<String> = fs::read_dir("/proc")?
+        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_, _>>()?;
+    let all = pids.iter().all(|pid| names.contains(&pid.to_string()));
+    meeting.arrive(0);
+    pids.iter().try_for_each(|&pid| passes(pid))?;
+    ensure(all && names.contains(&"1".to_owned()), "somebody is missing")
+}
+
+fn the_machine_is_described() -> Checked {
+    on_tine()?;
+    for (path, part) in [
+        ("/proc/meminfo", "MemTotal:"),
+        ("/proc/cpuinfo", "CPU implementer\t: 0x41"),
+        ("/proc/version", "Linux version 6.1.0-tine"),
+        ("/proc/stat", "btime "),
+        ("/proc/mounts", "proc /proc proc rw"),
+        ("/proc/sys/kernel/ostype", "Linux"),
+        ("/proc/tine/forkstat", "cntfork "),
+    ] {
+        ensure(known(read(path))?.contains(part), path)?;
+    }
+    let uptime = known(read("/proc/uptime"))?;
+    ensure(uptime.split(' ').next().is_some_and(|seconds| seconds.parse::<f64>().is_ok_and(|s| s > 0.0)), "no uptime")
+}
+
+fn a_text_is_written_anew_from_its_beginning() -> Checked {
+    on_tine()?;
+    let mut file = fs::File::open("/proc/tine/forkstat")?;
+    let mut before = String::new();
+    file.read_to_string(&mut before)?;
+    in_child(|| Ok(()))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut after = String::new();
+    file.read_to_string(&mut after)?;
+    ensure(before != after, "the same text after a fork")
+}
+
+fn a_file_system_is_mounted_and_taken_away() -> Checked {
+    on_tine()?;
+    as_root()?;
+    fs::create_dir("/tmp/mounted")?;
+    fs::write("/tmp/mounted/below", "x")?;
+    known(file::mount(c"none", c"/tmp/mounted", c"tmpfs"))?;
+    ensure(known(read("/proc/mounts"))?.contains("none /tmp/mounted tmpfs rw"), "not listed")?;
+    ensure(!fs::exists("/tmp/mounted/below")?, "not covered")?;
+    fs::write("/tmp/mounted/inside", "y")?;
+    let renamed = fs::rename("/tmp/mounted/inside", "/tmp/inside");
+    ensure(renamed.is_err_and(|error| error.kind() == ErrorKind::CrossesDevices), "moved to another file system")?;
+    io_refused(fs::remove_dir("/tmp/mounted"), Errno::BUSY)?;
+    refused(file::mount(c"none", c"/tmp/mounted/inside", c"tmpfs"), Errno::NOTDIR)?;
+    known(file::unmount(c"/tmp/mounted"))?;
+    equal(fs::read_to_string("/tmp/mounted/below")?, "x")?;
+    Ok(fs::remove_dir_all("/tmp/mounted")?)
+}
+
+fn only_root_mounts() -> Checked {
+    on_tine()?;
+    as_root()?;
+    in_child(|| {
+        identity::set_user(1000)?;
+        refused(file::mount(c"none", c"/tmp", c"tmpfs"), Errno::PERM)?;
+        refused(file::unmount(c"/proc"), Errno::PERM)
+    })
+}
+
+fn mounts_that_cannot_be() -> Checked {
+    on_tine()?;
+    as_root()?;
+    refused(file::mount(c"none", c"/tmp", c"ext4"), Errno::NODEV)?;
+    refused(file::mount(c"none", c"/etc/motd", c"tmpfs"), Errno::NOTDIR)?;
+    refused(file::mount(c"none", c"/nowhere", c"tmpfs"), Errno::NOENT)?;
+    refused(file::unmount(c"/tmp"), Errno::INVAL)?;
+    refused(file::unmount(c"/"), Errno::BUSY)
+}
