@@ -51,6 +51,8 @@ fn a_list_that_is_not_whole_is_none() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever stands there, reading it ends, within the area, and what is found lies in it.
     #[test]
     fn hostile_lists_end(words in prop::collection::vec((0_u8..4, any::<u32>(), 0_u32..64), 300)) {
