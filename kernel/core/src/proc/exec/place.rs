@@ -60,12 +60,17 @@ pub(super) fn interpreter<E>(
     Ok(bias)
 }
 
-/// Maps the kernel's own shared object where mappings begin, and says where. It is a private mapping that can never be
-/// written: nobody sees it but its program, and none can change it.
+/// How far above the place where mappings begin the kernel's own object goes: what one table of level 3 maps. So that table
+/// is its own, and changes of mappings do not walk through it.
+const KERNEL_OBJECT_GAP: u64 = 2 << 20;
+
+/// Maps the kernel's own shared object a little above where mappings begin, and says where. It is a private mapping that can
+/// never be written: nobody sees it but its program, and none can change it.
 pub(super) fn kernel_object(system: &impl MemorySystem, space: &mut Space, pager: Arc<dyn Pager>) -> Option<UserAddr> {
     let (protection, bytes) = (Protection::READ_EXECUTE, pager.bytes());
     let source = vm::Source::File { pager, offset: 0, max_protection: protection };
-    let (place, sharing, flags) = (Place::Anywhere, Sharing::Private, MapFlags::empty());
+    let place = space.layout().mmap_top.checked_add(KERNEL_OBJECT_GAP).map_or(Place::Anywhere, Place::Hint);
+    let (sharing, flags) = (Sharing::Private, MapFlags::empty());
     space.map(system, MapRequest { place, bytes, protection, sharing, source, flags }).ok()
 }
 
