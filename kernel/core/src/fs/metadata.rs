@@ -177,6 +177,27 @@ pub struct Metadata {
     pub born: Option<Timestamp>,
 }
 
+impl Metadata {
+    /// Of something that takes no room and has one name at most: a pipe, a socket, a set of watched files. It has been the
+    /// same since it was `made`.
+    #[must_use]
+    pub const fn without_contents(id: FileId, protection: Protection, made: Timestamp) -> Self {
+        Self {
+            id,
+            protection,
+            links: 1,
+            represents: DeviceNumber::NONE,
+            size: 0,
+            block_size: 4096,
+            blocks: 0,
+            accessed: made,
+            modified: made,
+            changed: made,
+            born: None,
+        }
+    }
+}
+
 /// All that statfs(2) tells about a file system.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct FileSystemStatus {

@@ -34,19 +34,7 @@ impl Inode for Nameless {
     }
 
     fn metadata(&self) -> Metadata {
-        Metadata {
-            id: self.id(),
-            protection: self.protection(),
-            links: 1,
-            represents: DeviceNumber::NONE,
-            size: 0,
-            block_size: 4096,
-            blocks: 0,
-            accessed: self.made,
-            modified: self.made,
-            changed: self.made,
-            born: None,
-        }
+        Metadata::without_contents(self.id(), self.protection(), self.made)
     }
 
     fn is_read_only(&self) -> bool {

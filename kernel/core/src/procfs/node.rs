@@ -319,17 +319,10 @@ impl<S: Machine> Inode for Node<S> {
             _ => 0,
         };
         Metadata {
-            id: self.id(),
-            protection,
             links: if protection.kind == FileKind::Directory { 2 } else { 1 },
-            represents: DeviceNumber::NONE,
             size,
             block_size: 1024,
-            blocks: 0,
-            accessed: time,
-            modified: time,
-            changed: time,
-            born: None,
+            ..Metadata::without_contents(self.id(), protection, time)
         }
     }
 
