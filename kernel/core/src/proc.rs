@@ -83,8 +83,8 @@ pub use fork::{
     TforkError, TforkParameters, ThreadRequest, clone, fork, fork1, tfork, thread_fork, vfork,
 };
 pub use group::{
-    GroupError, Relations, Terminal, acquire_terminal, find, group_of, is_orphaned, relations, session_of,
-    set_foreground, set_group, set_session, terminal_of,
+    GroupError, Terminal, acquire_terminal, find, group_of, is_orphaned, relations, session_of, set_foreground,
+    set_group, set_session, terminal_of,
 };
 pub use id::{MAX_PID, Numbering, Pid, RECENT, THREAD_OFFSET};
 pub use info::{RunState, SignalInfo, Standing};

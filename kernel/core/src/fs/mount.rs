@@ -3,7 +3,6 @@
 //! The directory that is covered knows its [cover](Inode::cover), and the one above answers lookups with that; the root
 //! that covers knows what is above it. The table here is for those who ask what is mounted, and takes mounts apart again.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -42,10 +41,9 @@ pub trait Mountable: Send + Sync {
 }
 
 /// Something mounted.
-#[derive(Clone)]
 struct Mount {
-    source: Arc<[u8]>,
-    place: Arc<[u8]>,
+    source: Vec<u8>,
+    place: Vec<u8>,
     fs: Arc<dyn Mountable>,
     /// None for the root, which covers nothing.
     covered: Option<Arc<dyn Inode>>,
@@ -125,43 +123,38 @@ impl<C: Cpu> Mounts<C> {
     /// [`Invalid`](FileError::Invalid) where nothing is mounted, [`Busy`](FileError::Busy) for the root of all and where
     /// something is mounted in it.
     pub fn unmount(&self, root: &Arc<dyn Inode>) -> Result<(), FileError> {
-        let all = self.all.lock().clone();
-        let mount = all.iter().find(|mount| same_file(&mount.fs.root(), root)).ok_or(FileError::Invalid)?;
-        let covered = mount.covered.as_ref().ok_or(FileError::Busy)?;
         let device = root.id().device;
-        if all.iter().filter_map(|mount| mount.covered.as_ref()).any(|covered| covered.id().device == device) {
-            return Err(FileError::Busy);
-        }
-        let taken = {
+        let (mount, covered) = {
             let mut all = self.all.lock();
-            let index = all.iter().position(|other| Arc::ptr_eq(&other.fs, &mount.fs)).ok_or(FileError::Invalid)?;
-            all.remove(index)
+            let is_root = |mount: &Mount| same_file(&mount.fs.root(), root);
+            let index = all.iter().position(is_root).ok_or(FileError::Invalid)?;
+            if all.iter().filter_map(|mount| mount.covered.as_ref()).any(|covered| covered.id().device == device) {
+                return Err(FileError::Busy);
+            }
+            let covered = all.get(index).and_then(|mount| mount.covered.clone()).ok_or(FileError::Busy)?;
+            (all.remove(index), covered)
         };
         covered.cover(None)?;
-        mount.fs.set_covered(None)?;
-        drop(taken);
-        Ok(())
+        mount.fs.set_covered(None)
     }
 
     /// The file system whose root is `root`.
     #[must_use]
     pub fn find(&self, root: &Arc<dyn Inode>) -> Option<Arc<dyn Mountable>> {
-        let all = self.all.lock().clone();
-        all.into_iter().map(|mount| mount.fs).find(|fs| same_file(&fs.root(), root))
+        let all = self.all.lock();
+        all.iter().map(|mount| &mount.fs).find(|fs| same_file(&fs.root(), root)).cloned()
     }
 
     /// The root of the file system that `file` is in.
     #[must_use]
     pub fn root_of(&self, file: &dyn Inode) -> Option<Arc<dyn Inode>> {
         let device = file.id().device;
-        let all = self.all.lock().clone();
-        all.iter().map(|mount| mount.fs.root()).find(|root| root.id().device == device)
+        self.all.lock().iter().map(|mount| mount.fs.root()).find(|root| root.id().device == device)
     }
 
-    /// Calls `visit` for each mount: what, where, and the file system.
+    /// Calls `visit` for each mount: what, where, and the file system. The table is locked meanwhile.
     pub fn each(&self, mut visit: impl FnMut(&[u8], &[u8], &dyn Mountable)) {
-        let all = self.all.lock().clone();
-        all.iter().for_each(|mount| visit(&mount.source, &mount.place, &*mount.fs));
+        self.all.lock().iter().for_each(|mount| visit(&mount.source, &mount.place, &*mount.fs));
     }
 }
 
@@ -171,9 +164,9 @@ impl<C: Cpu> Default for Mounts<C> {
     }
 }
 
-fn copy(bytes: &[u8]) -> Result<Arc<[u8]>, FileError> {
+fn copy(bytes: &[u8]) -> Result<Vec<u8>, FileError> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len()).map_err(|_| FileError::OutOfMemory)?;
     copy.extend_from_slice(bytes);
-    Ok(Arc::from(Box::from(copy)))
+    Ok(copy)
 }

@@ -3,10 +3,10 @@
 use alloc::sync::Arc;
 
 use super::id::Pid;
+use super::info::Standing;
 use super::process::{Process, ProcessFlags};
 use super::signal::tell_orphaned;
 use super::system::System;
-use super::tree::Life;
 
 /// Why a group or session cannot be changed or named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,27 +141,7 @@ pub fn find<S: System>(pid: Pid) -> Option<Arc<Process<S>>> {
     tree.find(pid).map(|slot| Arc::clone(tree.process(slot)))
 }
 
-/// What a listing of processes shows of one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Relations {
-    /// Its parent.
-    pub parent: Pid,
-    /// Its group.
-    pub group: Pid,
-    /// Its session.
-    pub session: Pid,
-    /// Whether it is a zombie.
-    pub zombie: bool,
-}
-
-/// How a process stands to others; `None` if it has been reaped.
-pub fn relations<S: System>(pid: Pid) -> Option<Relations> {
-    let tree = S::processes().tree();
-    let slot = tree.find(pid)?;
-    Some(Relations {
-        parent: tree.process(slot).parent_pid(),
-        group: tree.group(slot),
-        session: tree.session(slot),
-        zombie: tree.life(slot) == Life::Zombie,
-    })
+/// How the process with this number stands to others; `None` if there is none.
+pub fn relations<S: System>(pid: Pid) -> Option<Standing> {
+    find::<S>(pid)?.standing()
 }
