@@ -6,7 +6,7 @@
 //! * [`board`]: the two boards, and what the host has to know of each
 //! * [`raw`]: kernel ELF to the raw image that firmware loads; [`function_names`]: the table inside it
 //! * [`dtb`]: the small device trees for QEMU
-//! * [`busybox`]: a shell and its tools, from Debian
+//! * [`debian`]: packages of Debian, fetched and unpacked; [`busybox`]: a shell and its tools out of one
 //! * [`cpio`]: the initramfs, its file data aligned so that programs can be mapped
 //! * [`qemu`]: finding QEMU, and one command line for everybody
 //!
@@ -31,6 +31,7 @@ pub mod board;
 pub mod busybox;
 pub mod console;
 pub mod cpio;
+pub mod debian;
 pub mod demux;
 pub mod dtb;
 pub mod function_names;
