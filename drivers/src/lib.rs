@@ -16,6 +16,7 @@
 //! * consoles: [`pl011`], [`mini_uart`], with [`serial`] for what they share
 //! * firmware: [`mailbox`], with the property tags
 //! * the rest of the board: [`gpio`], [`pm`] (reset, power-off, watchdog)
+//! * cards: [`sd`], the protocol; [`sdhci`], the controllers
 //! * entropy: [`bcm2835_rng`] (Pi 3), [`rng200`] (Pi 4), with [`entropy`] for what they share
 //!
 //! **Sharing.** A method that takes `&self` touches one register, or registers that only the calling core sees, and
@@ -39,6 +40,8 @@ pub mod mmio;
 pub mod pl011;
 pub mod pm;
 pub mod rng200;
+pub mod sd;
+pub mod sdhci;
 pub mod serial;
 pub mod system_timer;
 pub mod wait;

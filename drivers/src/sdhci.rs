@@ -1,0 +1,34 @@
+//! SD host controllers of the SDHCI kind (SD Association, "SD Host Controller Simplified Specification" 3.0; the BCM2835
+//! peripherals manual, chapter 5, for the Arasan's register names).
+//!
+//! Both chips have two: the *Arasan* ("EMMC") at +0x300000, where a Pi 3 and QEMU have the card, and on the BCM2711
+//! "EMMC2" at +0x340000, where a Pi 4 has it. What is particular about them is known from Linux's `sdhci-iproc`:
+//!
+//! * Registers bear accesses of 32 bits only. So what the specification has as pairs of 16-bit registers (block size and
+//!   count; transfer mode and command) is written as one.
+//! * The Arasan may lose the second of two writes to a register that come within two clocks of the card. While the card is
+//!   clocked at 400 kHz or less, each write but those of data is followed by four clocks of waiting; above that a write
+//!   takes longer than the clocks.
+//! * The Arasan has no bit for the timing of high speed; EMMC2 has.
+//! * EMMC2 may hang below 200 kHz while the core runs at 500 MHz and there is no card. Identification runs at 400 kHz.
+//! * Neither tells whether there is a card: the line is not connected on the boards.
+//!
+//! **Transfers.** Data goes through the data port, block by block, by the thread that wants it. It looks a few times, since
+//! short answers come in microseconds, then sleeps until the controller interrupts; how, is up to a [`Pace`]. QEMU's
+//! controller knows no other way. ADMA2 would replace [`Sdhci`]'s `move_data` alone: each transfer's bytes lie in one piece,
+//! and whoever makes the pieces chooses where. It is not used: early BCM2711 reach only the lowest GiB by DMA.
+//!
+//! **Interrupts.** Status bits are always enabled, signals only while a thread sleeps. The handler has a window of its own,
+//! [`SdhciInterrupt`], and does nothing but take the signals back: the line is level-triggered, and the thread finds in the
+//! status register why it was woken.
+
+mod controller;
+mod interrupt;
+mod registers;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+pub use controller::{Chip, Pace, Sdhci};
+pub use interrupt::SdhciInterrupt;
+pub use registers::SdhciRegisters;
