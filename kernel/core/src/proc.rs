@@ -99,7 +99,7 @@ pub use system::{OutOfMemory, Start, System};
 pub use table::{Counted, Processes, Statistics};
 pub use thread::{Thread, TidPointers};
 pub use timer::{
-    Interval, Notice, TimerClock, TimerError, TimerSetting, clock_was_set, create_timer, delete_timer, get_interval,
-    get_timer, serve_alarms, set_interval, set_timer, timer_overrun,
+    FileClock, Interval, Notice, TimerClock, TimerError, TimerFile, TimerSetting, Until, clock_was_set, create_timer,
+    delete_timer, get_interval, get_timer, serve_alarms, set_interval, set_timer, timer_overrun,
 };
 pub use wait::{ChildKind, Children, Delivery, Kinds, Patience, Selection, WaitError, WaitRequest, WaitResult, wait};

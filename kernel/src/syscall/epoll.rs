@@ -26,11 +26,16 @@ struct Event {
     data: u64,
 }
 
-/// Gives a file without a name the lowest free descriptor.
-fn install(caller: &Caller<'_>, operations: Arc<dyn FileOperations>, flags: u32) -> Answer {
+/// Gives a file without a name the lowest free descriptor. It takes `O_CLOEXEC` and `O_NONBLOCK` of the flags.
+pub(super) fn install(
+    caller: &Caller<'_>,
+    what: &'static str,
+    operations: Arc<dyn FileOperations>,
+    flags: u32,
+) -> Answer {
     let descriptor = file::close_on_exec(flags & linux::O_CLOEXEC != 0);
     let status = OpenFlags::READ_WRITE | OpenFlags::from_linux(flags & linux::O_NONBLOCK);
-    let open = OpenFile::new(Nameless::new(clock::timestamp()), operations, status, &PARKING);
+    let open = OpenFile::new(Nameless::new(what, clock::timestamp()), operations, status, &PARKING);
     file::install(caller, open, descriptor, Fd::ZERO)
 }
 
@@ -38,7 +43,7 @@ pub(super) fn epoll_create1(caller: &mut Caller<'_>, flags: Bits) -> Answer {
     if flags.0 & !linux::EPOLL_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
-    install(caller, Epoll::<Kernel>::new(), flags.0)
+    install(caller, "[eventpoll]", Epoll::<Kernel>::new(), flags.0)
 }
 
 /// The set that a descriptor stands for.
@@ -143,5 +148,5 @@ pub(super) fn eventfd2(caller: &mut Caller<'_>, count: u32, flags: Bits) -> Answ
         return Err(Errno::EINVAL);
     }
     let taking = if flags.0 & linux::EFD_SEMAPHORE != 0 { Taking::One } else { Taking::All };
-    install(caller, EventCounter::<Kernel>::new(count.into(), taking), flags.0)
+    install(caller, "[eventfd]", EventCounter::<Kernel>::new(count.into(), taking), flags.0)
 }

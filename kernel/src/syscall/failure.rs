@@ -61,6 +61,7 @@ impl From<FileError> for Errno {
             FileError::TooLarge | FileError::Limit => Self::EFBIG,
             FileError::Deadlock => Self::EDEADLK,
             FileError::NoLocks => Self::ENOLCK,
+            FileError::ClockSet => Self::ECANCELED,
             FileError::Stale => Self::ESTALE,
         }
     }

@@ -4,11 +4,12 @@ use alloc::format;
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use kcore::addr::UserAddr;
 use kcore::fs::{
     self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, FileError, FileKind, Follow, Inode, Link, Made,
-    OpenFlags, PATH_MAX, Wanted,
+    Nameless, OpenFlags, PATH_MAX, Wanted,
 };
 use kcore::hal::UserMemory;
 use kcore::proc::cred::AccessIds;
@@ -203,7 +204,10 @@ fn description(caller: &Caller<'_>, file: &Arc<dyn Inode>) -> Result<Vec<u8>, Er
     let text = match file.protection().kind {
         FileKind::Fifo => format!("pipe:[{number}]"),
         FileKind::Socket => format!("socket:[{number}]"),
-        FileKind::Nameless => format!("anon_inode:[{number}]"),
+        FileKind::Nameless => {
+            let nameless = (&**file as &dyn Any).downcast_ref::<Nameless>();
+            format!("anon_inode:{}", nameless.map_or("", Nameless::what))
+        }
         _ => "(deleted)".to_string(),
     };
     Ok(text.into_bytes())

@@ -346,6 +346,9 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_timer_gettime, timer::timer_gettime, (i32, UserAddr), Stdio;
     linux::__NR_timer_getoverrun, timer::timer_getoverrun, (i32), Stdio;
     linux::__NR_timer_delete, timer::timer_delete, (i32), Stdio;
+    linux::__NR_timerfd_create, timer::timerfd_create, (u32, Bits), Stdio;
+    linux::__NR_timerfd_settime, timer::timerfd_settime, (Descriptor, Bits, UserAddr, Maybe), Stdio;
+    linux::__NR_timerfd_gettime, timer::timerfd_gettime, (Descriptor, UserAddr), Stdio;
     // ---- the system
     linux::__NR_uname, system::uname, (UserAddr), Stdio;
     linux::__NR_sethostname, system::sethostname, (UserAddr, i32), Never;

@@ -1,17 +1,21 @@
 //! Timers: `setitimer(2)`, `getitimer(2)`, `timer_create(2)`, `timer_settime(2)`, `timer_gettime(2)`, `timer_getoverrun(2)`,
-//! `timer_delete(2)`.
+//! `timer_delete(2)`; and those that are files: `timerfd_create(2)`, `timerfd_settime(2)`, `timerfd_gettime(2)`.
+
+use alloc::sync::Arc;
 
 use kcore::addr::UserAddr;
-use kcore::proc::{self, Interval, Notice, TimerClock, TimerSetting};
+use kcore::fs::OpenFile;
+use kcore::proc::{self, FileClock, Interval, Notice, TimerClock, TimerFile, TimerSetting, Until};
 use kcore::sched::Tid;
 use kcore::signal::Signal;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::argument::{Bits, Maybe};
+use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::time::{TimeSpec, TimeVal};
-use super::{Answer, Caller, user};
+use super::{Answer, Caller, epoll, user};
+use crate::task::Kernel;
 
 /// `struct itimerval`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
@@ -30,6 +34,10 @@ struct TimerSpec {
 }
 
 impl TimerSpec {
+    fn to_setting(self) -> Result<TimerSetting, Errno> {
+        Ok(TimerSetting { value_ns: self.value.to_ns()?, interval_ns: self.interval.to_ns()? })
+    }
+
     fn from_setting(setting: TimerSetting) -> Self {
         Self { interval: TimeSpec::from_ns(setting.interval_ns), value: TimeSpec::from_ns(setting.value_ns) }
     }
@@ -120,8 +128,7 @@ pub(super) fn timer_create(caller: &mut Caller<'_>, clock: u32, event: Maybe, to
 }
 
 pub(super) fn timer_settime(caller: &mut Caller<'_>, id: i32, flags: Bits, new: UserAddr, old: Maybe) -> Answer {
-    let new = user::read::<TimerSpec>(new)?;
-    let setting = TimerSetting { value_ns: new.value.to_ns()?, interval_ns: new.interval.to_ns()? };
+    let setting = user::read::<TimerSpec>(new)?.to_setting()?;
     let before = proc::set_timer(caller.thread, id, setting, flags.0 & linux::TIMER_ABSTIME != 0)?;
     user::write_if(old, &TimerSpec::from_setting(before))?;
     Ok(0)
@@ -139,5 +146,60 @@ pub(super) fn timer_getoverrun(caller: &mut Caller<'_>, id: i32) -> Answer {
 
 pub(super) fn timer_delete(caller: &mut Caller<'_>, id: i32) -> Answer {
     proc::delete_timer(caller.thread, id)?;
+    Ok(0)
+}
+
+/// What a timer may be made for that is a file, and whether it would wake a sleeping board: that is root's.
+fn file_clock(number: u32) -> Result<(FileClock, bool), Errno> {
+    Ok(match number {
+        linux::CLOCK_REALTIME => (FileClock::Wall, false),
+        linux::CLOCK_REALTIME_ALARM => (FileClock::Wall, true),
+        linux::CLOCK_MONOTONIC | linux::CLOCK_BOOTTIME => (FileClock::Monotonic, false),
+        linux::CLOCK_BOOTTIME_ALARM => (FileClock::Monotonic, true),
+        _ => return Err(Errno::EINVAL),
+    })
+}
+
+pub(super) fn timerfd_create(caller: &mut Caller<'_>, clock: u32, flags: Bits) -> Answer {
+    if flags.0 & !(linux::TFD_CLOEXEC | linux::TFD_NONBLOCK) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (clock, wakes) = file_clock(clock)?;
+    if wakes {
+        caller.must_be_root()?;
+    }
+    epoll::install(caller, "[timerfd]", TimerFile::<Kernel>::new(clock), flags.0)
+}
+
+/// The timer that a descriptor stands for.
+fn timer_file(open: &OpenFile) -> Result<Arc<TimerFile<Kernel>>, Errno> {
+    let operations = Arc::clone(open.operations().ok_or(Errno::EBADF)?);
+    operations.as_any().and_then(|any| any.downcast().ok()).ok_or(Errno::EINVAL)
+}
+
+pub(super) fn timerfd_settime(
+    caller: &mut Caller<'_>,
+    file: Descriptor,
+    flags: Bits,
+    new: UserAddr,
+    old: Maybe,
+) -> Answer {
+    let new = user::read::<TimerSpec>(new)?;
+    let absolute = flags.0 & linux::TFD_TIMER_ABSTIME != 0;
+    let until = match (absolute, flags.0 & linux::TFD_TIMER_CANCEL_ON_SET != 0) {
+        _ if flags.0 & !(linux::TFD_TIMER_ABSTIME | linux::TFD_TIMER_CANCEL_ON_SET) != 0 => return Err(Errno::EINVAL),
+        (true, true) => Until::TimeUnlessSet,
+        (true, false) => Until::Time,
+        (false, _) => Until::Length,
+    };
+    let setting = new.to_setting()?;
+    let before = timer_file(&*caller.file(file)?)?.set(setting, until)?;
+    user::write_if(old, &TimerSpec::from_setting(before))?;
+    Ok(0)
+}
+
+pub(super) fn timerfd_gettime(caller: &mut Caller<'_>, file: Descriptor, to: UserAddr) -> Answer {
+    let left = timer_file(&*caller.file(file)?)?.left();
+    user::write(to, &TimerSpec::from_setting(left))?;
     Ok(0)
 }

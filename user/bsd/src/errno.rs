@@ -73,6 +73,7 @@ errnos! {
     TOOMANYREFS = 109, "A socket would lead to itself only.";
     TIMEDOUT = 110, "Timed out.";
     CONNREFUSED = 111, "Nobody listens.";
+    CANCELED = 125, "Cancelled.";
 }
 
 impl fmt::Display for Errno {

@@ -1,5 +1,6 @@
-//! Timers that signal: `setitimer`, `timer_create` and their kin.
+//! Timers that signal: `setitimer`, `timer_create` and their kin; and those that are files: `timerfd_create`.
 
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 use bsd::{Errno, Tid};
@@ -109,6 +110,10 @@ pub enum Clock {
     Bad = 99,
     /// One that has no timers.
     Raw = 4,
+    /// As `Wall`, and wakes the system.
+    WallAlarm = 8,
+    /// As `Boot`, and wakes the system.
+    BootAlarm = 9,
 }
 
 /// What happens when it goes off.
@@ -250,4 +255,93 @@ impl Drop for Timer {
         // One that has been deleted, or lost to exec or fork, is gone already.
         let _ = self.delete();
     }
+}
+
+/// A timer that is a file.
+#[derive(Debug)]
+pub struct TimerFile(OwnedFd);
+
+/// Flags of [`TimerFile::set`].
+pub mod until {
+    /// The value is a length of time.
+    pub const LENGTH: usize = 0;
+    /// The value is a time of the clock.
+    pub const TIME: usize = 1;
+    /// Whoever reads is told when the clock was set.
+    pub const UNLESS_SET: usize = 2;
+}
+
+impl TimerFile {
+    /// `timerfd_create`
+    ///
+    /// # Errors
+    ///
+    /// `INVAL` for other clocks and flags, `PERM` for clocks that wake the system.
+    pub fn new(clock: Clock, flags: usize) -> Result<Self, Errno> {
+        // SAFETY: no pointer.
+        let descriptor = unsafe { call(number::TIMERFD_CREATE, [int(clock as i32), flags]) }?;
+        // SAFETY: new, and nobody else's.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) }))
+    }
+
+    /// `timerfd_settime`; what was left.
+    ///
+    /// # Errors
+    ///
+    /// As of [`set_file`].
+    pub fn set(&self, setting: Setting, flags: usize) -> Result<Setting, Errno> {
+        set_file(self, setting, flags)
+    }
+
+    /// `timerfd_gettime`
+    ///
+    /// # Errors
+    ///
+    /// `BADF`
+    pub fn left(&self) -> Result<Setting, Errno> {
+        file_left(self)
+    }
+
+    /// How often it has gone off.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` where it has not and is not to be waited for, `CANCELED` where the clock was set.
+    pub fn read(&self) -> Result<u64, Errno> {
+        let mut bytes = [0; 8];
+        let count = crate::file::read(self, &mut bytes)?;
+        Ok(if count == bytes.len() { u64::from_ne_bytes(bytes) } else { 0 })
+    }
+}
+
+impl AsRawFd for TimerFile {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// `timerfd_settime` of any file.
+///
+/// # Errors
+///
+/// `INVAL` where it is no timer or the setting none, `CANCELED` where the clock was set.
+pub fn set_file(file: &impl AsRawFd, setting: Setting, flags: usize) -> Result<Setting, Errno> {
+    let new = Spec { interval: setting.interval.into(), value: setting.value.into() };
+    let mut old = Spec::default();
+    let (new, old_at) = (input(&new), output(&mut old));
+    // SAFETY: one `struct itimerspec` is read, one stored.
+    unsafe { call(number::TIMERFD_SETTIME, [int(file.as_raw_fd()), flags, new, old_at]) }?;
+    Ok(Setting { value: old.value.into(), interval: old.interval.into() })
+}
+
+/// `timerfd_gettime` of any file.
+///
+/// # Errors
+///
+/// `INVAL` where it is no timer.
+pub fn file_left(file: &impl AsRawFd) -> Result<Setting, Errno> {
+    let mut left = Spec::default();
+    // SAFETY: one `struct itimerspec` is stored.
+    unsafe { call(number::TIMERFD_GETTIME, [int(file.as_raw_fd()), output(&mut left)]) }?;
+    Ok(Setting { value: left.value.into(), interval: left.interval.into() })
 }

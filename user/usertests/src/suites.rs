@@ -26,6 +26,7 @@ mod system;
 mod terminals;
 mod tforks;
 mod threads;
+mod timerfds;
 mod timers;
 mod times;
 mod tree;
@@ -58,6 +59,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     limits::TESTS,
     times::TESTS,
     timers::TESTS,
+    timerfds::TESTS,
     vdsos::TESTS,
     machine::TESTS,
     system::TESTS,

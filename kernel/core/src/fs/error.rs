@@ -92,6 +92,8 @@ pub enum FileError {
     Deadlock,
     /// `ENOLCK`: there is no memory for more locks.
     NoLocks,
+    /// `ECANCELED`: the clock that it goes by was set.
+    ClockSet,
     /// `ESTALE`: what a name stands for has changed meanwhile. Calls look again, so no program sees it.
     Stale,
 }
@@ -147,6 +149,7 @@ impl fmt::Display for FileError {
             Self::Limit => "file size limit exceeded",
             Self::Deadlock => "everybody would wait",
             Self::NoLocks => "no memory for locks",
+            Self::ClockSet => "the clock was set",
             Self::Stale => "changed meanwhile",
         })
     }

@@ -1,4 +1,4 @@
-//! The inode of files that have no name and no place: event counters, sets of watched files.
+//! The inode of files that have no name and no place: event counters, timers, sets of watched files.
 
 use alloc::sync::Arc;
 
@@ -11,16 +11,23 @@ use super::operations::FileOperations;
 /// The file system that they are in, if they are in one.
 const DEVICE: DeviceNumber = DeviceNumber::new(0, 14);
 
-/// Such an inode. It says nothing of the file but when it was made.
+/// Such an inode. It says nothing of the file but what it is, and when it was made.
 pub struct Nameless {
+    what: &'static str,
     made: Timestamp,
 }
 
 impl Nameless {
-    /// Of a file that is made now.
+    /// Of a file that is made now. `what` is what a link to it in `/proc` says behind `anon_inode:`.
     #[must_use]
-    pub fn new(made: Timestamp) -> Arc<Self> {
-        Arc::new(Self { made })
+    pub fn new(what: &'static str, made: Timestamp) -> Arc<Self> {
+        Arc::new(Self { what, made })
+    }
+
+    /// What the file is.
+    #[must_use]
+    pub const fn what(&self) -> &'static str {
+        self.what
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) struct World {
     pub(crate) machine: &'static Machine,
     pub(crate) processes: Processes<Fake>,
     pub(crate) clock_ns: AtomicU64,
+    pub(crate) epoch_ns: AtomicU64,
     /// Answers of the random source; when there are none, it counts.
     pub(crate) random: Mutex<VecDeque<u64>>,
     counter: AtomicU64,
@@ -132,6 +133,7 @@ impl World {
             machine: Machine::new(4096, 65_536, &[]),
             processes: Processes::new(),
             clock_ns: AtomicU64::new(1_000),
+            epoch_ns: AtomicU64::new(0),
             random: Mutex::default(),
             counter: AtomicU64::new(0),
             log: Mutex::default(),
@@ -320,6 +322,10 @@ impl System for Fake {
 
     fn thread_of(payload: &Payload) -> Option<&Arc<Thread<Self>>> {
         payload.thread.as_ref()
+    }
+
+    fn epoch_ns() -> u64 {
+        world().epoch_ns.load(SeqCst)
     }
 
     fn watch_processor_time(after_ns: u64) {

@@ -1,10 +1,12 @@
-//! A process's timers: the three of `setitimer`(2), and those of `timer_create`(2).
+//! A process's timers: the three of `setitimer`(2), and those of `timer_create`(2); and timers that are files,
+//! `timerfd_create`(2).
 //!
 //! * [`schedule`]: when one timer goes off, by its own clock, and what of that was missed
 //! * [`set`]: all timers of a process, hung on it by the first call that wants one
 //! * [`calls`]: what programs ask of them
 //! * [`ring`]: what happens when one goes off
 //! * [`alarm`]: who looks at the clock
+//! * [`file`](mod@file): timers that are files, which stand still until they are read
 //!
 //! As on Linux a timer that has gone off stands still until its signal is taken, and is then found to have gone off as
 //! many times more as it missed: its **overrun**. So there is never more than one signal of a timer pending, and a
@@ -21,6 +23,7 @@
 
 mod alarm;
 mod calls;
+mod file;
 mod ring;
 mod schedule;
 mod set;
@@ -31,6 +34,7 @@ pub use calls::{
     Interval, Notice, TimerClock, TimerError, clock_was_set, create_timer, delete_timer, get_interval, get_timer,
     set_interval, set_timer, timer_overrun,
 };
+pub use file::{FileClock, TimerFile, Until};
 pub(super) use ring::ring_for_processor_time;
 pub use schedule::TimerSetting;
 pub(super) use set::Timers;

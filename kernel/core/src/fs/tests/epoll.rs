@@ -29,7 +29,12 @@ fn pipe() -> (Arc<OpenFile>, Arc<OpenFile>) {
 
 /// The open file of a set.
 fn file_of(set: &Arc<Set>) -> Arc<OpenFile> {
-    OpenFile::new(Nameless::new(Timestamp::default()), Arc::clone(set) as _, OpenFlags::READ_WRITE, &PARKING)
+    OpenFile::new(
+        Nameless::new("[eventpoll]", Timestamp::default()),
+        Arc::clone(set) as _,
+        OpenFlags::READ_WRITE,
+        &PARKING,
+    )
 }
 
 fn wish(interest: Readiness, manner: Manner, data: u64) -> Wish {

@@ -1,5 +1,6 @@
 //! Timers of processes: when they go off, who is told, and what is left of them.
 
+mod files;
 mod model;
 
 use std::sync::atomic::Ordering::SeqCst;

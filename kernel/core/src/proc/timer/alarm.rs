@@ -1,7 +1,8 @@
-//! Who looks at the clock for the timers of processes: a thread of the kernel.
+//! Who looks at the clock for the timers of processes and for those that are files: a thread of the kernel.
 
 use alloc::sync::{Arc, Weak};
 
+use super::file::{TimerFile, WallFiles};
 use super::ring::ring;
 use crate::addr::CpuId;
 use crate::proc::process::Process;
@@ -10,38 +11,48 @@ use crate::sched::{self, Switch, unpark};
 use crate::sync::WeakOnce;
 use crate::time::{Armed, Instant, Timer, TimerQueues};
 
-/// The next timer of a process.
-pub(super) type Alarm<S> = Timer<Weak<Process<S>>>;
+/// Whose timers an alarm is for.
+pub(super) enum Owner<S: System> {
+    /// A process; the alarm is for the next of them.
+    Process(Weak<Process<S>>),
+    /// A file.
+    File(Weak<TimerFile<S>>),
+}
+
+/// When somebody's next timer goes off.
+pub(super) type Alarm<S> = Timer<Owner<S>>;
 
 /// All alarms are in one queue: they are few, and one thread serves them.
 const HOME: CpuId = CpuId::BOOT;
 
-/// The alarms of all processes.
+/// The alarms of all processes and files.
 pub(in crate::proc) struct Alarms<S: System> {
-    queue: TimerQueues<Weak<Process<S>>, S::Cpu>,
+    queue: TimerQueues<Owner<S>, S::Cpu>,
+    /// The files whose timers wait for a time of the wall clock.
+    pub(super) by_wall: WallFiles<S>,
     /// Who serves them; nobody, early in the boot.
     server: WeakOnce<sched::Thread<S::Payload>>,
 }
 
-pub(super) fn new_alarm<S: System>(process: &Arc<Process<S>>) -> Arc<Alarm<S>> {
-    Arc::new(Timer::new(Arc::downgrade(process)))
+pub(super) fn new_alarm<S: System>(owner: Owner<S>) -> Arc<Alarm<S>> {
+    Arc::new(Timer::new(owner))
 }
 
 impl<S: System> Alarms<S> {
     #[cfg(not(loom))]
     pub(in crate::proc) const fn new() -> Self {
-        Self { queue: TimerQueues::new(), server: WeakOnce::new() }
+        Self { queue: TimerQueues::new(), by_wall: WallFiles::new(), server: WeakOnce::new() }
     }
 
     #[cfg(loom)]
     pub(in crate::proc) fn new() -> Self {
-        Self { queue: TimerQueues::new(), server: WeakOnce::new() }
+        Self { queue: TimerQueues::new(), by_wall: WallFiles::new(), server: WeakOnce::new() }
     }
 
     /// Lets an alarm go at `deadline_ns`, or not at all.
     pub(super) fn set(&self, alarm: &Arc<Alarm<S>>, deadline_ns: Option<u64>) {
         match deadline_ns {
-            // Its process looks, whether it goes at this moment or not.
+            // Its owner looks, whether it goes at this moment or not.
             None => drop(self.queue.cancel(alarm)),
             Some(deadline_ns) => {
                 let armed = self.queue.arm(alarm, HOME, Instant::from_ns(deadline_ns));
@@ -57,8 +68,17 @@ impl<S: System> Alarms<S> {
     /// Serves the alarms that are due.
     pub(in crate::proc) fn serve_due(&self) {
         while let Some(due) = self.queue.expire(HOME, Instant::from_ns(S::now_ns())) {
-            if let Some(process) = due.action().upgrade() {
-                ring(&process);
+            match due.action() {
+                Owner::Process(process) => {
+                    if let Some(process) = process.upgrade() {
+                        ring(&process);
+                    }
+                }
+                Owner::File(file) => {
+                    if let Some(file) = file.upgrade() {
+                        file.look();
+                    }
+                }
             }
         }
     }

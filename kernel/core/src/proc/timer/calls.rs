@@ -272,6 +272,7 @@ pub fn clock_was_set<S: System>() {
             timers.set_alarm();
         }
     });
+    S::processes().alarms.by_wall.clock_was_set();
 }
 
 /// Locks a process that has timers from now on.

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::alarm::{Alarm, new_alarm};
+use super::alarm::{Alarm, Owner, new_alarm};
 use super::calls::Interval;
 use super::schedule::{LEAST_NS, Schedule};
 use crate::proc::body::Body;
@@ -79,7 +79,12 @@ pub(in crate::proc) struct Timers<S: System> {
 
 impl<S: System> Timers<S> {
     pub(super) fn new(process: &Arc<Process<S>>) -> Self {
-        Self { intervals: [Schedule::default(); 3], created: Vec::new(), last_id: -1, alarm: new_alarm(process) }
+        Self {
+            intervals: [Schedule::default(); 3],
+            created: Vec::new(),
+            last_id: -1,
+            alarm: new_alarm(Owner::Process(Arc::downgrade(process))),
+        }
     }
 
     /// When the clocks reach the first of the timers that wait for them, in time since the system started.
