@@ -9,6 +9,8 @@ mod idle;
 mod monitor;
 mod panic;
 mod power;
+mod screen;
+mod session;
 mod shell;
 mod trace;
 mod tree;
@@ -26,7 +28,7 @@ use crate::case::Case;
 const MOST_AT_ONCE: usize = 2;
 
 /// All the tables.
-const SUBJECTS: [&[Case]; 10] = [
+const SUBJECTS: [&[Case]; 11] = [
     boot::CASES,
     tree::CASES,
     monitor::CASES,
@@ -37,6 +39,7 @@ const SUBJECTS: [&[Case]; 10] = [
     idle::CASES,
     userland::CASES,
     shell::CASES,
+    screen::CASES,
 ];
 
 fn main() -> ExitCode {

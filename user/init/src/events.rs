@@ -45,10 +45,11 @@ pub(crate) fn prepare() -> Result<(), Errno> {
     Ok(())
 }
 
-/// In a child: nothing is blocked that its program would find blocked.
+/// In a child: nothing is blocked or ignored that its program would find so. What init catches is not inherited.
 pub(crate) fn forget() {
-    // It is allowed always.
+    // Both are allowed always. Rust's runtime ignores the signal of broken pipes, for init alone.
     let _ = process::block_signals(0);
+    let _ = signal::handle(Signal::PIPE, Handler::Default);
 }
 
 /// Waits for the next event, or for `timeout`.
