@@ -25,6 +25,7 @@
 //! * bytes on their way: [`Sink`], [`Source`], and [`BufferSink`], [`BufferSource`] for the kernel's own buffers
 //! * metadata: [`Metadata`] (with `to_stat`, `to_statx`), [`FileKind`], [`FileId`], [`DeviceNumber`], [`Timestamp`]
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
+//! * [`block`]: disks, their partitions and caches
 //! * [`devices`]: character devices by number; null, zero, full and random
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both and of timers
 //! * [`socket`]: sockets between programs of this machine
@@ -46,6 +47,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod access;
+pub mod block;
 mod change;
 mod context;
 pub mod devices;

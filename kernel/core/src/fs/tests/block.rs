@@ -1,0 +1,3 @@
+//! Disks in the host's memory.
+
+mod partition;
