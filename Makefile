@@ -7,6 +7,11 @@ INITRD ?= build/initramfs.cpio
 CMDLINE ?=
 TRACE ?=
 ADD ?=
+# The image of an SD card for `run`: SD=build/tine.img.
+SD ?=
+# For `image`: a directory with firmware (else it is fetched from Debian), the second partition (fat32, none, a file).
+FIRMWARE ?=
+DATA ?=
 # An initramfs inside the kernel's image, for where neither firmware nor QEMU passes one.
 BUILTIN ?=
 # The benchmark of `bench` and its arguments; a run with arguments is not recorded. What of it `profile` counts.
@@ -37,7 +42,7 @@ USER_CRATES := $(PROGRAMS) bsd sys
 TINE := cargo run --quiet --package tools --bin tine --
 SUITE := tools/suite.sh
 KERNEL := --package kernel --bin kernel --target $(KERNEL_TARGET)
-RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(TRACE),--trace)
+RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(SD),--sd $(SD)) $(if $(TRACE),--trace)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -46,7 +51,7 @@ RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline 
 ##@ Build and run
 build: build/kernel8.img build/initramfs.cpio $(BOARDS:%=build/%.dtb) ## everything under build/
 
-run: build $(INITRD) ## run BOARD in QEMU (INITRD=, CMDLINE=, TRACE=1, ADD="FILE[:PATH] ..."); Ctrl-A x ends it
+run: build $(INITRD) ## run BOARD in QEMU (INITRD=, CMDLINE=, SD=, TRACE=1, ADD="FILE[:PATH] ..."); Ctrl-A x ends it
 	@$(RUN)
 
 trace: build ## run BOARD and print its trace
@@ -63,6 +68,11 @@ bench: build build/bench.cpio ## size, boot time, and a benchmark beside Linux (
 
 profile: build build/bench.cpio ## its instructions by function of the kernel (BENCH=, WORDS=, PROFILE="--from FUNCTION --with FUNCTION")
 	@$(TINE) profile --program build/bench.cpio $(if $(WORDS),--words="$(WORDS)") $(PROFILE)
+
+##@ Cards
+image: build $(INITRD) ## the image of an SD card: build/tine.img, .bmap, .xz (FIRMWARE=DIRECTORY, CMDLINE=, DATA=)
+	@$(TINE) image build/tine.img --initrd $(INITRD) --release --date $(or $(shell git log -1 --format=%cs 2>/dev/null),$(shell date -u +%F)) \
+	    $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(DATA),--data $(DATA))
 
 ##@ Tests
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
@@ -173,4 +183,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console bench test ktest soak check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image bench test ktest soak check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{bench, busybox, console, dtb, initramfs, layers, profile, raw, run, summary, trace};
+use crate::command::{bench, busybox, console, dtb, image, initramfs, layers, profile, raw, run, summary, trace};
 
 /// Builds, runs and watches the Tine kernel.
 #[derive(Parser)]
@@ -24,6 +24,7 @@ enum Command {
     Dtb(dtb::Arguments),
     Busybox(busybox::Arguments),
     Initramfs(initramfs::Arguments),
+    Image(image::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
     Console(console::Arguments),
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Dtb(arguments) => dtb::run(&arguments),
         Command::Busybox(arguments) => busybox::run(&arguments),
         Command::Initramfs(arguments) => initramfs::run(&arguments),
+        Command::Image(arguments) => image::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),

@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// The kernel's command line
     #[arg(long, allow_hyphen_values = true)]
     cmdline: Option<String>,
+    /// The image of an SD card, for the slot; what the board writes goes into it
+    #[arg(long, value_name = "FILE")]
+    sd: Option<PathBuf>,
     /// Have the kernel trace on the second serial line (trace=uart1), decode that and print it
     #[arg(long)]
     trace: bool,
@@ -116,6 +119,9 @@ fn command(arguments: Arguments) -> Command {
     }
     if let Some(cmdline) = kernel_cmdline(arguments.cmdline, arguments.trace) {
         command = command.cmdline(cmdline);
+    }
+    if let Some(card) = arguments.sd {
+        command = command.card(card);
     }
     if let Some(log) = arguments.serial_log {
         command = command.console_log(log);

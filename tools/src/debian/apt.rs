@@ -44,7 +44,7 @@ impl Source {
         if !components.is_empty() {
             source.copy_lists(components)?;
         }
-        source.run(&["update"])?;
+        source.run("apt-get", &["update"])?;
         Ok(source)
     }
 
@@ -54,7 +54,7 @@ impl Source {
     ///
     /// Where a package is not to be had, or is not what the archive's index says.
     pub fn fetch(&self, packages: &[&str]) -> anyhow::Result<Vec<Package>> {
-        self.run(&[&["download"], packages].concat())?;
+        self.run("apt-get", &[&["download"], packages].concat())?;
         read_all(&self.place.join("download"))
     }
 
@@ -64,8 +64,19 @@ impl Source {
     ///
     /// As [`fetch`](Self::fetch).
     pub fn fetch_with_dependencies(&self, packages: &[&str]) -> anyhow::Result<Vec<Package>> {
-        self.run(&[&["install", "--yes", "--download-only", "--no-install-recommends"], packages].concat())?;
+        self.run("apt-get", &[&["install", "--yes", "--download-only", "--no-install-recommends"], packages].concat())?;
         read_all(&self.place.join("cache/archives"))
+    }
+
+    /// What `package` depends on, in its order: the package of the present kernel, say, for one that stands for it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such package.
+    pub fn dependencies(&self, package: &str) -> anyhow::Result<Vec<String>> {
+        let listed = self.run("apt-cache", &["depends", "--important", package])?;
+        let names = listed.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")).map(str::to_owned);
+        Ok(names.collect())
     }
 
     /// Makes lists of archives of its own: the system's, with `components`.
@@ -82,17 +93,17 @@ impl Source {
         Ok(())
     }
 
-    /// Runs apt-get.
-    fn run(&self, words: &[&str]) -> anyhow::Result<()> {
-        let output = self.command(words).output().context("cannot run apt-get")?;
+    /// Runs apt-get or another of its family, and returns what it said.
+    fn run(&self, program: &str, words: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(program, words).output().with_context(|| format!("cannot run {program}"))?;
         let complaints = String::from_utf8_lossy(&output.stderr);
         let last = complaints.lines().last().unwrap_or("it does not say why");
-        ensure!(output.status.success(), "apt-get {} failed: {last}", words.join(" "));
-        Ok(())
+        ensure!(output.status.success(), "{program} {} failed: {last}", words.join(" "));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("apt-get");
+    fn command(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         let mut option = |name: &str, value: &OsStr| {
             let mut option = OsString::from(format!("{name}="));
             option.push(value);
@@ -169,7 +180,7 @@ mod tests {
     #[test]
     fn apt_get_keeps_everything_in_its_place() {
         let source = Source { place: "/no/such/place".into(), architecture: "arm64".to_owned() };
-        let command = source.command(&["update"]);
+        let command = source.command("apt-get", &["update"]);
         let words: Vec<_> = command.get_args().map(|word| word.to_str().unwrap()).collect();
         for word in [
             "Dir::State=/no/such/place",

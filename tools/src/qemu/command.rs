@@ -17,6 +17,7 @@ pub struct Command {
     dtb: Option<PathBuf>,
     initrd: Option<PathBuf>,
     cmdline: Option<String>,
+    card: Option<PathBuf>,
     console: Console,
     console_log: Option<PathBuf>,
     trace: Trace,
@@ -80,6 +81,7 @@ impl Command {
             dtb: None,
             initrd: None,
             cmdline: None,
+            card: None,
             console: Console::Stdio(Monitor::None),
             console_log: None,
             trace: Trace::None,
@@ -107,6 +109,14 @@ impl Command {
     #[must_use]
     pub fn cmdline(mut self, cmdline: impl Into<String>) -> Self {
         self.cmdline = Some(cmdline.into());
+        self
+    }
+
+    /// Puts an SD card with this image into the slot. QEMU wants a power of two of bytes, and connects the card to the
+    /// EMMC controller of either board; a real Pi 4 has its slot at EMMC2.
+    #[must_use]
+    pub fn card(mut self, image: impl Into<PathBuf>) -> Self {
+        self.card = Some(image.into());
         self
     }
 
@@ -183,6 +193,11 @@ impl Command {
         if let Some(cmdline) = &self.cmdline {
             args.extend(["-append".into(), cmdline.into()]);
         }
+        if let Some(card) = &self.card {
+            let mut drive = OsString::from("if=sd,format=raw");
+            push_option(&mut drive, "file", card);
+            args.extend(["-drive".into(), drive]);
+        }
         self.console_args(&mut args);
         self.trace_args(&mut args);
         args.extend(self.extra.iter().cloned());
@@ -254,6 +269,7 @@ mod tests {
             .dtb("t")
             .initrd("i")
             .cmdline("a b")
+            .card("c,d.img")
             .console(Console::Stdio(Monitor::Shared))
             .trace(Trace::Socket((Ipv4Addr::LOCALHOST, 4444).into()))
             .speed(Speed::Counted)
@@ -264,6 +280,7 @@ mod tests {
         for part in [
             "-M raspi3b ",
             "-dtb t -initrd i -append a b ",
+            "-drive if=sd,format=raw,file=c,,d.img ",
             "-icount shift=0,sleep=off ",
             "-s -S ",
             "-chardev stdio,id=console,signal=off,mux=on -serial chardev:console -monitor chardev:console ",

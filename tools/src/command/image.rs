@@ -1,0 +1,141 @@
+//! `tine image`: the SD card image, and what is published with it.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use tools::image::boot_files::{self, System};
+use tools::image::fetch::{self, Untried};
+use tools::image::firmware::{self, Firmware};
+use tools::image::release::{self, Entry};
+use tools::image::{self, Data, MIB, bmap};
+
+/// Make the image of an SD card that boots a Raspberry Pi 3 or 4
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The image to write
+    #[arg(default_value = "build/tine.img")]
+    out: PathBuf,
+    /// The kernel's raw image
+    #[arg(long, value_name = "FILE", default_value = "build/kernel8.img")]
+    kernel: PathBuf,
+    /// The initramfs
+    #[arg(long, value_name = "FILE", default_value = "build/initramfs.cpio")]
+    initrd: PathBuf,
+    /// The kernel's command line
+    #[arg(long, allow_hyphen_values = true, default_value = "")]
+    cmdline: String,
+    /// Put this program on the card, to be started in place of the kernel
+    #[arg(long, value_name = "FILE")]
+    loader: Option<PathBuf>,
+    /// A directory with firmware and device trees; without it, Debian's packages are fetched with apt-get, once
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "untried")]
+    firmware: Option<PathBuf>,
+    /// Take packages from Debian of which nobody has said that they work
+    #[arg(long)]
+    untried: bool,
+    /// The second partition: fat32, none, or a file with a file system (mke2fs makes one)
+    #[arg(long, value_name = "KIND", default_value = "fat32")]
+    data: OsString,
+    /// The size of the image in MiB, a power of two
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    size: u64,
+    /// Also write the image compressed, OUT.xz, and OUT.rpi-imager-manifest
+    #[arg(long, requires = "date")]
+    release: bool,
+    /// Where the compressed image will be published, for the manifest [default: the file itself]
+    #[arg(long, requires = "release")]
+    url: Option<String>,
+    /// The day of the release, for the manifest
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<String>,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let system = System {
+        kernel: super::read(&arguments.kernel)?,
+        initramfs: super::read(&arguments.initrd)?,
+        cmdline: arguments.cmdline.clone(),
+        loader: arguments.loader.as_deref().map(super::read).transpose()?,
+    };
+    let files = boot_files::all(system, firmware(arguments)?)?;
+    let mut data = match arguments.data.to_str() {
+        Some("fat32") => Data::Fat32,
+        Some("none") => Data::None,
+        _ => Data::FileSystem(open(Path::new(&arguments.data))?),
+    };
+    if let Some(directory) = arguments.out.parent() {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let size = arguments.size.checked_mul(MIB).context("no card is that large")?;
+    let map = image::write(&arguments.out, size, &files, &mut data)?;
+    let bmap = bmap::write(&map, &mut open(&arguments.out)?)?;
+    super::write(&with(&arguments.out, ".bmap"), bmap.as_bytes())?;
+    println!(
+        "{}: {} MiB, of which {} are written to a card",
+        arguments.out.display(),
+        arguments.size,
+        (map.mapped() as u64 * image::sparse::BLOCK).div_ceil(MIB)
+    );
+    if let Some(date) = arguments.date.as_deref().filter(|_| arguments.release) {
+        release(arguments, date)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the user has, or what was fetched before, or what is fetched now.
+fn firmware(arguments: &Arguments) -> anyhow::Result<Firmware> {
+    if let Some(directory) = &arguments.firmware {
+        return Firmware::from_directory(directory);
+    }
+    let cache = firmware::cache()?;
+    if !cache.exists() || arguments.untried {
+        println!("fetching raspi-firmware and a kernel's device trees from Debian, 65 to 100 MB; nothing is installed");
+        let untried = if arguments.untried { Untried::Use } else { Untried::Refuse };
+        if let Err(error) = fetch::fetch(&cache, untried) {
+            bail!(
+                "{error:#}\n\n\
+                 The firmware is not part of Tine. There are two ways to have it on the card:\n  \
+                 --firmware DIRECTORY (make image FIRMWARE=DIRECTORY) takes it from a directory: the boot directory of\n    \
+                 a checkout of the repository raspberrypi/firmware, or the boot partition of another card\n  \
+                 on Debian 12 or 13 with a network it is fetched with apt-get; where its packages are newer than those\n    \
+                 that were tried, --untried takes them all the same"
+            );
+        }
+    }
+    Firmware::from_directory(&cache)
+}
+
+fn release(arguments: &Arguments, date: &str) -> anyhow::Result<()> {
+    let compressed = with(&arguments.out, ".xz");
+    release::compress(&arguments.out, &compressed)?;
+    let url = match &arguments.url {
+        Some(url) => url.clone(),
+        None => {
+            let path = fs::canonicalize(&compressed)?;
+            format!("file://{}", path.to_str().context("the path is no UTF-8")?)
+        }
+    };
+    let bmap_url = format!("{}.bmap", url.strip_suffix(".xz").unwrap_or(&url));
+    let version = env!("CARGO_PKG_VERSION");
+    let entry = Entry { version, url: &url, bmap_url: &bmap_url, date, image: &arguments.out, compressed: &compressed };
+    let manifest = with(&arguments.out, ".rpi-imager-manifest");
+    super::write(&manifest, entry.manifest()?.as_bytes())?;
+    println!("{}: {} KiB", compressed.display(), fs::metadata(&compressed)?.len().div_ceil(1024));
+    println!("{}: {url}", manifest.display());
+    Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A file beside another, with more to its name.
+pub(crate) fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
