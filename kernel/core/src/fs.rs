@@ -26,7 +26,7 @@
 //! * metadata: [`Metadata`] (with `to_stat`, `to_statx`), [`FileKind`], [`FileId`], [`DeviceNumber`], [`Timestamp`]
 //! * for file systems and drivers: [`Inode`], [`FileOperations`] and what their methods speak of
 //! * [`block`]: disks, their partitions and caches
-//! * [`devices`]: character devices by number; null, zero, full and random
+//! * [`devices`]: devices by number, and their nodes in `/dev`; null, zero, full and random
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both and of timers
 //! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel

@@ -3,6 +3,7 @@
 //! * [`irq`]: interrupt routing in front of either board's controllers
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
+//! * [`nodes`]: devices by number, and their nodes in `/dev`
 //! * [`tty`]: terminals as programs open them
 //! * [`pty`]: pseudo-terminals and their nodes
 //! * [`trace`]: carrying the trace off
@@ -13,6 +14,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod irq;
+pub(crate) mod nodes;
 pub(crate) mod pins;
 pub(crate) mod power;
 pub(crate) mod pty;

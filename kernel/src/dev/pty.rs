@@ -6,22 +6,18 @@
 use alloc::format;
 use alloc::sync::{Arc, Weak};
 
-use kcore::fs::devices::{Devices, Family};
+use kcore::fs::devices::{Device, DeviceNodes, Family, Node, PTMX};
 use kcore::fs::{
-    self, AccessId, Base, Blocking, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Made,
-    OpenFlags, Readiness, Removal, Sink, Source, Watched,
+    Blocking, DeviceNumber, FileError, FileKind, FileOperations, OpenFlags, Readiness, Sink, Source, Watched,
 };
 use kcore::hal::UserMemory;
 use kcore::proc::System;
-use kcore::sync::{Rank, SpinLock};
+use kcore::sync::{Once, Rank, SpinLock};
 use kcore::tty::{Master, Opening, Settings, Side, Terminal, TerminalFile};
 
 use crate::arch::cpu::Arm;
-use crate::log::println;
 use crate::task::{Kernel, with_current_user};
 
-/// The number of `/dev/ptmx`.
-const PTMX: DeviceNumber = DeviceNumber::new(5, 2);
 /// The major number of slaves.
 const SLAVES: u32 = 136;
 /// How many there may be at a time.
@@ -33,23 +29,19 @@ type Slave = Terminal<Kernel, Side>;
 
 /// All slaves, by their numbers.
 static ALL: SpinLock<[Weak<Slave>; MOST], Arm> = SpinLock::new(Rank::FileObject, [const { Weak::new() }; MOST]);
-/// The root of the file system, as the kernel sees it.
-static ROOT: spin::Once<Context> = spin::Once::new();
+/// The file system of the slaves' nodes.
+static NODES: Once<DeviceNodes> = Once::new();
 
 /// Adds the devices.
-pub(super) fn add_nodes(devices: &mut Devices) {
-    devices.add(PTMX, b"ptmx", 0o666, Arc::new(Ptmx));
-    devices.add_family(SLAVES, Arc::new(Slaves));
+pub(super) fn add_nodes() -> Result<(), FileError> {
+    super::nodes::DEVICES.add_family(SLAVES, Arc::new(Slaves));
+    super::nodes::add(&Device::characters(b"ptmx", PTMX, 0o666), Arc::new(Ptmx))
 }
 
-/// Makes the directory of the slaves' nodes.
+/// There is a file system for the slaves' nodes. Called once.
 #[cold]
-pub(crate) fn init(root: Context) {
-    let root = ROOT.call_once(|| root);
-    match fs::make(root, Base::Working, b"/dev/pts", Made::Directory, 0o755, AccessId::ROOT) {
-        Ok(()) | Err(FileError::Exists) => {}
-        Err(error) => println!("/dev/pts: {error}"),
-    }
+pub(crate) fn init(nodes: DeviceNodes) {
+    NODES.call_once(|| nodes);
 }
 
 /// The slave that processes know by this number.
@@ -79,25 +71,29 @@ fn make() -> Result<(Arc<Slave>, u32), FileError> {
 
 /// The name of a slave's node.
 fn name(index: u32) -> alloc::string::String {
-    format!("/dev/pts/{index}")
+    format!("{index}")
+}
+
+/// What a slave's node is.
+fn node(index: u32, uid: u32) -> Node {
+    let number = DeviceNumber::new(SLAVES, index);
+    Node { kind: FileKind::CharacterDevice, number, permissions: 0o620, uid, gid: TTY_GROUP }
 }
 
 /// Makes the slave's node, which belongs to the caller.
 fn make_node(index: u32) -> Result<(), FileError> {
-    let root = ROOT.get().ok_or(FileError::NoDevice)?;
-    let what = Made::Node(FileKind::CharacterDevice, DeviceNumber::new(SLAVES, index));
-    let path = name(index);
-    // What a program that has died without its master's end left is nobody's.
-    let _gone = fs::remove(root, Base::Working, path.as_bytes(), Removal::File, AccessId::ROOT);
-    fs::make(root, Base::Working, path.as_bytes(), what, 0o620, AccessId::ROOT)?;
-    let node = fs::resolve(root, Base::Working, path.as_bytes(), Follow::No, AccessId::ROOT)?;
+    let nodes = NODES.get().ok_or(FileError::NoDevice)?;
     let owner = with_current_user(|me| me.process().credentials().uid.effective);
-    node.change(&mut |attributes| {
-        attributes.protection.uid = owner;
-        attributes.protection.gid = TTY_GROUP;
-        attributes.protection.permissions = 0o620;
-        Ok(())
-    })
+    // One that a program made for this number before is not the caller's.
+    remove_node(index);
+    nodes.make(name(index).as_bytes(), &node(index, owner))
+}
+
+/// Takes it away, if it is still there.
+fn remove_node(index: u32) {
+    if let Some(nodes) = NODES.get() {
+        nodes.remove(name(index).as_bytes(), &node(index, 0));
+    }
 }
 
 /// `/dev/ptmx`
@@ -151,10 +147,6 @@ impl FileOperations for MasterFile {
 
 impl Drop for MasterFile {
     fn drop(&mut self) {
-        if let Some(root) = ROOT.get() {
-            // Somebody may have removed it.
-            let path = name(self.master.index());
-            let _gone = fs::remove(root, Base::Working, path.as_bytes(), Removal::File, AccessId::ROOT);
-        }
+        remove_node(self.master.index());
     }
 }

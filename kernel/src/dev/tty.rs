@@ -10,12 +10,12 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use kcore::addr::CpuSet;
-use kcore::fs::devices::{self, Devices};
+use kcore::fs::devices::{self, Device};
 use kcore::fs::{DeviceNumber, FileError, FileOperations, OpenFlags};
 use kcore::sched::Priority;
 use kcore::tty::{Driver, JobControl, Opening, Settings, Terminal, TerminalFile, TerminalNode};
 
-use super::{pty, uart};
+use super::{nodes, pty, uart};
 use crate::log::{console, println};
 use crate::task::{Kernel, SpawnError, thread};
 
@@ -56,17 +56,18 @@ pub(crate) fn init() -> Result<(), SpawnError> {
     Ok(())
 }
 
-/// Adds the nodes of terminals to `devices`.
-pub(crate) fn add_nodes(devices: &mut Devices) {
-    devices.add(devices::TTY, b"tty", 0o666, Arc::new(Own));
-    pty::add_nodes(devices);
+/// Adds the console's line, and each process's own terminal.
+pub(super) fn add_nodes() -> Result<(), FileError> {
+    nodes::add(&Device::characters(b"tty", devices::TTY, 0o666), Arc::new(Own))?;
     if let Some(terminal) = CONSOLE.get() {
-        devices.add(NUMBER, b"ttyAMA0", 0o620, TerminalNode::new(Arc::clone(terminal), Opening::Terminal));
+        let line = TerminalNode::new(Arc::clone(terminal), Opening::Terminal);
+        nodes::add(&Device::characters(b"ttyAMA0", NUMBER, 0o620), line)?;
     }
+    Ok(())
 }
 
 /// `/dev/console`
-pub(crate) fn console() -> Arc<dyn FileOperations> {
+pub(super) fn console() -> Arc<dyn FileOperations> {
     match CONSOLE.get() {
         Some(terminal) => TerminalNode::new(Arc::clone(terminal), Opening::Console),
         None => Arc::new(Own),

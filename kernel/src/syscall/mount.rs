@@ -88,6 +88,8 @@ fn make(kind: Maybe, options: Maybe) -> Result<Arc<dyn Mountable>, Errno> {
     match kind.bytes() {
         b"proc" => Ok(filesystems::proc()),
         b"tmpfs" => Ok(filesystems::tmpfs(options.bytes())?),
+        b"devtmpfs" => Ok(filesystems::devices()?),
+        b"devpts" => Ok(filesystems::terminals()?),
         b"" => Err(Errno::EINVAL),
         _ => Err(Errno::ENODEV),
     }

@@ -4,16 +4,19 @@ use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use kcore::fs::tmpfs::{Limits, Needs, Tmpfs, WithRoot};
-use kcore::fs::{DeviceNumber, FileError, Mountable, Mounts};
+use kcore::fs::devices::DeviceNodes;
+use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
+use kcore::fs::{self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Made, Mountable, Mounts};
 use kcore::procfs::{CpuTimes, Facts, Machine, Memory, ProcFs};
 use kcore::sync::Once;
 use kcore::vm::MemorySystem as _;
 
+use super::init::PARKING;
 use super::names;
 use super::switch::{self, Kernel};
 use crate::arch::cpu::{self, Arm};
-use crate::dev::clock;
+use crate::dev::{clock, nodes, pty};
+use crate::log::println;
 use crate::mem::frames::frames;
 use crate::mem::user::MEMORY;
 
@@ -24,11 +27,59 @@ static NEEDS: Once<Needs> = Once::new();
 /// The number of the next file system in memory, as `st_dev` has it. Those below 16 are given by hand.
 static NEXT_DEVICE: AtomicU32 = AtomicU32::new(16);
 static FACTS: Once<Facts> = Once::new();
+/// The file systems of devices' nodes and of pseudo-terminals': there is one of each, wherever it is mounted.
+static DEVICES: Once<Arc<dyn Mountable>> = Once::new();
+static TERMINALS: Once<Arc<dyn Mountable>> = Once::new();
 
 /// The root is there: notes it, and what others need. Called once.
 pub(super) fn init(root: WithRoot<Arm>, needs: Needs) -> Result<(), FileError> {
     NEEDS.call_once(|| needs);
     MOUNTS.add_root(b"root", Arc::new(root))
+}
+
+/// Makes `/dev` and `/dev/pts` and mounts them, before there is anybody who could: so the first program has a console
+/// whatever is in the root (on Linux, `CONFIG_DEVTMPFS_MOUNT`). Where that fails it is said, and programs do without.
+#[cold]
+pub(super) fn mount_devices(root: &Context) {
+    let mounted = mount_nodes(root, b"/dev", &DEVICES, DeviceNumber::new(0, 5), Purpose::Devices)
+        .map(nodes::attach)
+        .and_then(|()| {
+            // It is empty, so nothing is there.
+            fs::make(root, Base::Working, b"/dev/pts", Made::Directory, 0o755, AccessId::ROOT)?;
+            mount_nodes(root, b"/dev/pts", &TERMINALS, DeviceNumber::new(0, 6), Purpose::Terminals).map(pty::init)
+        });
+    if let Err(error) = mounted {
+        println!("/dev: {error}");
+    }
+}
+
+/// Makes a file system for nodes, and mounts it on the directory `place`.
+fn mount_nodes(
+    root: &Context,
+    place: &[u8],
+    known_as: &Once<Arc<dyn Mountable>>,
+    number: DeviceNumber,
+    purpose: Purpose,
+) -> Result<DeviceNodes, FileError> {
+    let needs = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
+    let limits = Limits::usual(&*needs.pages);
+    let fs = Tmpfs::new(needs, number, limits, purpose);
+    let top = fs.make_root(0o755, 0, 0)?;
+    let nodes = DeviceNodes::new(Arc::clone(&top), &PARKING);
+    let mounted: &Arc<dyn Mountable> = known_as.call_once(|| Arc::new(WithRoot::<Arm> { fs, root: top }));
+    let covered = fs::resolve(root, Base::Working, place, Follow::Yes, AccessId::ROOT)?;
+    MOUNTS.mount(mounted.kind().as_bytes(), place, &covered, Arc::clone(mounted))?;
+    Ok(nodes)
+}
+
+/// The one file system of devices' nodes.
+pub(crate) fn devices() -> Result<Arc<dyn Mountable>, FileError> {
+    DEVICES.get().cloned().ok_or(FileError::NoDevice)
+}
+
+/// The one file system of pseudo-terminals' nodes.
+pub(crate) fn terminals() -> Result<Arc<dyn Mountable>, FileError> {
+    TERMINALS.get().cloned().ok_or(FileError::NoDevice)
 }
 
 /// Notes what `/proc` tells of the machine. Called once, before programs run.
@@ -65,7 +116,7 @@ pub(crate) fn tmpfs(options: &[u8]) -> Result<Arc<dyn Mountable>, FileError> {
     let total = frames().total();
     let options = Options::parse(options, usual, total).ok_or(FileError::Invalid)?;
     let device = DeviceNumber::new(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed));
-    let fs = Tmpfs::new(needs, device, options.limits);
+    let fs = Tmpfs::new(needs, device, options.limits, Purpose::Files);
     let root = fs.make_root(options.permissions, options.uid, options.gid)?;
     Ok(Arc::new(WithRoot::<Arm> { fs, root }))
 }

@@ -5,9 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kcore::boot::command_line::{CommandLine, Pids};
-use kcore::fs::devices::Devices;
 use kcore::fs::pipe::{Fifo, NamedPipe};
-use kcore::fs::tmpfs::{Limits, Needs, Tmpfs, WithRoot};
+use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, OpenFlags, ParkingLot, initramfs};
 use kcore::proc::{self, Numbering, System};
 use kcore::sync::{Rank, SpinLock};
@@ -17,7 +16,7 @@ use super::streams::PIPES;
 use super::switch::Kernel;
 use super::{filesystems, program, with_current_user};
 use crate::arch::cpu::Arm;
-use crate::dev::{clock, pty, random, tty};
+use crate::dev::{clock, nodes};
 use crate::log::println;
 use crate::mem::initramfs::Archive;
 
@@ -46,17 +45,17 @@ struct Words {
 /// Starts process 1 from the archive. Where that cannot be done it says why, and `otherwise` runs, perhaps in process 1.
 #[cold]
 pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()) -> Result<(), proc::ForkError> {
-    let mut devices = Devices::standard(random::fill, tty::console(), tty::console());
-    tty::add_nodes(&mut devices);
-    let devices = Arc::new(devices);
+    nodes::init().map_err(|_| proc::ForkError::OutOfMemory)?;
     let pages: Arc<dyn fs::PageSource> = Arc::new(archive.source);
     let limits = Limits::usual(&*pages);
-    let needs = Needs { pages, devices, fifo, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
-    let fs = Tmpfs::<Arm>::new(needs.clone(), ROOT_DEVICE, limits);
+    let needs =
+        Needs { pages, devices: &nodes::DEVICES, fifo, now: clock::timestamp, parking: &PARKING, mappings: &AllSpaces };
+    let fs = Tmpfs::<Arm>::new(needs.clone(), ROOT_DEVICE, limits, Purpose::Files);
     let root = initramfs::build(archive.bytes, &fs, &mut |problem| println!("initramfs: {problem}"))
         .map_err(|_| proc::ForkError::OutOfMemory)?;
     let mounted = WithRoot { fs, root: Arc::clone(&root) };
     filesystems::init(mounted, needs).map_err(|_| proc::ForkError::OutOfMemory)?;
+    filesystems::mount_devices(&Context::new(Arc::clone(&root), &PARKING));
     let counts = &Kernel::processes().counts;
     if let Some(limit) = options.max_processes {
         counts.set_max_processes(limit);
@@ -76,7 +75,6 @@ pub(crate) fn start(archive: Archive, options: &CommandLine<'_>, otherwise: fn()
         environment,
         otherwise,
     });
-    pty::init(Context::new(Arc::clone(&root), &PARKING));
     let system = proc::boot::<Kernel>(Context::new(root, &PARKING)).map_err(|_| proc::ForkError::OutOfMemory)?;
     proc::start_init(&system, first_process, 0)?;
     Ok(())

@@ -8,7 +8,7 @@
 //!
 //! Each program leads a session of its own with the terminal as its controlling one, so a shell has job control.
 //!
-//! [`places`] makes ready what programs expect: `/tmp`, `/run`, and `/proc` mounted. [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the signals by which the machine is
+//! [`places`] makes ready what programs expect: `/tmp`, `/run`, `/dev/shm`, and `/proc` mounted. [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the signals by which the machine is
 //! switched off (`USR2`, and `USR1`, which halts) or started again (`TERM`), as busybox's `poweroff`, `halt` and `reboot` send
 //! them. [`shutdown`] ends what is left.
 

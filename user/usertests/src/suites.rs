@@ -1,6 +1,7 @@
 //! The tests, one file a subject. Hostile calls come first: what they break shows in all that follow.
 
 mod copies;
+mod devices;
 mod exec;
 mod faults;
 mod files;
@@ -50,6 +51,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     queues::TESTS,
     frames::TESTS,
     copies::TESTS,
+    devices::TESTS,
     mappings::TESTS,
     faults::TESTS,
     exec::TESTS,

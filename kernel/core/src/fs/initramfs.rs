@@ -62,7 +62,7 @@ impl fmt::Display for Problem<'_> {
 }
 
 /// Makes what `archive` has files of `fs`, which has none yet, and returns their root. Whatever the archive says of `/dev`,
-/// the nodes of devices are in it.
+/// it is a directory: the nodes of devices are mounted there.
 ///
 /// Each thing that had to be left out is given to `report`.
 ///
@@ -87,6 +87,6 @@ pub fn build<C: Cpu>(
             }
         }
     }
-    builder.add_devices(report);
+    builder.add_dev(report);
     builder.finish(fs, report)
 }

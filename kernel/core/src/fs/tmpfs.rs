@@ -45,7 +45,7 @@ pub(super) use adopt::{Adopted, Archived};
 use node::Node;
 pub(super) use node::without_set_id;
 
-use super::devices::Devices;
+use super::devices::DeviceTable;
 use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
@@ -58,8 +58,35 @@ use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Rank, SpinLock};
 
-/// `TMPFS_MAGIC` (`linux/magic.h`).
-const MAGIC: u64 = 0x0102_1994;
+/// What a file system in memory is for, as `/proc/mounts` and statfs(2) call it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Anything: `tmpfs`.
+    Files,
+    /// The nodes of devices: `devtmpfs`.
+    Devices,
+    /// The nodes of pseudo-terminals: `devpts`.
+    Terminals,
+}
+
+impl Purpose {
+    /// Its name in `/proc/filesystems`.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Files => "tmpfs",
+            Self::Devices => "devtmpfs",
+            Self::Terminals => "devpts",
+        }
+    }
+
+    /// Its number in `linux/magic.h`: programs tell a pseudo-terminal's slave by that of its file system.
+    const fn magic(self) -> u64 {
+        match self {
+            Self::Files | Self::Devices => 0x0102_1994,
+            Self::Terminals => 0x1cd1,
+        }
+    }
+}
 
 /// Who knows where files are mapped. The kernel implements it.
 pub trait Mappings: Sync {
@@ -74,7 +101,7 @@ pub struct Needs {
     /// Its pages.
     pub pages: Arc<dyn PageSource>,
     /// What is behind device nodes.
-    pub devices: Arc<Devices>,
+    pub devices: &'static dyn DeviceTable,
     /// What is behind the node of a FIFO that this user and group own.
     pub fifo: fn((u32, u32)) -> Arc<dyn NamedPipe>,
     /// The wall clock.
@@ -107,7 +134,7 @@ impl Limits {
 pub struct Tmpfs<C: Cpu> {
     needs: Needs,
     device: DeviceNumber,
-    magic: u64,
+    purpose: Purpose,
     read_only: AtomicBool,
     next_number: AtomicU64,
     pages: Budget,
@@ -122,12 +149,12 @@ pub struct Tmpfs<C: Cpu> {
 impl<C: Cpu> Tmpfs<C> {
     /// Without files. `device` is its number: no other file system has it.
     #[must_use]
-    pub fn new(needs: Needs, device: DeviceNumber, limits: Limits) -> Arc<Self> {
+    pub fn new(needs: Needs, device: DeviceNumber, limits: Limits, purpose: Purpose) -> Arc<Self> {
         let moving = Parked::new(needs.parking, ());
         Arc::new(Self {
             needs,
             device,
-            magic: MAGIC,
+            purpose,
             read_only: AtomicBool::new(false),
             next_number: AtomicU64::new(1),
             pages: Budget::new(limits.pages),
@@ -170,7 +197,7 @@ impl<C: Cpu> Tmpfs<C> {
         let (blocks, free_blocks) = self.pages.most_and_left();
         let (files, free_files) = self.files.most_and_left();
         FileSystemStatus {
-            magic: self.magic,
+            magic: self.purpose.magic(),
             block_size: PAGE_SIZE as u64,
             blocks,
             free_blocks,
@@ -205,7 +232,7 @@ pub struct WithRoot<C: Cpu> {
 
 impl<C: Cpu> Mountable for WithRoot<C> {
     fn kind(&self) -> &'static str {
-        "tmpfs"
+        self.fs.purpose.kind()
     }
 
     fn root(&self) -> Arc<dyn Inode> {

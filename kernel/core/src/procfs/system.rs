@@ -133,7 +133,7 @@ fn command_line<S: Machine>(text: &mut Text) -> fmt::Result {
 }
 
 fn filesystems(text: &mut Text) -> fmt::Result {
-    text.write_str("nodev\ttmpfs\nnodev\tproc\n")
+    text.write_str("nodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n")
 }
 
 /// The averages are not kept: this kernel has no clock that would sample the load. The rest of the line is true.

@@ -124,25 +124,11 @@ impl<'a, C: Cpu> Builder<'a, C> {
         Ok(())
     }
 
-    /// Puts the nodes of `/dev` where they are missing, and whatever stands in their place aside.
-    pub(super) fn add_devices(&mut self, report: &mut dyn FnMut(Problem<'_>)) {
-        let Ok(dev) = self.own_directory(ROOT, b"dev") else {
-            return report(Problem::OutOfMemory);
-        };
-        let devices = Arc::clone(self.fs.devices());
-        for (number, name, permissions) in devices.nodes() {
-            let content = Content::Node(FileKind::CharacterDevice, number);
-            let there = self.names.get(&(dev, name)).and_then(|&node| self.nodes.get(node));
-            if there.is_some_and(
-                |draft| matches!(draft.content, Content::Node(FileKind::CharacterDevice, n) if n == number),
-            ) {
-                continue;
-            }
-            if self.unlink(dev, name).is_err() {
-                report(Problem::NotEmpty(name));
-            } else if self.create(dev, name, Draft::plain(content, permissions)).is_err() {
-                report(Problem::OutOfMemory);
-            }
+    /// Sees to it that there is a directory `/dev`, where the nodes of devices are mounted, and puts whatever stands in its
+    /// place aside.
+    pub(super) fn add_dev(&mut self, report: &mut dyn FnMut(Problem<'_>)) {
+        if self.own_directory(ROOT, b"dev").is_err() {
+            report(Problem::OutOfMemory);
         }
     }
 

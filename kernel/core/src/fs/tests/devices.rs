@@ -1,10 +1,14 @@
 use std::sync::Arc;
 
-use super::support::{Console, Item, TornSink, error, fault_at, open_as_root, tree};
-use crate::fs::devices::{CONSOLE, Devices};
-use crate::fs::{
-    BufferSink, BufferSource, DeviceNumber, FileError, FileOperations, Mapping, OpenFile, OpenFlags, Readiness, Whence,
+use super::support::{
+    Console, FakeSource, Item, PARKING, TornSink, empty_fs, error, fault_at, find, open_as_root, tree,
 };
+use crate::fs::devices::{CONSOLE, Device, DeviceNodes, DeviceTable as _, Devices, Node, Null};
+use crate::fs::{
+    AccessId, Base, BufferSink, BufferSource, Context, DeviceNumber, FileError, FileKind, FileOperations, Made,
+    Mapping, OpenFile, OpenFlags, Readiness, Removal, Whence, make, remove,
+};
+use crate::hal::fake::FakeCpu;
 
 fn open(path: &str) -> Arc<OpenFile> {
     open_as_root(&tree(&[]), path, OpenFlags::READ_WRITE).unwrap()
@@ -98,11 +102,77 @@ impl FileOperations for Clone {
 
 #[test]
 fn a_driver_may_refuse_or_put_another_in_its_place() {
-    let mut devices = Devices::standard(|_| {}, Arc::new(Console::default()), Arc::new(Console::default()));
-    devices.add(CONSOLE, b"console", 0o600, Arc::new(Clone));
-    assert_eq!(error(devices.open(CONSOLE, OpenFlags::empty())), Some(FileError::Busy));
-    let first = devices.open(CONSOLE, OpenFlags::READ_WRITE).unwrap();
-    let second = devices.open(CONSOLE, OpenFlags::READ_WRITE).unwrap();
+    let devices = Devices::<FakeCpu>::new();
+    devices.add(&Device::characters(b"console", CONSOLE, 0o600), Arc::new(Clone)).unwrap();
+    let open = |number, flags| devices.open(FileKind::CharacterDevice, number, flags);
+    assert_eq!(error(open(CONSOLE, OpenFlags::empty())), Some(FileError::Busy));
+    let first = open(CONSOLE, OpenFlags::READ_WRITE).unwrap();
+    let second = open(CONSOLE, OpenFlags::READ_WRITE).unwrap();
     assert!(!core::ptr::addr_eq(Arc::as_ptr(&first), Arc::as_ptr(&second)));
-    assert_eq!(error(devices.open(DeviceNumber::new(4, 4), OpenFlags::empty())), Some(FileError::NoDevice));
+    assert_eq!(error(open(DeviceNumber::new(4, 4), OpenFlags::empty())), Some(FileError::NoDevice));
+}
+
+/// A place for nodes, and the same as somebody sees it who walks there.
+fn place() -> (DeviceNodes, Context) {
+    let root = empty_fs(Arc::new(FakeSource::default()), 9).make_root(0o755, 0, 0).unwrap();
+    (DeviceNodes::new(Arc::clone(&root), &PARKING), Context::new(root, &PARKING))
+}
+
+const DISK: DeviceNumber = DeviceNumber::new(179, 0);
+
+#[test]
+fn devices_get_their_nodes_whether_they_come_before_the_place_or_after_it() {
+    let devices = Devices::<FakeCpu>::new();
+    let disk = Device::blocks(b"mmcblk0", DISK);
+    devices.add(&disk, Arc::new(Null)).unwrap();
+    let (nodes, context) = place();
+    devices.attach(nodes).unwrap();
+    let first = DeviceNumber::new(13, 64);
+    let event = Device { node: Node { gid: 7, ..Device::characters(b"", first, 0o640).node }, name: b"input/event0" };
+    devices.add(&event, Arc::new(Null)).unwrap();
+    let about = find(&context, "mmcblk0").unwrap().metadata();
+    assert_eq!((about.protection.mode(), about.protection.gid, about.represents), (0o060_660, 6, DISK));
+    let about = find(&context, "input/event0").unwrap().metadata();
+    assert_eq!((about.protection.mode(), about.protection.gid, about.represents), (0o020_640, 7, first));
+    assert_eq!(devices.add(&disk, Arc::new(Null)), Err(FileError::Exists), "the number is taken");
+    assert!(devices.find(FileKind::BlockDevice, DISK).is_some());
+    assert!(devices.find(FileKind::CharacterDevice, DISK).is_none(), "characters have numbers of their own");
+
+    devices.remove(FileKind::BlockDevice, DISK);
+    devices.remove(FileKind::CharacterDevice, first);
+    for path in ["mmcblk0", "input/event0", "input"] {
+        assert_eq!(error(find(&context, path)), Some(FileError::NotFound), "{path}");
+    }
+    let opened = devices.open(FileKind::BlockDevice, DISK, OpenFlags::empty());
+    assert_eq!(error(opened), Some(FileError::NoDevice));
+}
+
+#[test]
+fn the_kernel_takes_away_only_what_is_its_own() {
+    let devices = Devices::<FakeCpu>::new();
+    let (nodes, context) = place();
+    make(&context, Base::Working, b"disk", Made::Regular, 0o600, AccessId::ROOT).unwrap();
+    devices.attach(nodes).unwrap();
+    let disk = Device::blocks(b"disk", DISK);
+    devices.add(&disk, Arc::new(Null)).unwrap();
+    assert_eq!(find(&context, "disk").unwrap().protection().kind, FileKind::BlockDevice, "what was there went");
+    remove(&context, Base::Working, b"disk", Removal::File, AccessId::ROOT).unwrap();
+    make(&context, Base::Working, b"disk", Made::Regular, 0o600, AccessId::ROOT).unwrap();
+    devices.remove(FileKind::BlockDevice, DISK);
+    assert_eq!(find(&context, "disk").unwrap().protection().kind, FileKind::Regular);
+    // A node that a program made for a device before the device came stays as it is.
+    remove(&context, Base::Working, b"disk", Removal::File, AccessId::ROOT).unwrap();
+    make(&context, Base::Working, b"disk", Made::Node(FileKind::BlockDevice, DISK), 0o600, AccessId::ROOT).unwrap();
+    devices.add(&disk, Arc::new(Null)).unwrap();
+    assert_eq!(find(&context, "disk").unwrap().protection().permissions, 0o600);
+}
+
+#[test]
+fn a_device_whose_node_cannot_be_made_is_not_there() {
+    let devices = Devices::<FakeCpu>::new();
+    let (nodes, context) = place();
+    make(&context, Base::Working, b"disk", Made::Directory, 0o700, AccessId::ROOT).unwrap();
+    devices.attach(nodes).unwrap();
+    assert_eq!(devices.add(&Device::blocks(b"disk", DISK), Arc::new(Null)), Err(FileError::IsDirectory));
+    assert!(devices.find(FileKind::BlockDevice, DISK).is_none());
 }

@@ -8,12 +8,12 @@ use std::vec::Vec;
 use proptest::prelude::ProptestConfig;
 
 use crate::addr::{PAGE_SIZE, PhysFrame, UserAddr};
-use crate::fs::devices::Devices;
+use crate::fs::devices::{CONSOLE, Device, DeviceNodes, Devices, TTY};
 use crate::fs::initramfs::{Problem, build};
 use crate::fs::operations::Blocking;
 use crate::fs::pages::{PageSource, StaticPage};
 use crate::fs::pipe::{Fifo, NamedPipe, Pipes};
-use crate::fs::tmpfs::{Limits, Mappings, Needs, Tmpfs};
+use crate::fs::tmpfs::{Limits, Mappings, Needs, Purpose, Tmpfs};
 use crate::fs::{
     AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags,
     Parking, Sink, Source, Surroundings, Timestamp, open, resolve,
@@ -22,6 +22,7 @@ use crate::hal::fake::FakeCpu;
 use crate::hal::{Cpu, UserFault};
 use crate::sched::fake::{HostSwitch, Seat};
 use crate::sched::{ParkState, Switch, Thread, unpark};
+use crate::sync::Once;
 
 /// How many cases a property test takes: few under Miri, which also has no files to remember failures in.
 pub(super) fn doses(miri: u32, host: u32) -> ProptestConfig {
@@ -369,8 +370,16 @@ fn fill(bytes: &mut [u8]) {
     bytes.fill(0x5a);
 }
 
-pub(super) fn devices() -> Arc<Devices> {
-    Arc::new(Devices::standard(fill, Arc::new(Console::default()), Arc::new(Console::default())))
+/// Those that the kernel has, and their nodes nowhere.
+pub(super) fn devices() -> &'static Devices<FakeCpu> {
+    static DEVICES: Once<Devices<FakeCpu>> = Once::new();
+    DEVICES.call_once(|| {
+        let devices = Devices::new();
+        devices.add_standard(fill).unwrap();
+        devices.add(&Device::characters(b"console", CONSOLE, 0o600), Arc::new(Console::default())).unwrap();
+        devices.add(&Device::characters(b"tty", TTY, 0o666), Arc::new(Console::default())).unwrap();
+        devices
+    })
 }
 
 /// What a program would be told whose mappings lose pages.
@@ -405,7 +414,7 @@ fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
 pub(super) fn empty_fs(pages: Arc<dyn PageSource>, device: u32) -> Arc<TestFs> {
     let limits = Limits::usual(&*pages);
     let needs = Needs { pages, devices: devices(), fifo, now, parking: &PARKING, mappings: &MAPPINGS };
-    Tmpfs::new(needs, DeviceNumber::new(0, device), limits)
+    Tmpfs::new(needs, DeviceNumber::new(0, device), limits, Purpose::Files)
 }
 
 /// A file system that begins with an archive of these entries, and what was reported of it.
@@ -420,7 +429,10 @@ pub(super) fn tree_with(bytes: &'static [u8], source: FakeSource) -> (Context, A
 fn tree_and_fs(items: &[Item]) -> (Context, Arc<TestFs>) {
     let fs = empty_fs(Arc::new(FakeSource::default()), 1);
     let root = build(forever(&archive(items, 4), 0), &fs, &mut |problem| panic!("{problem}")).unwrap();
-    (Context::new(root, &PARKING), fs)
+    let context = Context::new(root, &PARKING);
+    let made = devices().make_nodes(&DeviceNodes::new(find(&context, "/dev").unwrap(), &PARKING));
+    assert!(matches!(made, Ok(()) | Err(FileError::NoSpace)), "{made:?}");
+    (context, fs)
 }
 
 pub(super) fn tree(items: &[Item]) -> Context {

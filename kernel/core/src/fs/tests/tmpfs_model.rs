@@ -204,10 +204,6 @@ impl Pair {
             [directory("a"), file("a/b", &[9; 2 * PAGE + 50]), file("c", b"short"), Item::new("dev", 0o40_755, b"")];
         let root = build(forever(&archive(&items, PAGE), 0), &fs, &mut |problem| panic!("{problem}")).unwrap();
         let context = Context::new(root, &PARKING);
-        // Devices are none of the model's business.
-        for name in ["null", "zero", "full", "random", "urandom", "console", "tty"] {
-            remove(&context, Base::Working, format!("dev/{name}").as_bytes(), Removal::File, ROOT).unwrap();
-        }
         remove(&context, Base::Working, b"dev", Removal::Directory, ROOT).unwrap();
         let mut model = Model::default();
         model.add("a", Thing::Directory);

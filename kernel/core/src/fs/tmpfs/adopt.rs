@@ -7,7 +7,6 @@ use super::contents::Contents;
 use super::directory::Directory;
 use super::names::Name;
 use super::node::{Beginning, Body, Node, Target};
-use crate::fs::devices::Devices;
 use crate::fs::error::FileError;
 use crate::fs::inode::Inode;
 use crate::fs::metadata::{DeviceNumber, FileKind, Protection, Timestamp};
@@ -35,11 +34,6 @@ impl<C: Cpu> Tmpfs<C> {
     /// Where the archive's pages come from.
     pub(in crate::fs) const fn pages(&self) -> &Arc<dyn PageSource> {
         &self.needs.pages
-    }
-
-    /// What is behind its device nodes.
-    pub(in crate::fs) const fn devices(&self) -> &Arc<Devices> {
-        &self.needs.devices
     }
 
     /// Makes a file of what the archive says of it.

@@ -302,11 +302,9 @@ impl<C: Cpu> Inode for Node<C> {
         match &self.body {
             Body::Regular(..) | Body::Directory(_) => Ok(self),
             Body::Symlink(_) => Err(FileError::TooManyLinks),
-            Body::Device(device) if self.kind == FileKind::CharacterDevice => {
-                self.fs.needs.devices.open(*device, flags)
-            }
+            Body::Device(device) => self.fs.needs.devices.open(self.kind, *device, flags),
             Body::Fifo(fifo) => fifo.open(flags),
-            Body::Device(_) | Body::Socket => Err(FileError::NoDevice),
+            Body::Socket => Err(FileError::NoDevice),
         }
     }
 
