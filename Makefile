@@ -12,6 +12,8 @@ SD ?=
 # For `image`: a directory with firmware (else it is fetched from Debian), the second partition (fat32, none, a file).
 FIRMWARE ?=
 DATA ?=
+# For `flash`: the card.
+DEVICE ?=
 # An initramfs inside the kernel's image, for where neither firmware nor QEMU passes one.
 BUILTIN ?=
 # The benchmark of `bench` and its arguments; a run with arguments is not recorded. What of it `profile` counts.
@@ -73,6 +75,9 @@ profile: build build/bench.cpio ## its instructions by function of the kernel (B
 image: build $(INITRD) ## the image of an SD card: build/tine.img, .bmap, .xz (FIRMWARE=DIRECTORY, CMDLINE=, DATA=)
 	@$(TINE) image build/tine.img --initrd $(INITRD) --release --date $(or $(shell git log -1 --format=%cs 2>/dev/null),$(shell date -u +%F)) \
 	    $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(DATA),--data $(DATA))
+
+flash: image ## write that image to a card and read it back (DEVICE=/dev/sdX)
+	@$(TINE) flash $(or $(DEVICE),$(error DEVICE=/dev/sdX says which card)) --image build/tine.img
 
 ##@ Tests
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
@@ -183,4 +188,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image bench test ktest soak check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash bench test ktest soak check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE

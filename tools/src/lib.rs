@@ -9,6 +9,7 @@
 //! * [`debian`]: packages of Debian, fetched and unpacked; [`busybox`]: a shell and its tools out of one
 //! * [`cpio`]: the initramfs, its file data aligned so that programs can be mapped
 //! * [`image`]: the SD card image, with firmware that is not ours
+//! * [`flash`]: writing that to a card, and to nothing else
 //! * [`qemu`]: finding QEMU, and one command line for everybody
 //!
 //! From a running board back to a reader:
@@ -35,6 +36,7 @@ pub mod cpio;
 pub mod debian;
 pub mod demux;
 pub mod dtb;
+pub mod flash;
 pub mod function_names;
 pub mod image;
 pub mod layers;

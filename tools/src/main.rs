@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{bench, busybox, console, dtb, image, initramfs, layers, profile, raw, run, summary, trace};
+use crate::command::{
+    bench, busybox, console, dtb, flash, image, initramfs, layers, profile, raw, run, summary, trace,
+};
 
 /// Builds, runs and watches the Tine kernel.
 #[derive(Parser)]
@@ -25,6 +27,7 @@ enum Command {
     Busybox(busybox::Arguments),
     Initramfs(initramfs::Arguments),
     Image(image::Arguments),
+    Flash(flash::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
     Console(console::Arguments),
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Busybox(arguments) => busybox::run(&arguments),
         Command::Initramfs(arguments) => initramfs::run(&arguments),
         Command::Image(arguments) => image::run(&arguments),
+        Command::Flash(arguments) => flash::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod busybox;
 pub(crate) mod console;
 pub(crate) mod dtb;
+pub(crate) mod flash;
 pub(crate) mod image;
 pub(crate) mod initramfs;
 pub(crate) mod layers;
