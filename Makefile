@@ -89,10 +89,10 @@ soak: $(BOARDS:%=soak-%) ## random calls from many processes on both boards (SOA
 
 check: setup ## format, lints, documentation, layers
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --exclude kernel $(USER_CRATES:%=--exclude %) --all-targets -- -D warnings
+	cargo clippy --quiet --workspace --exclude kernel --exclude stdtest $(USER_CRATES:%=--exclude %) --all-targets -- -D warnings
 	cargo clippy --quiet $(KERNEL) -- -D warnings
 	cargo clippy --quiet $(KERNEL) --features ktest -- -D warnings
-	cargo clippy --quiet $(USER_CRATES:%=--package %) --target $(USER_TARGET) --all-targets -- -D warnings
+	cargo clippy --quiet $(USER_CRATES:%=--package %) --package stdtest --target $(USER_TARGET) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(HOST_CRATES) -p tests
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(KERNEL)
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(USER_CRATES:%=--package %) --target $(USER_TARGET)
@@ -114,6 +114,8 @@ loom: setup ## every interleaving of the lock-free code that three preemptions c
 
 # Miri keeps one core busy for minutes, so it runs beside everything else and is shown afterwards.
 prepush: setup clean-logs ## all that CI does
+	@# Where it cannot be had, the test that wants it says so.
+	-@tools/setup.sh --cross
 	@$(MAKE) --no-print-directory suite-miri >/dev/null & $(MAKE) --no-print-directory suites-but-miri; wait; cat build/test/miri.log
 	@$(TINE) summary --out build/test/total build/test/*.log
 
@@ -122,6 +124,9 @@ suites-but-miri: suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=sui
 ##@ House
 setup: ## install what is missing: Rust toolchain and targets, QEMU 9 or newer
 	@tools/setup.sh
+
+cross: ## install a C compiler for the board, for the programs of the tests (Debian)
+	@tools/setup.sh --cross
 
 clean: ## delete build/ and target/
 	rm -rf build
@@ -154,6 +159,13 @@ build/initramfs.cpio: build/busybox FORCE | setup
 	@$(TINE) initramfs $@ --root user/root --busybox build/busybox --add $(USER_BIN)/init:init \
 	    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)
 
+# The usual one and the programs of the serial tests, which have the stack unwound, a C library, and are not in the usual one.
+build/programs.cpio: build/initramfs.cpio FORCE
+	@cargo build --quiet --profile unwind --package stdtest --target $(USER_TARGET)
+	@tests/programs/c/build.sh build/programs
+	@$(TINE) initramfs $@ --root user/root --root build/programs --busybox build/busybox --add $(USER_BIN)/init:init \
+	    --add $(TARGET_DIR)/$(USER_TARGET)/unwind/stdtest
+
 # A shell, from Debian; empty where it cannot be had.
 build/busybox: tools/src/busybox.rs | setup
 	@$(TINE) busybox $@
@@ -178,7 +190,7 @@ host: setup
 	cargo test --no-fail-fast $(HOST_CRATES)
 
 # The serial tests take the board from the environment and find the rest under build/.
-serial-%: build
+serial-%: build build/programs.cpio
 	TINE_BOARD=$* cargo test --no-fail-fast --package tests
 
 suite-%: setup
@@ -188,4 +200,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash bench test ktest soak check miri loom prepush suites-but-miri setup clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash bench test ktest soak check miri loom prepush suites-but-miri setup cross clean help host clean-logs FORCE

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Makes sure that what a build needs is there: a C linker, the pinned Rust toolchain with its targets, QEMU 9 or newer.
 #
-#   tools/setup.sh [--dry-run]
+#   tools/setup.sh [--dry-run] [--cross]
+#
+# With --cross a C compiler for the board, too, which only the serial tests' C program wants: some 50 MB on Debian.
 #
 # Every make target that needs it runs it first. Where nothing is missing it is silent and takes a few hundredths of a
 # second. What is missing is installed, with a word about it before; where that is not possible without asking
@@ -14,7 +16,15 @@ set -eu
 OLDEST_QEMU=9
 QEMU=${SETUP_QEMU:-${TINE_QEMU:-qemu-system-aarch64}}
 ROOT=${SETUP_ROOT:-}
-DRY_RUN=${1:-}
+DRY_RUN=
+CROSS=
+for option; do
+    case $option in
+        --dry-run) DRY_RUN=$option ;;
+        --cross) CROSS=$option ;;
+        *) echo "usage: tools/setup.sh [--dry-run] [--cross]" >&2; exit 2 ;;
+    esac
+done
 cd "$(dirname "$0")/.."
 
 # What root has to do, one command a line.
@@ -23,6 +33,7 @@ PLAN=
 main() {
     check_linker
     check_qemu
+    [ -z "$CROSS" ] || check_cross
     carry_out
     check_rust
 }
@@ -100,6 +111,14 @@ check_qemu() {
 
 # The major version of QEMU, or nothing.
 qemu_major() { "$QEMU" --version 2>/dev/null | sed -n 's/^QEMU emulator version \([0-9]*\)\..*/\1/p'; }
+
+check_cross() {
+    have "${CROSS_CC:-aarch64-linux-gnu-gcc}" && return
+    say "a C compiler for the board (aarch64-linux-gnu-gcc) is missing"
+    [ "$(system)" = debian ] || fail "no package of this system is known; name one that makes programs for Linux with CROSS_CC"
+    plan "${SUDO:+$SUDO }apt-get update -q"
+    plan "${SUDO:+$SUDO }env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+}
 
 # ---- which system ----
 

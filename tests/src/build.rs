@@ -57,6 +57,22 @@ impl Build {
         self.directory.join("initramfs.cpio")
     }
 
+    /// The initramfs with the tests' own programs; not there where it was not asked for.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    pub fn programs(&self) -> Result<PathBuf, Missing> {
+        let path = self.directory.join("programs.cpio");
+        if path.is_file() { Ok(path) } else { Err(Missing(path)) }
+    }
+
+    /// Whether the C program is among them: where there was no compiler for the board, it is not.
+    #[must_use]
+    pub fn has_c_program(&self) -> bool {
+        self.directory.join("programs/bin/posix").is_file()
+    }
+
     /// Whether there is a shell in the initramfs: where the build could have none, `busybox` is empty.
     #[must_use]
     pub fn has_shell(&self) -> bool {
@@ -72,7 +88,11 @@ impl Build {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is missing; `make build` makes it, {VARIABLE}=DIRECTORY names another build", self.0.display())
+        write!(
+            f,
+            "{} is missing; `make build build/programs.cpio` makes it, {VARIABLE}=DIRECTORY names another build",
+            self.0.display()
+        )
     }
 }
 
@@ -91,6 +111,7 @@ mod tests {
         let build = Build::open(directory.path().to_owned()).unwrap();
         assert_eq!(std::fs::read(build.tree(Board::Raspi4b)).unwrap(), b"raspi4b.dtb");
         assert!(!build.has_shell());
+        assert!(build.programs().unwrap_err().to_string().contains("programs.cpio"));
         std::fs::write(directory.path().join("busybox"), "program").unwrap();
         assert!(build.has_shell());
     }

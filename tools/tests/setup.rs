@@ -32,10 +32,17 @@ impl System {
 
     /// Whether the script succeeds as user `uid`, and what it says.
     fn setup(&self, uid: &str) -> (bool, String) {
+        self.setup_with(uid, &[])
+    }
+
+    /// The same with options, where there is no C compiler for the board.
+    fn setup_with(&self, uid: &str, options: &[&str]) -> (bool, String) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
         let output = Command::new("sh")
             .arg(script)
             .arg("--dry-run")
+            .args(options)
+            .env("CROSS_CC", "/no/such/compiler")
             .env("SETUP_ROOT", self.root.path())
             .env("SETUP_UNAME", "Linux")
             .env("SETUP_UID", uid)
@@ -54,6 +61,14 @@ const BOOKWORM: &str = "ID=debian\nVERSION_CODENAME=bookworm\n";
 fn nothing_is_said_where_nothing_is_missing() {
     assert_eq!(System::new(BOOKWORM, "9.0.0").setup("0"), (true, String::new()));
     assert_eq!(System::new(BOOKWORM, "10.0.2 (Debian)").setup("1000"), (true, String::new()));
+}
+
+#[test]
+fn a_compiler_for_the_board_is_installed_when_asked_for() {
+    let (success, said) = System::new(BOOKWORM, "9.0.0").setup_with("0", &["--cross"]);
+    assert!(success && said.contains("install -y -q --no-install-recommends gcc-aarch64-linux-gnu"), "{said}");
+    let (success, said) = System::new("ID=arch\n", "9.0.0").setup_with("0", &["--cross"]);
+    assert!(!success && said.contains("CROSS_CC"), "{said}");
 }
 
 #[test]

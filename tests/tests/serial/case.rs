@@ -24,6 +24,8 @@ pub(crate) enum Needs {
     Emulator,
     /// The same, and a shell in the initramfs.
     Shell,
+    /// The same, and the C program in the initramfs of the tests.
+    Compiler,
 }
 
 /// A table of cases, named after their functions.
@@ -34,16 +36,33 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
+impl Needs {
+    /// What is not there.
+    fn lack(self, bench: &Bench) -> Option<String> {
+        match &bench.place {
+            Place::Cable(_) if self == Self::Board => None,
+            Place::Cable(port) => Some(format!("needs QEMU; the board is on {port}")),
+            Place::Emulated(_) => match self {
+                Self::Board | Self::Emulator => None,
+                Self::Shell | Self::Compiler if !bench.build.has_shell() => {
+                    Some("needs a shell; build/busybox is empty".to_owned())
+                }
+                Self::Compiler if !bench.build.has_c_program() => {
+                    Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
+                }
+                Self::Shell | Self::Compiler => None,
+            },
+        }
+    }
+}
+
 impl Case {
     /// The test on this board, as the test runner knows it.
     pub(crate) fn trial(&'static self, bench: &Arc<Bench>) -> Trial {
         let bench = Arc::clone(bench);
         Trial::ignorable_test(format!("{}::{}", bench.board, self.name), move || {
-            if let (Needs::Emulator | Needs::Shell, Place::Cable(port)) = (self.needs, &bench.place) {
-                return Ok(Completion::ignored_with(format!("needs QEMU; the board is on {port}")));
-            }
-            if self.needs == Needs::Shell && !bench.build.has_shell() {
-                return Ok(Completion::ignored_with("needs a shell; build/busybox is empty"));
+            if let Some(lack) = self.needs.lack(&bench) {
+                return Ok(Completion::ignored_with(lack));
             }
             match (self.run)(&bench) {
                 Ok(()) => Ok(Completion::Completed),

@@ -1,5 +1,7 @@
 //! Programs: the first one, those it runs, and what becomes of the board when it ends.
 
+use std::path::Path;
+
 use anyhow::{Context as _, ensure};
 use tests::bench::{Bench, read, scratch};
 use tests::console::Console;
@@ -22,11 +24,18 @@ pub(crate) const CASES: &[Case] = cases![
     Emulator memory_that_runs_out_ends_the_right_process,
     Emulator random_calls_from_many_processes_lose_nothing,
     Emulator the_benchmark_runs_to_its_end,
+    Emulator a_program_of_the_rust_library_finds_all_it_wants,
+    Compiler a_c_program_finds_all_it_wants_linked_either_way,
 ];
 
 /// Boots with the usual initramfs and gives the console behind the banner.
 pub(crate) fn start(bench: &Bench, cmdline: &str) -> anyhow::Result<Console> {
-    let command = bench.command().initrd(bench.build.initramfs()).cmdline(cmdline);
+    start_with(bench, &bench.build.initramfs(), cmdline)
+}
+
+/// Boots with this initramfs and gives the console behind the banner.
+pub(crate) fn start_with(bench: &Bench, initramfs: &Path, cmdline: &str) -> anyhow::Result<Console> {
+    let command = bench.command().initrd(initramfs).cmdline(cmdline);
     let mut console = Console::start(command.to_process(bench.qemu()?))?;
     console.until("Tine ")?;
     Ok(console)
@@ -34,7 +43,11 @@ pub(crate) fn start(bench: &Bench, cmdline: &str) -> anyhow::Result<Console> {
 
 /// Boots, lets init run `words`, and gives all lines up to the end, which must be an orderly one.
 fn run(bench: &Bench, cmdline: &str) -> anyhow::Result<Vec<String>> {
-    let mut console = start(bench, cmdline)?;
+    read_to_the_end(start(bench, cmdline)?)
+}
+
+/// Gives all lines up to the end, which must be an orderly one.
+fn read_to_the_end(mut console: Console) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
     loop {
         let line = console.line().with_context(|| format!("behind {:?}", lines.last()))?;
@@ -52,11 +65,15 @@ fn run(bench: &Bench, cmdline: &str) -> anyhow::Result<Vec<String>> {
 
 /// Runs a program that says in its last line how many of its tests passed; all must.
 fn all_pass(bench: &Bench, words: &str, name: &str) -> anyhow::Result<()> {
-    let lines = run(bench, &format!("quiet -- {words}"))?;
+    judge(&run(bench, &format!("quiet -- {words}"))?, name)
+}
+
+/// Whether the program `name` says in its last line that all its tests passed.
+fn judge(lines: &[String], name: &str) -> anyhow::Result<()> {
     let summary = lines.iter().find(|line| line.starts_with(&format!("{name}: ")));
     let failed: Vec<_> = lines.iter().filter(|line| line.contains("FAILED")).collect();
     let all = summary.is_some_and(|line| line.ends_with(" passed, 0 failed") && !line.contains(": 0 passed"));
-    ensure!(all && failed.is_empty(), "{summary:?}: {failed:#?}");
+    ensure!(all && failed.is_empty(), "{summary:?}: {failed:#?} in {lines:#?}");
     Ok(())
 }
 
@@ -167,4 +184,19 @@ fn the_benchmark_runs_to_its_end(bench: &Bench) -> anyhow::Result<()> {
     }
     ensure!(lines.iter().any(|line| line.starts_with("FBEND")), "{lines:?}");
     Ok(())
+}
+
+fn a_program_of_the_rust_library_finds_all_it_wants(bench: &Bench) -> anyhow::Result<()> {
+    let console = start_with(bench, &bench.build.programs()?, "quiet -- /bin/stdtest")?;
+    judge(&read_to_the_end(console)?, "stdtest")
+}
+
+fn a_c_program_finds_all_it_wants_linked_either_way(bench: &Bench) -> anyhow::Result<()> {
+    let both = "quiet -- /bin/sh -c \"posix && exec posix-dynamic\"";
+    let lines = read_to_the_end(start_with(bench, &bench.build.programs()?, both)?)?;
+    let ends: Vec<_> = lines.iter().enumerate().filter(|(_, line)| line.starts_with("posix: ")).collect();
+    ensure!(ends.len() == 2, "{lines:#?}");
+    let (first, second) = lines.split_at(ends[0].0 + 1);
+    judge(first, "posix")?;
+    judge(second, "posix")
 }

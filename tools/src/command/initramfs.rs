@@ -19,15 +19,15 @@ pub(crate) struct Arguments {
     /// A busybox, which goes into /bin with links for its applets; an empty file is none
     #[arg(long, value_name = "FILE")]
     busybox: Option<PathBuf>,
-    /// A directory whose contents become the root
+    /// A directory whose contents become the root, with those of others
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    root: Vec<PathBuf>,
 }
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut archive = Archive::default();
-    if let Some(root) = &arguments.root {
+    for root in &arguments.root {
         add_tree(&mut archive, root, "")?;
     }
     for add in &arguments.add {
