@@ -1,0 +1,108 @@
+use std::cell::RefCell;
+use std::vec;
+use std::vec::Vec;
+
+use super::support::{FakeDisk, cache, over};
+use crate::addr::UserAddr;
+use crate::fs::block::{BLOCK_SIZE, Volume};
+use crate::fs::tests::support::FakeSource;
+use crate::fs::{Blocking, BufferSink, BufferSource, FileError, FileOperations, Seeking};
+use crate::hal::fake::FakeCpu;
+use crate::hal::{UserFault, UserMemory};
+
+type TestVolume = Volume<FakeCpu>;
+
+fn read(volume: &TestVolume, at: u64, count: usize) -> Result<Vec<u8>, FileError> {
+    let mut bytes = vec![0; count];
+    let count = volume.read(at, Blocking::Yes, &mut BufferSink::new(&mut bytes))?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+fn write(volume: &TestVolume, at: u64, bytes: &[u8]) -> Result<usize, FileError> {
+    volume.write(at, Blocking::Yes, &mut BufferSource::new(bytes))
+}
+
+/// Memory that takes what a request answers.
+#[derive(Default)]
+struct Answer(RefCell<Vec<u8>>);
+
+impl UserMemory for Answer {
+    fn copy_in(&self, from: UserAddr, _to: &mut [u8]) -> Result<(), UserFault> {
+        panic!("nothing is asked of {from}")
+    }
+
+    fn copy_out(&self, from: &[u8], to: UserAddr) -> Result<(), UserFault> {
+        assert_eq!(to, UserAddr::new(0x1000));
+        *self.0.borrow_mut() = from.to_vec();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_partition_is_the_disk_from_its_first_block_to_its_last() {
+    let (disk, cache, _) = cache(100, 32);
+    // Its pages are not the disk's.
+    let part = TestVolume::part(cache.clone(), 7, 50).unwrap();
+    let whole = TestVolume::whole(cache);
+    let bytes = disk.state().bytes.clone();
+    assert_eq!(part.seeking(), Seeking::Bytes { end: 50 * 512 });
+    assert_eq!(read(&part, 100, 20_000).unwrap(), bytes[7 * 512 + 100..][..20_000]);
+    assert_eq!(read(&part, 49 * 512, 5000).unwrap(), bytes[56 * 512..57 * 512]);
+    assert_eq!((read(&part, 50 * 512, 1), read(&part, u64::MAX, 1)), (Ok(vec![]), Ok(vec![])));
+    assert_eq!(write(&part, 50 * 512 - 3, b"123456"), Ok(3));
+    assert_eq!(write(&part, 50 * 512, b"1"), Err(FileError::NoSpace));
+    assert_eq!(write(&part, 50 * 512, b""), Ok(0));
+    assert_eq!(read(&whole, 57 * 512 - 3, 4).unwrap(), [b'1', b'2', b'3', 57]);
+    assert_eq!(part.sync(), Ok(()));
+    assert_eq!(disk.state().durable[57 * 512 - 3..57 * 512], *b"123");
+}
+
+#[test]
+fn a_partition_that_is_not_on_the_disk_is_none() {
+    let (_, cache, _) = cache(100, 32);
+    assert!(TestVolume::part(cache.clone(), 99, 1).is_some());
+    for (first, blocks) in [(99, 2), (u64::MAX, 1), (1, u64::MAX), (u64::MAX / 512, 10)] {
+        assert!(TestVolume::part(cache.clone(), first, blocks).is_none());
+    }
+}
+
+#[test]
+fn a_partition_syncs_what_is_its_own() {
+    let (disk, cache, _) = cache(1000, 64);
+    let one = TestVolume::part(cache.clone(), 0, 80).unwrap();
+    let other = TestVolume::part(cache, 160, 80).unwrap();
+    assert_eq!((write(&one, 0, b"one"), write(&other, 0, b"other")), (Ok(3), Ok(5)));
+    assert_eq!(one.sync(), Ok(()));
+    let state = disk.state();
+    assert_eq!((&state.durable[..3], &state.durable[160 * 512..][..5]), (&b"one"[..], &[160; 5][..]));
+}
+
+#[test]
+fn the_requests_of_disks_are_answered() {
+    let (disk, cache, _) = cache(100, 32);
+    let part = TestVolume::part(cache, 7, 50).unwrap();
+    let asks = |request| {
+        let answer = Answer::default();
+        part.ioctl(request, 0x1000, &answer).map(|value| (value, answer.0.into_inner()))
+    };
+    assert_eq!(asks(0x8008_1272), Ok((0, (50 * 512_u64).to_le_bytes().to_vec())));
+    assert_eq!(asks(0x1260), Ok((0, 50_u64.to_le_bytes().to_vec())));
+    assert_eq!(asks(0x1268), Ok((0, 512_u32.to_le_bytes().to_vec())));
+    assert_eq!(asks(0x125e), Ok((0, vec![0; 4])));
+    assert_eq!(asks(0x5401), Err(FileError::NotTty));
+    assert_eq!(write(&part, 0, b"flushed"), Ok(7));
+    assert_eq!(asks(0x1261), Ok((0, vec![])));
+    assert_eq!(disk.state().durable[7 * BLOCK_SIZE..][..7], *b"flushed");
+}
+
+#[test]
+fn a_write_protected_disk_says_so() {
+    let disk = FakeDisk::new(20);
+    disk.state().read_only = true;
+    let volume = TestVolume::whole(over(&disk, &std::sync::Arc::new(FakeSource::default()), 8));
+    assert_eq!((write(&volume, 0, b"x"), volume.sync()), (Err(FileError::NotPermitted), Ok(())));
+    let answer = Answer::default();
+    assert_eq!(volume.ioctl(0x125e, 0x1000, &answer), Ok(0));
+    assert_eq!(answer.0.into_inner(), [1, 0, 0, 0]);
+}
