@@ -59,6 +59,10 @@ unsafe extern "C" {
 /// Saves the caller in `save` and goes on with `load`, whose header becomes the current one. Returns when somebody
 /// switches back to `save`.
 ///
+/// The barrier in it serves threads that go to another CPU. Cache and TLB maintenance that the thread began here is complete
+/// before it can wait for that there, where its own barrier would not reach: a program may be preempted between its `DC` and
+/// its `DSB`. And where a thread is said to run (`last_cpu`) is seen by all before it looks at what others asked of it.
+///
 /// # Safety
 ///
 /// Interrupts are masked. `save` is the calling thread's own context; `load` was made by [`Context::new`] or saved by an
@@ -93,6 +97,7 @@ context_switch:
     mov     sp, x9
     msr     tpidr_el0, x10
     msr     tpidr_el1, x2
+    dsb     ish                         // see `switch`
     ret
 
 thread_start:

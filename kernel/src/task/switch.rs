@@ -7,7 +7,7 @@
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
 use kcore::addr::{CpuId, CpuSet};
 use kcore::hal::Cpu;
@@ -182,6 +182,8 @@ fn tell(placement: Placement) {
 #[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "signals are its other caller"))]
 pub(crate) fn request_attention(thread: &Thread) {
     thread.payload().header.request_attention();
+    // As in `switch`: either this sees where the thread has gone, or the thread sees the request.
+    fence(Ordering::SeqCst);
     // Only an interrupt gets a CPU out of a program. If the thread goes to another CPU meanwhile, it comes by on its way.
     let state = Arm::irq_save();
     irq::send(CpuSet::only(thread.last_cpu()).without(Arm::id()), Ipi::Reschedule);
@@ -216,6 +218,8 @@ pub(crate) fn charge_now() -> Slice {
 
 /// Sees to it that `thread`, whose affinity was changed, leaves a CPU where it may not run any more.
 pub(super) fn make_move(thread: &Thread) {
+    // Either this sees where the thread has gone, or `finish` sees its affinity there.
+    fence(Ordering::SeqCst);
     let state = Arm::irq_save();
     let (here, cpu) = (Arm::id(), thread.last_cpu());
     if !thread.affinity().contains(cpu) {
@@ -307,6 +311,10 @@ pub(super) fn finish() {
         && let Some(placement) = SCHEDULER.finish_switch(here, thread, leaving)
     {
         act_on(placement);
+    }
+    // The scheduler chose by an affinity that may have changed before it could be known that the thread runs here.
+    if with_current(|me| !me.affinity().contains(here) && !me.affinity().and(SCHEDULER.online()).is_empty()) {
+        cpu::header().request_resched();
     }
     // The time of the switch, by which the previous thread was charged.
     renew_slice(here, switcher.charged_ns.load(Ordering::Relaxed));

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::sync::atomic::{Ordering, fence};
 
 use kcore::addr::{Asid, PhysFrame, UserAddr};
 use kcore::hal::{Cpu, UserMemory};
@@ -92,6 +93,8 @@ impl System for Kernel {
         if core::ptr::eq(header, cpu::header()) {
             return;
         }
+        // The request is seen before where the thread is gets asked; the other half is the barrier of the switch.
+        fence(Ordering::SeqCst);
         if thread.park().state() != ParkState::Running {
             return;
         }
