@@ -12,8 +12,10 @@ name=$2
 shift 2
 
 mkdir -p build/test
+start=$(date +%s)
 {
     echo "suite: $name $kind"
     "$@" 2>&1
     echo "suite: exit $?"
+    echo "suite: $name took $(($(date +%s) - start)) s"
 } | tee "build/test/$name.log"
