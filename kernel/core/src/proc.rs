@@ -97,7 +97,7 @@ pub use signal::{
 pub use space::{AddressSpace, SpaceGuard};
 pub use system::{OutOfMemory, Start, System};
 pub use table::{Counted, Processes, Statistics};
-pub use thread::{Thread, TidPointers};
+pub use thread::{Mode, Thread, TidPointers};
 pub use timer::{
     FileClock, Interval, Notice, TimerClock, TimerError, TimerFile, TimerSetting, Until, clock_was_set, create_timer,
     delete_timer, get_interval, get_timer, serve_alarms, set_interval, set_timer, timer_overrun,

@@ -1,7 +1,7 @@
 //! `/proc`: what the kernel knows, as files that are made up when they are read (`proc(5)`).
 //!
 //! ```text
-//! /proc/ meminfo stat uptime version …     the machine           system.rs
+//! /proc/ meminfo stat loadavg uptime …     the machine           system.rs
 //!        self ──► 4711                      who asks
 //!        4711/ stat status maps cmdline …   a process            process.rs
 //!              fd/ 0 ──► /dev/console       what it has open
@@ -33,7 +33,7 @@ mod text;
 
 use alloc::sync::Arc;
 
-pub use self::system::{CpuTimes, Facts, Memory};
+pub use self::system::{CpuTimes, Facts, Happened, InterruptCounts, Load, Memory};
 
 use self::node::Node;
 use crate::fs::{FileError, Inode, Mountable};
@@ -49,6 +49,15 @@ pub trait Machine: System {
 
     /// What the processors did since the start; one entry for each that runs.
     fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes));
+
+    /// How much there is to do.
+    fn load() -> Load;
+
+    /// What happened since the start.
+    fn happened() -> Happened;
+
+    /// Calls `visit` with the counts for each reason that a processor can be interrupted for.
+    fn each_interrupt(visit: &mut dyn FnMut(InterruptCounts<'_>));
 
     /// When the system started, in seconds since 1970.
     fn started_at_s() -> u64;

@@ -5,6 +5,7 @@
 //! * [`RunQueue`]: the runnable threads of a CPU, a FIFO for each of 32 levels
 //! * [`Scheduler`]: a run queue for each CPU, where to put a thread, what to run next, when a slice is over
 //! * [`WaitQueue`]: the threads that wait for one event; [`SleepMutex`]: a mutex whose waiters sleep
+//! * [`LoadAverages`]: how much there was to do
 //! * [`Switch`]: what these ask of the kernel: the current thread, and the change to another
 //!
 //! **Ownership.** A runnable thread's `Arc` is in one run queue, or it is the current one of one CPU. A sleeping thread's
@@ -24,6 +25,7 @@
 
 mod level;
 mod link;
+mod load;
 pub mod park;
 mod run_queue;
 mod scheduler;
@@ -33,6 +35,7 @@ mod thread;
 mod wait_queue;
 
 pub use level::{LEVELS, Level, Priority};
+pub use load::{LOAD_BITS, LoadAverages};
 pub use park::{Finished, ParkState, Parker, Unparked};
 pub use run_queue::{Bar, GUARD_TURNS, RunQueue};
 pub use scheduler::{Decision, Leaving, Placement, Poke, SLICE_NS, Scheduler, Slice};

@@ -344,6 +344,24 @@ pub(crate) fn hardware_id() -> u8 {
     mpidr.to_le_bytes()[0] & 3
 }
 
+/// What an interrupt interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Interrupted {
+    /// A program.
+    Program,
+    /// The kernel.
+    Kernel,
+}
+
+/// By a handler, whose CPU takes no other exception until it is done: what was interrupted.
+pub(crate) fn interrupted() -> Interrupted {
+    const EXCEPTION_LEVEL: u64 = 0b11 << 2;
+    let spsr: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, spsr_el1", out(reg) spsr, options(nomem, nostack, preserves_flags)) }
+    if spsr & EXCEPTION_LEVEL == 0 { Interrupted::Program } else { Interrupted::Kernel }
+}
+
 /// `MIDR_EL1`: the implementer, part and revision of the core.
 pub(crate) fn midr() -> u64 {
     let midr: u64;

@@ -244,12 +244,11 @@ impl Caller<'_> {
 
     /// How long the process has run, in nanoseconds.
     fn process_time_ns(&self) -> u64 {
-        let usage = self.process().usage();
-        usage.user_ns + usage.system_ns + crate::task::uncharged_ns()
+        self.process().run_time_ns()
     }
 
     /// How long the thread has run, in nanoseconds.
     fn thread_time_ns(&self) -> u64 {
-        crate::task::current_time_ns()
+        self.thread.run_time_ns()
     }
 }

@@ -310,7 +310,6 @@ pub(super) fn setrlimit(caller: &mut Caller<'_>, resource: u32, from: UserAddr) 
 }
 
 pub(super) fn getrusage(caller: &mut Caller<'_>, who: i32, to: UserAddr) -> Answer {
-    task::settle_time();
     // RUSAGE_SELF is 0.
     let usage: Usage = match who {
         0 => {
@@ -327,7 +326,6 @@ pub(super) fn getrusage(caller: &mut Caller<'_>, who: i32, to: UserAddr) -> Answ
 
 /// Returns the ticks since the counter started.
 pub(super) fn times(caller: &mut Caller<'_>, to: Maybe) -> Answer {
-    task::settle_time();
     let process = caller.process();
     user::write_if(to, &tms(&process.usage(), &process.usage_of_children()))?;
     Ok(ticks(clock::now_ns()).cast_unsigned())

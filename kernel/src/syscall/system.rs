@@ -8,6 +8,7 @@ use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::frame::FrameUse;
 use kcore::hal::UserMemory;
 use kcore::proc::{Processes, System};
+use kcore::sched::LOAD_BITS;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -20,8 +21,8 @@ use crate::dev::{clock, power, random};
 use crate::log::history;
 use crate::mem::frames::frames;
 use crate::mem::stacks;
-use crate::task::Kernel;
 use crate::task::names::{self, Name};
+use crate::task::{self, Kernel};
 
 pub(super) fn uname(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
     user::write(to, &names::all())?;
@@ -112,6 +113,9 @@ pub(super) fn personality(_caller: &mut Caller<'_>, wanted: u32) -> Answer {
     if matches!(wanted, 0 | u32::MAX) { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
+/// Averages in `struct sysinfo` have so many binary digits behind the point (`linux/sysinfo.h`).
+const SI_LOAD_SHIFT: u32 = 16;
+
 /// `struct sysinfo` of 64-bit systems.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -137,7 +141,7 @@ pub(super) fn sysinfo(_caller: &mut Caller<'_>, to: UserAddr) -> Answer {
     let processes = Kernel::processes().counts.processes();
     let info = SysInfo {
         uptime_s: (clock::now_ns() / 1_000_000_000).cast_signed(),
-        loads: [0; 3],
+        loads: task::statistics::load_averages().map(|average| average << (SI_LOAD_SHIFT - LOAD_BITS)),
         total_ram: memory.total,
         free_ram: memory.free + memory.cached.iter().sum::<u64>(),
         shared_ram: 0,

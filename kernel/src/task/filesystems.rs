@@ -7,15 +7,16 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use kcore::fs::devices::DeviceNodes;
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Made, Mountable, Mounts};
-use kcore::procfs::{CpuTimes, Facts, Machine, Memory, ProcFs};
+use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use kcore::sync::Once;
 use kcore::vm::MemorySystem as _;
 
 use super::init::PARKING;
 use super::names;
+use super::statistics;
 use super::switch::{self, Kernel};
 use crate::arch::cpu::{self, Arm};
-use crate::dev::{clock, nodes, pty};
+use crate::dev::{clock, irq, nodes, pty};
 use crate::log::println;
 use crate::mem::frames::frames;
 use crate::mem::user::MEMORY;
@@ -186,9 +187,24 @@ impl Machine for Kernel {
 
     fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes)) {
         for cpu in switch::online().iter() {
-            let idle_ns = switch::idle_ns(cpu);
-            visit(cpu.index(), CpuTimes { busy_ns: clock::now_ns().saturating_sub(idle_ns), idle_ns });
+            visit(cpu.index(), statistics::cpu_times(cpu));
         }
+    }
+
+    fn load() -> Load {
+        Load { averages: statistics::load_averages(), runnable: switch::runnable() }
+    }
+
+    fn happened() -> Happened {
+        let mut interrupts = 0_u64;
+        irq::for_each_count(|_, _, counts| {
+            interrupts = counts.into_iter().map(u64::from).fold(interrupts, u64::wrapping_add);
+        });
+        Happened { interrupts, switches: switch::switches() }
+    }
+
+    fn each_interrupt(visit: &mut dyn FnMut(InterruptCounts<'_>)) {
+        irq::for_each_count(|line, name, counts| visit(InterruptCounts { line, name, counts: &counts }));
     }
 
     fn started_at_s() -> u64 {

@@ -12,6 +12,7 @@
 //! * `streams`: pipes, sockets and sets of watched files
 //! * [`init`]: the first program
 //! * [`filesystems`]: what is mounted, and what `/proc` tells; [`names`]: what `uname` tells
+//! * [`statistics`]: what CPUs and threads did, by samples
 //! * [`idle`]: what a CPU does when there is nothing to do
 //! * [`smp`]: bringing up the other CPUs
 //!
@@ -28,6 +29,7 @@ pub(crate) mod program;
 mod robust;
 pub(crate) mod signals;
 pub(crate) mod smp;
+pub(crate) mod statistics;
 mod streams;
 pub(crate) mod switch;
 mod system;
@@ -39,13 +41,13 @@ use core::time::Duration;
 
 use kcore::addr::CpuSet;
 use kcore::proc;
-use kcore::sched::{EmptyAffinity, Leaving, Priority, SleepMutex, Slice, Switch, WaitQueue};
+use kcore::sched::{EmptyAffinity, Priority, SleepMutex, Switch, WaitQueue};
 
 pub(crate) use futexes::FUTEXES;
 pub(crate) use init::PARKING;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
 pub(crate) use streams::{NESTING, PIPES, SOCKETS};
-pub(crate) use switch::{Kernel, online, uncharged_ns, yield_now};
+pub(crate) use switch::{Kernel, online, yield_now};
 pub(crate) use thread::{SpawnError, with_files, with_seat};
 
 /// A thread of a program.
@@ -123,18 +125,6 @@ pub(crate) fn with_current_user<T>(look: impl FnOnce(&Arc<UserThread>) -> T) -> 
 #[inline(never)]
 fn no_program() -> ! {
     panic!("the caller runs in no program's name")
-}
-
-/// Charges the current thread for the time until now. If that was the rest of its slice, others go first.
-pub(crate) fn settle_time() {
-    if switch::charge_now() == Slice::Over {
-        switch::leave(Leaving::SliceOver);
-    }
-}
-
-/// How long the current thread has run, in nanoseconds, up to now.
-pub(crate) fn current_time_ns() -> u64 {
-    switch::with_current(|me| me.cpu_time_ns()) + uncharged_ns()
 }
 
 /// The CPUs that `thread` may run on.

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
 use kcore::addr::{CpuId, CpuSet};
 use kcore::hal::Cpu;
-use kcore::sched::{Decision, Leaving, Placement, Poke, Scheduler, Slice, Switch};
+use kcore::sched::{Class, Decision, Leaving, Placement, Poke, Scheduler, Slice, Switch};
 use kcore::sync::{Padded, PerCpu, assert_none_held};
 
 use super::thread::{self, Machine, Thread};
@@ -110,6 +110,17 @@ pub(crate) fn idle_ns(cpu: CpuId) -> u64 {
     before_ns.saturating_add(if runs { since_ns } else { 0 })
 }
 
+/// How many threads run or wait for a CPU.
+pub(crate) fn runnable() -> u32 {
+    SCHEDULER.runnable()
+}
+
+/// How often the CPUs have changed from one thread to another.
+pub(crate) fn switches() -> u64 {
+    let of = |cpu| SWITCHERS.of(cpu).switches.load(Ordering::Relaxed);
+    CpuId::all().map(of).fold(0, u64::wrapping_add)
+}
+
 /// How many threads wait for `cpu`, and how often it has switched.
 pub(crate) fn load(cpu: CpuId) -> (u32, u64) {
     (SCHEDULER.queued(cpu), SWITCHERS.of(cpu).switches.load(Ordering::Relaxed))
@@ -198,22 +209,27 @@ pub(crate) fn leave(leaving: Leaving) {
     Arm::irq_restore(state);
 }
 
-/// Nanoseconds that the current thread has run since it was last charged for its time.
-pub(crate) fn uncharged_ns() -> u64 {
+/// How long `thread` has run, in nanoseconds: the current one up to now, others up to when they were last charged for it.
+pub(crate) fn run_time_ns(thread: &Thread) -> u64 {
+    if !with_current(|me| core::ptr::eq(Arc::as_ptr(me), thread)) {
+        return thread.cpu_time_ns();
+    }
+    // Nothing may charge it between the two looks, or the same time would be told twice, or not at all.
     let state = Arm::irq_save();
     let charged_ns = SWITCHERS.of(Arm::id()).charged_ns.load(Ordering::Relaxed);
-    Arm::irq_restore(state);
-    clock::now_ns().saturating_sub(charged_ns)
+    let before_ns = thread.cpu_time_ns();
+    let since_ns = clock::now_ns().saturating_sub(charged_ns);
+    Arm::irq_restore_only(state);
+    before_ns.saturating_add(since_ns)
 }
 
-/// Charges the current thread for the time until now, so that what is told of it is no older than the question.
-pub(crate) fn charge_now() -> Slice {
-    let state = Arm::irq_save();
-    let now_ns = clock::now_ns();
+/// By an interrupt handler: charges the current thread for the time until `now_ns`. Its slice is not over, or nobody waits
+/// for it to end.
+pub(super) fn charge_running(now_ns: u64) {
     let ran_ns = SWITCHERS.of(Arm::id()).charge(now_ns);
-    let slice = with_current(|me| SCHEDULER.charge(me, ran_ns));
-    Arm::irq_restore(state);
-    slice
+    with_current(|me| {
+        let _slice = SCHEDULER.charge(me, ran_ns);
+    });
 }
 
 /// Sees to it that `thread`, whose affinity was changed, leaves a CPU where it may not run any more.
@@ -307,17 +323,20 @@ pub(super) fn finish() {
     let slot = switcher.previous.get();
     // SAFETY: only this CPU reaches the slot, and interrupts are masked.
     let previous = unsafe { (*slot).take() };
-    if let Some((thread, leaving)) = previous
-        && let Some(placement) = SCHEDULER.finish_switch(here, thread, leaving)
-    {
-        act_on(placement);
+    // The time of the switch, by which the previous thread was charged.
+    let now_ns = switcher.charged_ns.load(Ordering::Relaxed);
+    if let Some((thread, leaving)) = previous {
+        if thread.class() == Class::Idle {
+            timers::begin_samples(here, now_ns);
+        } else if let Some(placement) = SCHEDULER.finish_switch(here, thread, leaving) {
+            act_on(placement);
+        }
     }
     // The scheduler chose by an affinity that may have changed before it could be known that the thread runs here.
     if with_current(|me| !me.affinity().contains(here) && !me.affinity().and(SCHEDULER.online()).is_empty()) {
         cpu::header().request_resched();
     }
-    // The time of the switch, by which the previous thread was charged.
-    renew_slice(here, switcher.charged_ns.load(Ordering::Relaxed));
+    renew_slice(here, now_ns);
 }
 
 /// Makes `idle` the thread that this CPU has been running since it booted, and lets the CPU take others.

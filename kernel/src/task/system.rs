@@ -122,8 +122,8 @@ impl System for Kernel {
         })
     }
 
-    fn uncharged_ns() -> u64 {
-        switch::uncharged_ns()
+    fn run_time_ns(thread: &Thread) -> u64 {
+        switch::run_time_ns(thread)
     }
 
     fn epoch_ns() -> u64 {
@@ -136,11 +136,6 @@ impl System for Kernel {
 
     fn look_at_processor_time(thread: &Arc<Thread>) {
         thread::look_at_processor_time(thread);
-    }
-
-    fn charge_current() {
-        // Whoever asks ends, and needs no slice.
-        let _ = switch::charge_now();
     }
 
     fn user_memory() -> &'static dyn UserMemory {

@@ -1,4 +1,5 @@
-//! The timers of all CPUs, and the one-shot comparator that serves both them and the end of time slices.
+//! The timers of all CPUs, and the one-shot comparator that serves them, the end of time slices and the samples of
+//! [`statistics`].
 //!
 //! There is no tick: the comparator is set for what comes first on its CPU, or not at all. When what comes first is put off
 //! it stays as it is, for the next switch may bring that back: at worst it interrupts once for nothing, and is set anew.
@@ -13,7 +14,8 @@ use kcore::sched::{self, Priority};
 use kcore::sync::{Padded, PerCpu};
 use kcore::time::{Armed, Instant, TimerQueues};
 
-use super::switch::Kernel;
+use super::statistics;
+use super::switch::{self, Kernel};
 use super::thread::{self, SpawnError, Thread};
 use crate::arch::cpu::{self, Arm};
 use crate::dev::clock;
@@ -37,13 +39,20 @@ static TIMERS: TimerQueues<Action, Arm> = TimerQueues::new();
 struct Ends {
     /// When the current slice ends; `u64::MAX` for never.
     slice_ns: AtomicU64,
+    /// When the next sample is due; `u64::MAX` for never, which is so only while the CPU idles.
+    sample_ns: AtomicU64,
     /// What the comparator is set for; `u64::MAX` for nothing.
     alarm_ns: AtomicU64,
 }
 
 static ENDS: PerCpu<Ends> = PerCpu::new(
-    [const { Padded(Ends { slice_ns: AtomicU64::new(u64::MAX), alarm_ns: AtomicU64::new(u64::MAX) }) };
-        kcore::addr::MAX_CPUS],
+    [const {
+        Padded(Ends {
+            slice_ns: AtomicU64::new(u64::MAX),
+            sample_ns: AtomicU64::new(u64::MAX),
+            alarm_ns: AtomicU64::new(u64::MAX),
+        })
+    }; kcore::addr::MAX_CPUS],
 );
 
 /// Starts the thread that serves the timers of processes. It goes before programs, so that they go off in time.
@@ -79,6 +88,17 @@ pub(super) fn set_slice_end(here: CpuId, deadline_ns: Option<u64>) {
     set_alarm_before(ends, end);
 }
 
+/// This CPU has left its idle thread, at `now_ns`: samples begin, if they have not gone on. With interrupts masked.
+#[inline]
+pub(super) fn begin_samples(here: CpuId, now_ns: u64) {
+    let ends = ENDS.of(here);
+    if ends.sample_ns.load(Ordering::Relaxed) == u64::MAX {
+        let at_ns = now_ns.saturating_add(statistics::first_sample_ns(here));
+        ends.sample_ns.store(at_ns, Ordering::Relaxed);
+        set_alarm_before(ends, at_ns);
+    }
+}
+
 /// When the next timer and the slice end on `cpu`.
 pub(crate) fn next_on(cpu: CpuId) -> (Option<u64>, Option<u64>) {
     let slice = ENDS.of(cpu).slice_ns.load(Ordering::Relaxed);
@@ -88,7 +108,8 @@ pub(crate) fn next_on(cpu: CpuId) -> (Option<u64>, Option<u64>) {
 fn program(here: CpuId) {
     let timer = TIMERS.next_deadline(here).map_or(u64::MAX, Instant::as_ns);
     let ends = ENDS.of(here);
-    set_alarm_before(ends, timer.min(ends.slice_ns.load(Ordering::Relaxed)));
+    let ours = ends.slice_ns.load(Ordering::Relaxed).min(ends.sample_ns.load(Ordering::Relaxed));
+    set_alarm_before(ends, timer.min(ours));
 }
 
 /// Sets the comparator for `end_ns`, if it is not set for that or an earlier time.
@@ -120,7 +141,17 @@ pub(crate) fn on_alarm() {
         }
     }
     let ends = ENDS.of(here);
-    if ends.slice_ns.load(Ordering::Relaxed) <= now_ns {
+    let slice_over = ends.slice_ns.load(Ordering::Relaxed) <= now_ns;
+    if ends.sample_ns.load(Ordering::Relaxed) <= now_ns {
+        let next_ns = statistics::sample(here, now_ns);
+        ends.sample_ns.store(next_ns.map_or(u64::MAX, |next_ns| now_ns.saturating_add(next_ns)), Ordering::Relaxed);
+        // So that who looks at a thread that runs alone, for long, sees its time pass. A slice that is over is settled by the
+        // pass through the scheduler that ends it.
+        if !slice_over {
+            switch::charge_running(now_ns);
+        }
+    }
+    if slice_over {
         ends.slice_ns.store(u64::MAX, Ordering::Relaxed);
         cpu::header().request_resched();
     }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use super::attach::Attachments;
 use super::count::Account;
@@ -19,6 +20,7 @@ use crate::fs::OpenFile;
 use crate::sched::ThreadName;
 use crate::signal::{Actions, Pending, Signal, SignalSet};
 use crate::sync::{Rank, SpinLock};
+use crate::time::{Sampled, Split};
 
 /// What a process guards by its own lock.
 pub(super) struct Body<S: System> {
@@ -37,8 +39,12 @@ pub(super) struct Body<S: System> {
     pub(super) exit_signal: Option<Signal>,
     /// The parent's thread that waits in `vfork`.
     pub(super) vfork_parent: Option<Arc<Thread<S>>>,
-    /// What the threads that have ended used.
+    /// What the threads that have ended used, but for their time.
     pub(super) ended_usage: Usage,
+    /// Their processor time.
+    pub(super) ended_time: Sampled,
+    /// What was told last of the processor time of all its threads.
+    pub(super) told_time: Cell<Split>,
     /// What the children that were waited for used.
     pub(super) children_usage: Usage,
     pub(super) attached: Attachments,
@@ -269,19 +275,30 @@ impl<S: System> Body<S> {
     /// What its threads used, those that have ended too.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = self.ended_usage;
-        self.threads.iter().for_each(|thread| usage.add(&thread.usage()));
-        usage
+        self.threads.iter().for_each(|thread| usage.add(&thread.usage_but_time()));
+        let Split { user_ns, system_ns } = self.time();
+        Usage { user_ns, system_ns, ..usage }
     }
 
-    /// How much processor time its threads used, in user mode and in the kernel, in nanoseconds.
-    pub(super) fn times_ns(&self) -> (u64, u64) {
-        let (mut user, mut system) = (self.ended_usage.user_ns, self.ended_usage.system_ns);
-        self.threads.iter().for_each(|thread| {
-            let (more_user, more_system) = thread.times_ns();
-            user = user.saturating_add(more_user);
-            system = system.saturating_add(more_system);
-        });
-        (user, system)
+    /// How much processor time its threads used, as it is told.
+    pub(super) fn time(&self) -> Split {
+        let mut sampled = self.ended_time;
+        self.threads.iter().for_each(|thread| sampled.add(thread.sampled_time()));
+        let told = self.told_time.get().tell(sampled);
+        self.told_time.set(told);
+        told
+    }
+
+    /// How much of it they used in all, in nanoseconds.
+    pub(super) fn run_time_ns(&self) -> u64 {
+        let threads = self.threads.iter().map(|thread| thread.run_time_ns());
+        threads.fold(self.ended_time.ran_ns, u64::saturating_add)
+    }
+
+    /// The time and all else that a thread used stays when it leaves the list of threads.
+    pub(super) fn keep_usage_of(&mut self, thread: &Thread<S>) {
+        self.ended_time.add(thread.sampled_time());
+        self.ended_usage.add(&thread.usage_but_time());
     }
 
     /// What its threads and the children that were waited for used.

@@ -1,6 +1,7 @@
 //! The first processes, which nobody can fork: the system's own, and from it the kernel's threads and process 1.
 
 use alloc::sync::Arc;
+use core::cell::Cell;
 
 use super::arena::Slot;
 use super::attach::Attachments;
@@ -17,6 +18,7 @@ use crate::fs::{Context, FileTable};
 use crate::sched::{ThreadName, Tid};
 use crate::signal::{AlternateStack, Pending, SignalSet};
 use crate::sync::{Rank, SpinLock};
+use crate::time::{Sampled, Split};
 
 /// Makes process 0, the system's own: without memory or files, at the root of `context`. It never runs; its thread
 /// stands for the kernel where a parent is called for.
@@ -47,6 +49,8 @@ pub fn boot<S: System>(context: Context) -> Result<Arc<Thread<S>>, OutOfMemory> 
         exit_signal: None,
         vfork_parent: None,
         ended_usage: Usage::ZERO,
+        ended_time: Sampled::ZERO,
+        told_time: Cell::new(Split::ZERO),
         children_usage: Usage::ZERO,
         attached: Attachments::default(),
         timers: None,

@@ -131,9 +131,7 @@ fn leave_threads<S: System>(thread: &Arc<Thread<S>>, status: ExitStatus) -> Left
         body.control.exit.get_or_insert(status);
         return Left::Last;
     }
-    S::charge_current();
-    let usage = thread.usage();
-    body.ended_usage.add(&usage);
+    body.keep_usage_of(thread);
     body.threads.remove(thread);
     if body.timers.is_some() {
         body.forget_thread_of_timers(thread.number());
@@ -181,10 +179,8 @@ fn bury<S: System>(thread: &Arc<Thread<S>>, resident_kib: u64) {
     tree.remove_thread(thread.number());
     let (status, exit_signal, info) = {
         let mut body = process.body();
-        S::charge_current();
         body.note_resident(resident_kib);
-        let usage = thread.usage();
-        body.ended_usage.add(&usage);
+        body.keep_usage_of(thread);
         body.threads.remove(thread);
         body.timers = None;
         body.pending.discard(crate::signal::SignalSet::ALL);

@@ -22,6 +22,8 @@ pub use self::clone::{CloneArguments, CloneFlags, Cloned, TforkError, TforkParam
 pub use self::thread::{OnFault, ThreadRequest, thread_fork};
 
 use alloc::sync::Arc;
+use core::cell::Cell;
+use core::sync::atomic::Ordering::Relaxed;
 
 use bitflags::bitflags;
 
@@ -41,6 +43,7 @@ use super::wait::ChildKind;
 use crate::addr::UserAddr;
 use crate::sched::{self, ThreadName, Tid};
 use crate::signal::{AlternateStack, Info, Pending, Signal};
+use crate::time::{Sampled, Split};
 
 bitflags! {
     /// What a child shares with its parent, and what becomes of both.
@@ -217,9 +220,13 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     };
     note_fork(caller.process(), child.pid());
     count_sharing::<S>(request.flags);
+    S::processes().statistics.last_pid.store(child.pid().0, Relaxed);
 
     if request.flags.contains(ForkFlags::PPWAIT) {
+        let waiting = &S::processes().statistics.uninterruptible;
+        waiting.fetch_add(1, Relaxed);
         caller.gate.wait();
+        waiting.fetch_sub(1, Relaxed);
     }
     if request.flags.contains(ForkFlags::PTRACE) && traced {
         let _merged = signal(caller.process(), Some(caller), Info::kernel(Signal::TRAP));
@@ -252,6 +259,8 @@ fn new_process<S: System>(
         exit_signal: request.exit_signal,
         vfork_parent: flags.contains(ForkFlags::PPWAIT).then(|| Arc::clone(parent.thread)),
         ended_usage: Usage::ZERO,
+        ended_time: Sampled::ZERO,
+        told_time: Cell::new(Split::ZERO),
         children_usage: Usage::ZERO,
         attached,
         timers: None,

@@ -19,6 +19,8 @@ pub enum RunState {
     Running,
     /// It waits for something.
     Sleeping,
+    /// The same, and no signal ends that.
+    Uninterruptible,
     /// A signal holds its process.
     Stopped,
     /// It has ended and waits to be reaped.
@@ -32,6 +34,7 @@ impl RunState {
         match self {
             Self::Running => 'R',
             Self::Sleeping => 'S',
+            Self::Uninterruptible => 'D',
             Self::Stopped => 'T',
             Self::Zombie => 'Z',
         }
@@ -43,6 +46,7 @@ impl RunState {
         match self {
             Self::Running => "running",
             Self::Sleeping => "sleeping",
+            Self::Uninterruptible => "disk sleep",
             Self::Stopped => "stopped",
             Self::Zombie => "zombie",
         }
@@ -141,6 +145,7 @@ impl<S: System> Thread<S> {
 
     fn waiting_or_running(&self) -> RunState {
         match self.machine().map(|machine| machine.park().state()) {
+            Some(ParkState::Parked) if self.gate.is_shut() => RunState::Uninterruptible,
             Some(ParkState::Parked) => RunState::Sleeping,
             Some(ParkState::Running | ParkState::Parking | ParkState::Notified) => RunState::Running,
             None => RunState::Zombie,

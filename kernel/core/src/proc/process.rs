@@ -312,6 +312,11 @@ impl<S: System> Process<S> {
         }
     }
 
+    /// How much processor time its threads have used, in nanoseconds.
+    pub fn run_time_ns(&self) -> u64 {
+        self.body().run_time_ns()
+    }
+
     /// What its threads have used; of resident memory, what was [noted](Self::note_resident).
     pub fn usage(&self) -> Usage {
         self.body().usage()

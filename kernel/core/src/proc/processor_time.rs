@@ -52,8 +52,7 @@ fn check_limit<S: System>(thread: &Arc<Thread<S>>) -> Option<u64> {
     if limit == Limit::INFINITE {
         return None;
     }
-    let (user_ns, system_ns) = body.times_ns();
-    let used_ns = user_ns.saturating_add(system_ns).saturating_add(S::uncharged_ns());
+    let used_ns = body.run_time_ns();
     let (due, next) = exceeded(limit, used_ns);
     if next != limit {
         Arc::make_mut(&mut body.limits).replace(Resource::Cpu, next);

@@ -97,9 +97,9 @@ pub trait System: Switch + Sized {
         false
     }
 
-    /// Nanoseconds that the current thread has run since it was last charged for its time.
-    fn uncharged_ns() -> u64 {
-        0
+    /// How long a thread has run, in nanoseconds: the current one up to now, others up to when they were last charged for it.
+    fn run_time_ns(thread: &sched::Thread<Self::Payload>) -> u64 {
+        thread.cpu_time_ns()
     }
 
     /// What the wall clock showed when the system started, in nanoseconds since 1970.
@@ -113,9 +113,6 @@ pub trait System: Switch + Sized {
 
     /// Lets a thread do so as soon as it can. Called with its process locked.
     fn look_at_processor_time(thread: &Arc<sched::Thread<Self::Payload>>);
-
-    /// Charges the current thread for its time until now: it ends, and what it used is about to be told.
-    fn charge_current() {}
 
     /// The memory of the current program.
     fn user_memory() -> &'static dyn UserMemory;

@@ -2,7 +2,7 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::count::{Account, Counts};
 use super::id::{Numbering, Pid};
@@ -142,6 +142,10 @@ pub struct Statistics {
     pub forks_ppwait: AtomicU64,
     /// Those that shared memory.
     pub forks_sharevm: AtomicU64,
+    /// The process that was made last.
+    pub last_pid: AtomicU32,
+    /// How many threads wait at this moment, and no signal ends it: for a child in `vfork`.
+    pub uninterruptible: AtomicU32,
 }
 
 impl Statistics {
@@ -154,6 +158,8 @@ impl Statistics {
             forks: AtomicU64::new(0),
             forks_ppwait: AtomicU64::new(0),
             forks_sharevm: AtomicU64::new(0),
+            last_pid: AtomicU32::new(0),
+            uninterruptible: AtomicU32::new(0),
         }
     }
 

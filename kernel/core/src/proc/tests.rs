@@ -11,5 +11,6 @@ mod stress;
 mod support;
 mod threads;
 mod timers;
+mod times;
 mod tree;
 mod wait;

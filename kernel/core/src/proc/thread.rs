@@ -16,6 +16,7 @@ use crate::signal::{AlternateStack, MaskChange, Pending, Signal, SignalSet};
 use crate::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use crate::sync::atomic::fence;
 use crate::sync::{Rank, SpinGuard, SpinLock, WeakOnce};
+use crate::time::{Sampled, Split};
 use crate::util::place::arc_with;
 
 /// Why a thread must not go on in its program before it has been through
@@ -63,10 +64,21 @@ pub struct Thread<S: System> {
     clear_at: AtomicU64,
     robust_list: AtomicU64,
     robust_bytes: AtomicU64,
-    /// Processor time in the kernel, as far as the kernel tells.
-    system_ns: AtomicU64,
+    /// How many samples of the clock found it in its program. Written by the CPU that runs it.
+    user_samples: AtomicU64,
+    /// How many found it in the kernel. Written by the CPU that runs it.
+    system_samples: AtomicU64,
     minor_faults: AtomicU64,
     major_faults: AtomicU64,
+}
+
+/// Where a sample of the clock found a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// In its program.
+    User,
+    /// In the kernel.
+    System,
 }
 
 /// What a thread guards by its own lock.
@@ -76,6 +88,8 @@ pub(super) struct Own {
     /// The signals that it waits for in `sigtimedwait`, blocked or not.
     pub(super) wanted: SignalSet,
     pub(super) name: ThreadName,
+    /// What was told last of its processor time.
+    told_time: Split,
 }
 
 /// What a new thread has of its parent's.
@@ -105,7 +119,7 @@ impl<S: System> Thread<S> {
         pointers: TidPointers,
     ) -> Arc<Self> {
         let Inherited { mask, alternate, name } = inherited;
-        let own = Own { pending: Pending::new(), wanted: SignalSet::EMPTY, name };
+        let own = Own { pending: Pending::new(), wanted: SignalSet::EMPTY, name, told_time: Split::ZERO };
         let place = |at: Option<UserAddr>| AtomicU64::new(at.map_or(0, UserAddr::get));
         arc_with(|| Self {
             process,
@@ -122,7 +136,8 @@ impl<S: System> Thread<S> {
             clear_at: place(pointers.clear),
             robust_list: AtomicU64::new(0),
             robust_bytes: AtomicU64::new(0),
-            system_ns: AtomicU64::new(0),
+            user_samples: AtomicU64::new(0),
+            system_samples: AtomicU64::new(0),
             minor_faults: AtomicU64::new(0),
             major_faults: AtomicU64::new(0),
         })
@@ -362,24 +377,45 @@ impl<S: System> Thread<S> {
         self.major_faults.fetch_add(1, Relaxed);
     }
 
-    /// So much of its time it spent in the kernel.
-    pub fn charge_system(&self, ns: u64) {
-        self.system_ns.fetch_add(ns, Relaxed);
+    /// The statistics clock found it running: in its program, or in the kernel. Called by the CPU that runs it, with interrupts
+    /// masked.
+    pub fn count_sample(&self, mode: Mode) {
+        let samples = match mode {
+            Mode::User => &self.user_samples,
+            Mode::System => &self.system_samples,
+        };
+        // Nobody else writes.
+        samples.store(samples.load(Relaxed).saturating_add(1), Relaxed);
     }
 
-    /// How much processor time it used, in user mode and in the kernel, in nanoseconds.
-    pub(super) fn times_ns(&self) -> (u64, u64) {
-        let ran_ns = self.machine().map_or(0, |machine| machine.cpu_time_ns());
-        let system_ns = self.system_ns.load(Relaxed).min(ran_ns);
-        (ran_ns - system_ns, system_ns)
+    /// How much processor time it used, in nanoseconds: up to now, if it is the current one.
+    pub fn run_time_ns(&self) -> u64 {
+        self.machine().map_or(0, |machine| S::run_time_ns(&machine))
+    }
+
+    /// The same, with the samples of where.
+    pub(super) fn sampled_time(&self) -> Sampled {
+        Sampled {
+            ran_ns: self.run_time_ns(),
+            user_samples: self.user_samples.load(Relaxed),
+            system_samples: self.system_samples.load(Relaxed),
+        }
     }
 
     /// What it has used.
     pub fn usage(&self) -> Usage {
-        let (user_ns, system_ns) = self.times_ns();
+        let sampled = self.sampled_time();
+        let Split { user_ns, system_ns } = {
+            let mut own = self.own();
+            own.told_time = own.told_time.tell(sampled);
+            own.told_time
+        };
+        Usage { user_ns, system_ns, ..self.usage_but_time() }
+    }
+
+    /// The same without processor time.
+    pub(super) fn usage_but_time(&self) -> Usage {
         Usage {
-            user_ns,
-            system_ns,
             minor_faults: self.minor_faults.load(Relaxed),
             major_faults: self.major_faults.load(Relaxed),
             ..Usage::ZERO

@@ -12,8 +12,9 @@ use super::process::mounts;
 use super::text::Text;
 use crate::addr::PAGE_SIZE;
 use crate::frame::{FrameUse, Statistics};
+use crate::proc::MAX_PID;
 use crate::proc::usage::ticks;
-use crate::proc::{MAX_PID, RunState};
+use crate::sched::LOAD_BITS;
 use crate::vm::Overcommit;
 
 /// What never changes while a system runs.
@@ -53,10 +54,41 @@ pub struct Memory {
 /// What a processor did, in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CpuTimes {
-    /// It ran programs, in user mode or for them in the kernel.
-    pub busy_ns: u64,
+    /// It ran programs in user mode.
+    pub user_ns: u64,
+    /// It ran the kernel, for programs or itself.
+    pub system_ns: u64,
     /// It had nothing to do.
     pub idle_ns: u64,
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// The averages of one, five and fifteen minutes, as [`LoadAverages`](crate::sched::LoadAverages) has them.
+    pub averages: [u64; 3],
+    /// How many threads run or wait for a processor.
+    pub runnable: u32,
+}
+
+/// What happened since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Happened {
+    /// Interrupts taken.
+    pub interrupts: u64,
+    /// Changes from one thread to another.
+    pub switches: u64,
+}
+
+/// How often each processor was interrupted for one reason.
+#[derive(Clone, Copy, Debug)]
+pub struct InterruptCounts<'a> {
+    /// The line; `None` for what the kernel sends itself.
+    pub line: Option<u32>,
+    /// The reason.
+    pub name: &'a str,
+    /// A count for each processor.
+    pub counts: &'a [u32],
 }
 
 /// The tables about the system.
@@ -70,6 +102,7 @@ impl<S: Machine> Tables<S> {
         Entry { name: "cmdline", what: What::Text(command_line::<S>) },
         Entry { name: "cpuinfo", what: What::Text(cpuinfo::<S>) },
         Entry { name: "filesystems", what: What::Text(filesystems) },
+        Entry { name: "interrupts", what: What::Text(interrupts::<S>) },
         Entry { name: "loadavg", what: What::Text(loadavg::<S>) },
         Entry { name: "meminfo", what: What::Text(meminfo::<S>) },
         Entry { name: "mounts", what: What::Text(mounts::<S>) },
@@ -136,18 +169,45 @@ fn filesystems(text: &mut Text) -> fmt::Result {
     text.write_str("nodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n")
 }
 
-/// The averages are not kept: this kernel has no clock that would sample the load. The rest of the line is true.
 fn loadavg<S: Machine>(text: &mut Text) -> fmt::Result {
-    let (mut running, mut last) = (0_u32, 0);
-    S::processes().each(|process| {
-        last = last.max(process.pid().0);
-        process.each_thread(|thread| {
-            let runs =
-                thread.machine().is_some_and(|machine| machine.park().state() != crate::sched::ParkState::Parked);
-            running = running.saturating_add(u32::from(runs));
-        });
+    let Load { averages, runnable } = S::load();
+    for average in averages {
+        // Rounded to hundredths, as Linux does.
+        let hundredths = average.saturating_add((1 << LOAD_BITS) / 200).saturating_mul(100) >> LOAD_BITS;
+        write!(text, "{}.{:02} ", hundredths / 100, hundredths % 100)?;
+    }
+    let processes = S::processes();
+    writeln!(text, "{runnable}/{} {}", processes.counts.threads(), processes.statistics.last_pid.load(Relaxed))
+}
+
+/// How often each processor was interrupted, a line for each reason.
+fn interrupts<S: Machine>(text: &mut Text) -> fmt::Result {
+    text.write_str("     ")?;
+    let mut written = Ok(());
+    let mut processors = 0;
+    S::each_cpu(&mut |cpu, _| {
+        processors = cpu.saturating_add(1);
+        if written.is_ok() {
+            written = write!(text, "{:>11}", Padded(format_args!("CPU{cpu}")));
+        }
     });
-    writeln!(text, "0.00 0.00 0.00 {running}/{} {last}", S::processes().counts.threads())
+    written?;
+    text.write_str("\n")?;
+    let mut written = Ok(());
+    S::each_interrupt(&mut |InterruptCounts { line, name, counts }| {
+        let mut row = || {
+            match line {
+                Some(line) => write!(text, "{line:>4}:")?,
+                None => text.write_str(" own:")?,
+            }
+            counts.iter().take(processors).try_for_each(|count| write!(text, " {count:>10}"))?;
+            writeln!(text, "  {name}")
+        };
+        if written.is_ok() {
+            written = row();
+        }
+    });
+    written
 }
 
 fn meminfo<S: Machine>(text: &mut Text) -> fmt::Result {
@@ -191,11 +251,13 @@ impl fmt::Display for Padded<'_> {
 fn stat<S: Machine>(text: &mut Text) -> fmt::Result {
     let mut all = CpuTimes::default();
     S::each_cpu(&mut |_, times| {
-        all.busy_ns = all.busy_ns.saturating_add(times.busy_ns);
+        all.user_ns = all.user_ns.saturating_add(times.user_ns);
+        all.system_ns = all.system_ns.saturating_add(times.system_ns);
         all.idle_ns = all.idle_ns.saturating_add(times.idle_ns);
     });
     let line = |text: &mut Text, times: CpuTimes| {
-        writeln!(text, " {} 0 0 {} 0 0 0 0 0 0", ticks(times.busy_ns), ticks(times.idle_ns))
+        let CpuTimes { user_ns, system_ns, idle_ns } = times;
+        writeln!(text, " {} 0 {} {} 0 0 0 0 0 0", ticks(user_ns), ticks(system_ns), ticks(idle_ns))
     };
     text.write_str("cpu ")?;
     line(text, all)?;
@@ -206,13 +268,12 @@ fn stat<S: Machine>(text: &mut Text) -> fmt::Result {
         }
     });
     written?;
-    let mut running = 0_u32;
-    S::processes().each(|process| {
-        running = running.saturating_add(u32::from(process.run_state() == RunState::Running));
-    });
+    let Happened { interrupts, switches } = S::happened();
+    writeln!(text, "intr {interrupts}")?;
+    writeln!(text, "ctxt {switches}")?;
     writeln!(text, "btime {}", S::started_at_s())?;
     writeln!(text, "processes {}", S::processes().statistics.forks.load(Relaxed))?;
-    writeln!(text, "procs_running {running}")?;
+    writeln!(text, "procs_running {}", S::load().runnable)?;
     writeln!(text, "procs_blocked 0")
 }
 

@@ -4,7 +4,7 @@ use std::string::{String, ToString};
 use std::sync::Arc;
 use std::vec::Vec;
 
-use super::{CpuTimes, Facts, Machine, Memory, ProcFs};
+use super::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use crate::frame::Statistics;
 use crate::fs::{
     AccessId, Base, BufferSink, Context, FileError, FileKind, Follow, Inode, Mountable as _, OpenFile, OpenFlags,
@@ -41,8 +41,21 @@ impl Machine for Fake {
     }
 
     fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes)) {
-        visit(0, CpuTimes { busy_ns: 2_000_000_000, idle_ns: 3_000_000_000 });
-        visit(1, CpuTimes { busy_ns: 10_000_000, idle_ns: 4_990_000_000 });
+        visit(0, CpuTimes { user_ns: 1_500_000_000, system_ns: 500_000_000, idle_ns: 3_000_000_000 });
+        visit(1, CpuTimes { user_ns: 10_000_000, system_ns: 0, idle_ns: 4_990_000_000 });
+    }
+
+    fn load() -> Load {
+        Load { averages: [1 << 11, 2047, 3 << 10], runnable: 3 }
+    }
+
+    fn happened() -> Happened {
+        Happened { interrupts: 77, switches: 88 }
+    }
+
+    fn each_interrupt(visit: &mut dyn FnMut(InterruptCounts<'_>)) {
+        visit(InterruptCounts { line: None, name: "wake", counts: &[1, 2, 0, 0] });
+        visit(InterruptCounts { line: Some(27), name: "timer", counts: &[30, 40, 0, 0] });
     }
 
     fn started_at_s() -> u64 {
@@ -304,6 +317,48 @@ fn uptime_and_stat_add_the_processors_up() {
     world.clock_ns.store(5_010_000_000, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(proc.read(&init, "uptime").unwrap(), "5.01 7.99\n");
     let stat = proc.read(&init, "stat").unwrap();
-    assert!(stat.starts_with("cpu  201 0 0 799 0"), "{stat}");
+    assert!(stat.starts_with("cpu  151 0 50 799 0"), "{stat}");
     assert!(stat.contains("\ncpu1 1 0 0 499 0") && stat.contains("\nbtime 1000\n"), "{stat}");
+    assert!(stat.contains("\nintr 77\nctxt 88\n") && stat.contains("\nprocs_running 3\n"), "{stat}");
+}
+
+#[test]
+fn loadavg_rounds_to_hundredths_and_names_the_newest_process() {
+    let (world, _, init) = World::new();
+    let proc = Proc::new(world);
+    let newest = child(world, &init).process().pid();
+    let threads = world.processes.counts.threads();
+    assert_eq!(proc.read(&init, "loadavg").unwrap(), format!("1.00 1.00 1.50 3/{threads} {newest}\n"));
+}
+
+#[test]
+fn interrupts_has_a_column_a_processor() {
+    let (world, _, init) = World::new();
+    let text = Proc::new(world).read(&init, "interrupts").unwrap();
+    let rows: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows,
+        [Vec::from(["CPU0", "CPU1"]), Vec::from(["own:", "1", "2", "wake"]), Vec::from(["27:", "30", "40", "timer"])]
+    );
+}
+
+#[test]
+fn who_waits_for_a_vfork_child_waits_uninterruptibly() {
+    let (world, _, init) = World::new();
+    let parent = child(world, &init);
+    let pid = parent.process().pid();
+    let waits = world.run(&parent, |parent| crate::proc::vfork(parent).unwrap());
+    let state = || {
+        let status = Proc::new(world).read(&init, &format!("{pid}/status")).unwrap();
+        status.lines().find(|line| line.starts_with("State:")).map(ToString::to_string)
+    };
+    while state().as_deref() != Some("State:\tD (disk sleep)") {
+        std::thread::yield_now();
+    }
+    let waiting = &world.processes.statistics.uninterruptible;
+    assert_eq!(waiting.load(std::sync::atomic::Ordering::Relaxed), 1);
+    let born = world.processes.statistics.last_pid.load(std::sync::atomic::Ordering::Relaxed);
+    exits(world, &find::<Fake>(Pid(born)).unwrap().first_thread().unwrap());
+    assert_eq!(waits.join().unwrap(), Pid(born));
+    assert_eq!(waiting.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -285,6 +285,17 @@ impl<P, C: Cpu> Scheduler<P, C> {
         self.cpus.of(cpu).queued.load(Ordering::Relaxed)
     }
 
+    /// How many threads run or are queued, on all CPUs together.
+    #[must_use]
+    pub fn runnable(&self) -> u32 {
+        let of = |cpu| {
+            let locked = self.cpus.of(cpu).locked.lock_quietly();
+            let runs = u32::from(locked.running != Running::NOTHING);
+            locked.queue.len().saturating_add(runs)
+        };
+        self.online().iter().map(of).fold(0, u32::saturating_add)
+    }
+
     fn bar(cpu: CpuId, current: &Thread<P>, leaving: Leaving) -> Bar {
         let must_go = || current.class() == Class::Idle || !current.affinity().contains(cpu);
         match leaving {

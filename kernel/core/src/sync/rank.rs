@@ -86,6 +86,8 @@ pub enum Rank {
     // ---- irq
     /// For tests: an irq lock below all others of its band.
     TestIrqOuter = 36,
+    /// What is told as statistics: load averages, a CPU's times. Nothing is taken under it.
+    Statistics,
     /// Who watches a file. Held to look one up; watchers are told without it.
     WatchList,
     /// What is ready in a set of watched files.
@@ -174,6 +176,7 @@ impl Rank {
             Self::Firmware => "firmware",
             Self::TestSpinInner => "test spin inner",
             Self::TestIrqOuter => "test irq outer",
+            Self::Statistics => "statistics",
             Self::WatchList => "watch list",
             Self::ReadyList => "ready list",
             Self::EpollItem => "epoll item",
@@ -192,7 +195,7 @@ impl Rank {
     }
 
     /// Every rank, in order.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::TestSleepOuter,
         Self::Nesting,
         Self::FileOffset,
@@ -218,6 +221,7 @@ impl Rank {
         Self::Firmware,
         Self::TestSpinInner,
         Self::TestIrqOuter,
+        Self::Statistics,
         Self::WatchList,
         Self::ReadyList,
         Self::EpollItem,

@@ -13,6 +13,7 @@ super::tests!("proc":
     a_process_reads_about_itself, a_zombie_is_one_until_it_is_reaped, a_stopped_process_is_one, descriptors_are_links,
     the_arguments_are_the_command_line, its_memory_has_a_stack_a_heap_and_the_vdso, a_stranger_sees_less,
     every_process_is_listed, the_machine_is_described, a_text_is_written_anew_from_its_beginning,
+    the_processors_are_counted, the_newest_process_is_named,
     a_file_system_is_mounted_and_taken_away, only_root_mounts, mounts_that_cannot_be);
 
 fn read(path: &str) -> Result<String, Errno> {
@@ -148,6 +149,47 @@ fn the_machine_is_described() -> Checked {
     }
     let uptime = known(read("/proc/uptime"))?;
     ensure(uptime.split(' ').next().is_some_and(|seconds| seconds.parse::<f64>().is_ok_and(|s| s > 0.0)), "no uptime")
+}
+
+/// The numbers behind a word at the beginning of a line.
+fn numbers(text: &str, word: &str) -> Vec<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' '));
+    line.unwrap_or_default().split_whitespace().map_while(|number| number.parse().ok()).collect()
+}
+
+fn the_processors_are_counted() -> Checked {
+    on_tine()?;
+    let mut last = known(read("/proc/stat"))?;
+    let mut grew = [false; 2];
+    let begin = std::time::Instant::now();
+    // It calls the kernel and computes, and so both grow; the rest of it only must not become less.
+    while grew != [true; 2] && begin.elapsed() < std::time::Duration::from_secs(20) {
+        let now = read("/proc/stat")?;
+        for word in ["cpu ", "cpu0", "cpu1", "cpu2", "cpu3", "intr", "ctxt", "processes"] {
+            let (before, after) = (numbers(&last, word), numbers(&now, word));
+            ensure(!after.is_empty() && before.len() == after.len(), word)?;
+            ensure(before.iter().zip(&after).all(|(before, after)| before <= after), &format!("{before:?} {after:?}"))?;
+        }
+        let (before, after) = (numbers(&last, "cpu "), numbers(&now, "cpu "));
+        grew = [grew[0] || after[0] > before[0], grew[1] || after[2] > before[2]];
+        last = now;
+    }
+    equal(grew, [true; 2])?;
+    ensure(numbers(&last, "procs_running").first().is_some_and(|&running| running > 0), "nobody runs")?;
+    let interrupts = known(read("/proc/interrupts"))?;
+    let timer = interrupts.lines().find(|line| line.ends_with(" timer")).unwrap_or_default();
+    ensure(timer.split_whitespace().nth(1).is_some_and(|count| count != "0"), &interrupts)
+}
+
+fn the_newest_process_is_named() -> Checked {
+    on_tine()?;
+    let pid = spawn(|| 0)?;
+    let text = known(read("/proc/loadavg"))?;
+    wait(Which::Pid(pid))?;
+    let words: Vec<_> = text.split_whitespace().collect();
+    ensure(words.len() == 5 && words[..3].iter().all(|word| word.parse::<f64>().is_ok_and(|load| load >= 0.0)), &text)?;
+    ensure(words[3].split_once('/').is_some_and(|(running, _)| running != "0"), &text)?;
+    equal(words[4], pid.to_string().as_str())
 }
 
 fn a_text_is_written_anew_from_its_beginning() -> Checked {

@@ -39,12 +39,14 @@ fn an_alarm_ends_a_sleep() -> Checked {
     in_child(|| {
         handle(Signal::ALRM, Handler::Count)?;
         let start = time::monotonic()?;
-        equal(known(set_interval(Interval::Real, Setting::once(5 * MS)))?, Setting::default())?;
+        // Should the first come before the sleep has begun, the next one ends it.
+        equal(known(set_interval(Interval::Real, Setting::every(5 * MS)))?, Setting::default())?;
         let mut left = Duration::ZERO;
         refused(time::sleep_and_tell(LONG, &mut left), Errno::INTR)?;
         ensure(time::monotonic()? - start >= 5 * MS, "too early")?;
         ensure(left > Duration::ZERO && left < LONG, "what is left of the sleep")?;
-        equal(caught(), 1)?;
+        ensure(caught() > 0, "no handler ran")?;
+        equal(set_interval(Interval::Real, Setting::default())?.interval, 5 * MS)?;
         equal(interval(Interval::Real)?, Setting::default())
     })
 }
@@ -327,8 +329,10 @@ fn one_that_is_deleted_is_silent() -> Checked {
         block(Signal::USR1)?;
         let timer = known(Timer::new(Clock::Monotonic, Notice::Signal(Signal::USR1, 1)))?;
         timer.set(Setting::once(Duration::from_nanos(1)))?;
-        time::sleep(2 * MS)?;
-        equal(sys::signal::pending()?, bit(Signal::USR1))?;
+        // It goes off by a thread of the kernel's, which may have to wait for a processor.
+        while sys::signal::pending()? != bit(Signal::USR1) {
+            time::sleep(MS)?;
+        }
         timer.delete()?;
         equal(sys::signal::pending()?, 0)?;
         refused(timer.delete(), Errno::INVAL)?;

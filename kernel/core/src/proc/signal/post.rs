@@ -17,6 +17,7 @@ use crate::signal::{ChildEvent, DefaultAction, Info, Posted, Signal, discarded_b
 use crate::sync::SpinGuard;
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::fence;
+use crate::time::Split;
 
 /// Sends a signal of the kernel's own to a process, or to one thread of it.
 pub fn signal<S: System>(process: &Arc<Process<S>>, thread: Option<&Arc<Thread<S>>>, info: Info) -> Posted {
@@ -178,7 +179,7 @@ pub(super) fn tell_parent<S: System>(tree: &mut ProcessTree<S>, process: &Arc<Pr
 
 /// What a parent's handler is told of a child.
 pub(in crate::proc) fn child_info<S: System>(child: &Process<S>, body: &Body<S>, event: ChildEvent) -> Info {
-    let (user_ns, system_ns) = body.times_ns();
+    let Split { user_ns, system_ns } = body.time();
     let uid = body.credentials.uid.real;
     Info::child(event, child.pid().0, uid, ticks(user_ns), ticks(system_ns))
 }

@@ -129,21 +129,12 @@ impl<S: System> Body<S> {
     /// Reads them, all at one moment.
     pub(super) fn readings(&self) -> Readings {
         let monotonic_ns = S::now_ns();
-        let (user_ns, system_ns) = self.times_ns();
-        // What a thread has not been charged for yet was for its program, as far as anybody knows.
-        let more_ns = if self.is_current() { S::uncharged_ns() } else { 0 };
         Readings {
             monotonic_ns,
             wall_ns: monotonic_ns.saturating_add(S::epoch_ns()),
-            user_ns: user_ns.saturating_add(more_ns),
-            process_ns: user_ns.saturating_add(system_ns).saturating_add(more_ns),
+            user_ns: self.time().user_ns,
+            process_ns: self.run_time_ns(),
         }
-    }
-
-    /// Whether the current thread is one of the process's.
-    fn is_current(&self) -> bool {
-        let current = <S as Switch>::current();
-        S::thread_of(current.payload()).is_some_and(|own| self.threads.iter().any(|thread| Arc::ptr_eq(thread, own)))
     }
 
     /// What `clock` shows.
@@ -159,11 +150,8 @@ impl<S: System> Body<S> {
     }
 
     fn thread_time_ns(&self, number: u32) -> u64 {
-        let Some(thread) = self.threads.iter().find(|thread| thread.number() == number) else { return 0 };
-        let (user_ns, system_ns) = thread.times_ns();
-        let current = <S as Switch>::current();
-        let is_current = S::thread_of(current.payload()).is_some_and(|own| Arc::ptr_eq(own, thread));
-        user_ns.saturating_add(system_ns).saturating_add(if is_current { S::uncharged_ns() } else { 0 })
+        let thread = self.threads.iter().find(|thread| thread.number() == number);
+        thread.map_or(0, |thread| thread.run_time_ns())
     }
 
     /// Lets the threads concerned look at the processor time that a timer by `clock` has left.

@@ -148,6 +148,20 @@ fn a_slice_has_an_end_only_while_somebody_waits_for_it() {
 }
 
 #[test]
+fn who_runs_and_who_waits_is_counted_and_who_sleeps_or_idles_is_not() {
+    let mut machine = Machine::new(2);
+    assert_eq!(machine.scheduler.runnable(), 0);
+    machine.run_default(0..2);
+    let _third = machine.scheduler.start(thread(3, Priority::WORST));
+    assert_eq!(machine.scheduler.runnable(), 3);
+    machine.current[0].park().prepare();
+    assert_eq!(machine.switch(0, Leaving::Blocked), None);
+    assert_eq!(machine.scheduler.runnable(), 2);
+    let _gone = machine.switch(1, Leaving::Exited);
+    assert_eq!(machine.scheduler.runnable(), 1);
+}
+
+#[test]
 fn an_idle_cpu_steals_what_it_may_run() {
     let mut machine = Machine::new(2);
     machine.run_default(0..2);
