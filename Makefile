@@ -2,11 +2,13 @@
 
 # The board of `run`, `trace` and `gdb`: raspi4b or raspi3b.
 BOARD ?= raspi4b
-# The initramfs, the kernel's command line, TRACE=1 to print the trace, ADD="FILE[:PATH] ..." for the initramfs.
+# The initramfs, the kernel's command line, TRACE=1 to print the trace; ADD="FILE[:PATH] ..." and ROOT=DIRECTORY for the
+# initramfs: files, and a tree of them that goes over the usual one.
 INITRD ?= build/initramfs.cpio
 CMDLINE ?=
 TRACE ?=
 ADD ?=
+ROOT ?=
 # The image of an SD card for `run`: SD=build/tine.img.
 SD ?=
 # For `image`: a directory with firmware (else it is fetched from Debian), the second partition (fat32, none, a file).
@@ -156,7 +158,7 @@ build/ktest.img: build/ktest.elf
 
 build/initramfs.cpio: build/busybox FORCE | setup
 	@cargo build --quiet --profile user $(PROGRAMS:%=--package %) --target $(USER_TARGET)
-	@$(TINE) initramfs $@ --root user/root --busybox build/busybox --add $(USER_BIN)/init:init \
+	@$(TINE) initramfs $@ --root user/root $(ROOT:%=--root %) --busybox build/busybox --add $(USER_BIN)/init:init \
 	    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)
 
 # The usual one and the programs of the serial tests, which have the stack unwound, a C library, and are not in the usual one.

@@ -106,6 +106,21 @@ impl Archive {
         }
     }
 
+    /// Puts all of another archive into this one; where both have a file or a link, the other's is taken.
+    ///
+    /// # Errors
+    ///
+    /// Where one has a directory and the other something else.
+    pub fn replace(&mut self, other: Self) -> Result<(), Error> {
+        for (path, entry) in other.entries {
+            if entry != Entry::Directory && self.entries.get(&path).is_some_and(|old| *old != Entry::Directory) {
+                self.entries.remove(&path);
+            }
+            self.add(&path, entry)?;
+        }
+        Ok(())
+    }
+
     /// The paths in the archive, without the leading slash, as they will stand in it.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
@@ -284,6 +299,24 @@ mod tests {
         assert_eq!(archive.add("/bin/", Entry::Directory), Err(Error::Taken("bin".to_owned())));
         assert_eq!(archive.add("/bin/sh", file(b"x")), Err(Error::Taken("bin".to_owned())));
         assert_eq!(archive.add("/etc/../passwd", file(b"x")), Err(Error::Path("/etc/../passwd".to_owned())));
+    }
+
+    #[test]
+    fn of_two_archives_the_others_files_are_taken() {
+        let mut archive = Archive::default();
+        let mut other = Archive::default();
+        archive.add("etc/motd", file(b"old")).unwrap();
+        archive.add("etc/passwd", file(b"kept")).unwrap();
+        other.add("etc/motd", file(b"new")).unwrap();
+        other.add("bin/sh", file(b"x")).unwrap();
+        archive.replace(other).unwrap();
+        let entries = read(&archive.to_bytes().unwrap());
+        let files: Vec<_> = entries.iter().filter(|(_, mode, ..)| mode & S_IFREG == S_IFREG).collect();
+        let texts: Vec<_> = files.iter().map(|(name, _, _, data)| (&name[..], &data[..])).collect();
+        assert_eq!(texts, [("bin/sh", &b"x"[..]), ("etc/motd", b"new"), ("etc/passwd", b"kept")]);
+        let mut other = Archive::default();
+        other.add("etc", file(b"x")).unwrap();
+        assert_eq!(archive.replace(other), Err(Error::Taken("etc".to_owned())));
     }
 
     proptest! {

@@ -6,6 +6,7 @@ mod boot;
 mod case;
 mod editing;
 mod idle;
+mod login;
 mod monitor;
 mod panic;
 mod power;
@@ -28,7 +29,7 @@ use crate::case::Case;
 const MOST_AT_ONCE: usize = 2;
 
 /// All the tables.
-const SUBJECTS: [&[Case]; 11] = [
+const SUBJECTS: [&[Case]; 12] = [
     boot::CASES,
     tree::CASES,
     monitor::CASES,
@@ -40,6 +41,7 @@ const SUBJECTS: [&[Case]; 11] = [
     userland::CASES,
     shell::CASES,
     screen::CASES,
+    login::CASES,
 ];
 
 fn main() -> ExitCode {

@@ -31,15 +31,16 @@ pub(crate) mod key {
 pub(crate) struct Session(Console);
 
 impl Session {
-    /// Boots to the shell, whose terminal has so many rows and lines as long as any that is typed.
+    /// Boots to the shell, on a terminal with a usual number of rows and lines as long as any that is typed.
     pub(crate) fn boot(bench: &Bench) -> anyhow::Result<Self> {
         let mut console = start(bench, "quiet")?;
         console.until(FIRST_PROMPT)?;
-        Self::begin(console, &format!("stty rows 24 cols 200; PS1={PROMPT}"))
+        Self::begin(console)
     }
 
-    /// Goes on at a prompt, with the line that makes it one of ours.
-    pub(crate) fn begin(mut console: Console, line: &str) -> anyhow::Result<Self> {
+    /// Goes on at a shell's first prompt.
+    pub(crate) fn begin(mut console: Console) -> anyhow::Result<Self> {
+        let line = format!("stty rows 24 cols 200; PS1={PROMPT}");
         console.send(format!("{line}{ENTER}"))?;
         console.until(&format!("{line}\r\n"))?;
         let mut session = Self(console);
@@ -90,6 +91,12 @@ impl Session {
         let (said, status) = text.rsplit_once(STATUS.0).with_context(|| format!("no status in {text:?}"))?;
         let status = status.parse().with_context(|| format!("no status in {text:?}"))?;
         Ok((said.replace("\r\n", "\n"), status))
+    }
+
+    /// Leaves the shell.
+    pub(crate) fn leave(mut self) -> anyhow::Result<Console> {
+        self.enter("exit")?;
+        Ok(self.0)
     }
 
     /// Switches the board off, which must be done in order.

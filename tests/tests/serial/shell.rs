@@ -35,12 +35,9 @@ fn a_shell_has_job_control_and_comes_back_and_switches_the_board_off(bench: &Ben
     ensure!(said.contains("Terminated"), "{said:?}");
     a_program_in_the_background_may_not_read(&mut shell)?;
     a_stopped_pipeline_goes_on_and_is_killed(&mut shell)?;
-    shell.enter("exit")?;
-    shell.until("# ")?;
-    shell.press(&format!("PS1=again{ENTER}"))?;
-    shell.until("again")?;
-    shell.until("again")?;
-    shell.power_off()
+    let mut console = shell.leave()?;
+    console.until("# ")?;
+    Session::begin(console)?.power_off()
 }
 
 /// It is stopped until it is in the foreground, and reads then what is typed.

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// A busybox, which goes into /bin with links for its applets; an empty file is none
     #[arg(long, value_name = "FILE")]
     busybox: Option<PathBuf>,
-    /// A directory whose contents become the root, with those of others
+    /// A directory whose contents become the root; of several the last one's files are taken
     #[arg(long, value_name = "DIR")]
     root: Vec<PathBuf>,
 }
@@ -28,7 +28,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut archive = Archive::default();
     for root in &arguments.root {
-        add_tree(&mut archive, root, "")?;
+        let mut tree = Archive::default();
+        add_tree(&mut tree, root, "")?;
+        archive.replace(tree)?;
     }
     for add in &arguments.add {
         let (file, path) = split(add)?;
@@ -128,6 +130,23 @@ mod tests {
         let mut archive = Archive::default();
         add_busybox(&mut archive, Vec::new()).unwrap();
         assert_eq!(archive.paths().count(), 0);
+    }
+
+    #[test]
+    fn the_last_roots_files_are_taken() {
+        let roots = [("old", "old"), ("new", "kept")].map(|(text, name)| {
+            let root = tempfile::tempdir().unwrap();
+            fs::write(root.path().join("motd"), text).unwrap();
+            fs::write(root.path().join(name), text).unwrap();
+            root
+        });
+        let out = roots[0].path().join("out");
+        let root = roots.iter().map(|root| root.path().to_owned()).collect();
+        run(&Arguments { out: out.clone(), add: Vec::new(), busybox: None, root }).unwrap();
+        let bytes = fs::read(out).unwrap();
+        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(has("motd") && has("old\0") && has("kept"));
+        assert_eq!(bytes.windows(5).filter(|window| window == b"motd\0").count(), 1);
     }
 
     #[test]

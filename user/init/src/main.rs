@@ -53,6 +53,7 @@ fn what_to_run() -> Table {
             table
         }
         Err(_) if Path::new(SHELL).exists() => {
+            println!("init: no {TABLE}: the console is root's, without a password");
             let command = Command { path: SHELL.to_owned(), arguments: vec!["-l".to_owned()] };
             Table::of(Entry { mode: Mode::Respawn, command })
         }
