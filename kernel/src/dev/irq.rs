@@ -29,13 +29,15 @@ pub(crate) enum Ipi {
     Stop,
     /// Wake the trace's carrier; a CPU sends this to itself.
     Trace,
+    /// Wake who reads the kernel's lines; a CPU sends this to itself.
+    Log,
     /// Answer: used by the self-tests.
     Ping,
 }
 
 impl Ipi {
     /// Every kind, in the order of its number.
-    pub(crate) const ALL: [Self; 4] = [Self::Reschedule, Self::Stop, Self::Trace, Self::Ping];
+    pub(crate) const ALL: [Self; 5] = [Self::Reschedule, Self::Stop, Self::Trace, Self::Log, Self::Ping];
 
     /// The number that stands for it on the wire: an SGI, or a mailbox bit.
     const fn number(self) -> u8 {
@@ -52,6 +54,7 @@ impl Ipi {
             Self::Reschedule => "ipi reschedule",
             Self::Stop => "ipi stop",
             Self::Trace => "ipi trace",
+            Self::Log => "ipi log",
             Self::Ping => "ipi ping",
         }
     }
@@ -92,6 +95,7 @@ struct Counts {
 static CONTROLLER: Once<Either> = Once::new();
 static HANDLERS: [Once<Line>; LINES] = [const { Once::new() }; LINES];
 static TRACE: Once<fn()> = Once::new();
+static LOG: Once<fn()> = Once::new();
 static PING: Once<fn()> = Once::new();
 static COUNTS: [Counts; MAX_CPUS] = [const {
     Counts {
@@ -152,6 +156,11 @@ pub(crate) fn on_trace(handler: fn()) {
     TRACE.call_once(|| handler);
 }
 
+/// Names who answers [`Ipi::Log`].
+pub(crate) fn on_log(handler: fn()) {
+    LOG.call_once(|| handler);
+}
+
 /// Names who answers [`Ipi::Ping`].
 #[cfg_attr(not(feature = "ktest"), expect(dead_code, reason = "the self-tests are its only user"))]
 pub(crate) fn on_ping(handler: fn()) {
@@ -192,6 +201,7 @@ fn answer(ipi: Ipi) {
         Ipi::Reschedule => crate::arch::cpu::header().request_resched(),
         Ipi::Stop => crate::arch::cpu::park(),
         Ipi::Trace => call(&TRACE),
+        Ipi::Log => call(&LOG),
         Ipi::Ping => call(&PING),
     }
 }

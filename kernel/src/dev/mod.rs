@@ -3,6 +3,7 @@
 //! * [`irq`]: interrupt routing in front of either board's controllers
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
+//! * [`kmsg`]: the kernel's lines as programs read them
 //! * [`nodes`]: devices by number, and their nodes in `/dev`
 //! * [`tty`]: terminals as programs open them
 //! * [`pty`]: pseudo-terminals and their nodes
@@ -14,6 +15,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod irq;
+pub(crate) mod kmsg;
 pub(crate) mod nodes;
 pub(crate) mod pins;
 pub(crate) mod power;

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use kcore::fs::devices::{self, Device, DeviceNodes, Devices};
 use kcore::fs::{DeviceNumber, FileError, FileKind, FileOperations};
 
-use super::{pty, random, tty};
+use super::{kmsg, pty, random, tty};
 use crate::arch::cpu::Arm;
 use crate::log::println;
 
@@ -42,6 +42,7 @@ pub(crate) fn find(kind: FileKind, number: DeviceNumber) -> Option<Arc<dyn FileO
 pub(crate) fn init() -> Result<(), FileError> {
     DEVICES.add_standard(random::fill)?;
     add(&Device::characters(b"console", devices::CONSOLE, 0o600), tty::console())?;
+    kmsg::add_node()?;
     tty::add_nodes()?;
     pty::add_nodes()
 }

@@ -86,6 +86,33 @@ const ROOM: usize = 256;
 /// Prints text; `\n` becomes `\r\n`. It does not go on a line that a program has begun.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
     super::history::note(text);
+    show(text);
+}
+
+/// Prints a line that a program logs, whatever it is made of; on the console unless it is for debugging only.
+pub(crate) fn print_record(priority: u16, text: &[u8]) {
+    const LEVEL: u16 = 7;
+    const DEBUG: u16 = 7;
+    super::history::note_record(priority, text);
+    if priority & LEVEL == DEBUG {
+        return;
+    }
+    show(format_args!("{}\n", Lossy(text)));
+}
+
+/// Text, with a mark in the place of what is none.
+struct Lossy<'a>(&'a [u8]);
+
+impl fmt::Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.utf8_chunks().try_for_each(|chunk| {
+            f.write_str(chunk.valid())?;
+            f.write_str(if chunk.invalid().is_empty() { "" } else { "?" })
+        })
+    }
+}
+
+fn show(text: fmt::Arguments<'_>) {
     let mut line = lock_with_room();
     if core::mem::take(&mut line.in_line) {
         line.push_text(b"\n");

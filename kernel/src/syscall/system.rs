@@ -9,6 +9,7 @@ use kcore::frame::FrameUse;
 use kcore::hal::UserMemory;
 use kcore::proc::{Processes, System};
 use kcore::sched::LOAD_BITS;
+use kcore::util::journal::Text;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -17,8 +18,8 @@ use super::errno::Errno;
 use super::{Answer, Caller, user};
 use crate::arch::boot::STACK_SIZE;
 use crate::arch::user_copy::CurrentUser;
-use crate::dev::{clock, power, random};
-use crate::log::history;
+use crate::dev::{clock, kmsg, power, random};
+use crate::log::history::{self, Line};
 use crate::mem::frames::frames;
 use crate::mem::stacks;
 use crate::task::names::{self, Name};
@@ -48,11 +49,11 @@ fn new_name(caller: &Caller<'_>, from: UserAddr, bytes: i32) -> Result<Name, Err
     Ok(name)
 }
 
-/// The kernel's own lines. Reading them one after the other as they come (`SYSLOG_ACTION_READ`) is not possible, and the
-/// console always shows all of them.
+/// The kernel's own lines. The console always shows all of them.
 pub(super) fn syslog(caller: &mut Caller<'_>, action: u32, to: UserAddr, bytes: i32) -> Answer {
     const CLOSE: u32 = 0;
     const OPEN: u32 = 1;
+    const READ: u32 = 2;
     const READ_ALL: u32 = 3;
     const READ_CLEAR: u32 = 4;
     const CLEAR: u32 = 5;
@@ -67,6 +68,10 @@ pub(super) fn syslog(caller: &mut Caller<'_>, action: u32, to: UserAddr, bytes: 
     match action {
         CLOSE | OPEN | CONSOLE_OFF | CONSOLE_ON => Ok(0),
         CONSOLE_LEVEL if (1..=8).contains(&bytes) => Ok(0),
+        READ => {
+            let wanted = usize::try_from(bytes).map_err(|_| Errno::EINVAL)?;
+            take_history(caller, to, wanted)
+        }
         READ_ALL | READ_CLEAR => {
             let wanted = usize::try_from(bytes).map_err(|_| Errno::EINVAL)?;
             let copied = copy_history(to, wanted)?;
@@ -79,20 +84,47 @@ pub(super) fn syslog(caller: &mut Caller<'_>, action: u32, to: UserAddr, bytes: 
             history::clear();
             Ok(0)
         }
-        SIZE_UNREAD => Ok(history::len() as u64),
+        SIZE_UNREAD => Ok(history::unread_bytes() as u64),
         SIZE_BUFFER => Ok(history::BYTES as u64),
         _ => Err(Errno::EINVAL),
     }
 }
 
-/// Stores the last `wanted` bytes of the kernel's lines at `to`, and says how many there were.
+/// Stores the newest lines of the kernel at `to`, as many as `wanted` bytes hold, and says how many bytes they have.
 fn copy_history(to: UserAddr, wanted: usize) -> Result<u64, Errno> {
-    let last = wanted.min(history::len());
+    let (mut cursor, end) = (history::first_shown(), history::end());
+    let mut text = Text::new();
+    let mut left = history::shown_bytes(cursor, end);
     let mut done = 0;
-    while done < last {
+    while cursor < end {
+        // What was overwritten meanwhile is not told any more.
+        let Ok(Some((about, next))) = history::record(cursor, &mut text) else { break };
+        let line = Line::new(about, &text);
+        let length = line.bytes().len();
+        if left <= wanted && done + length <= wanted {
+            let at = to.checked_add(done as u64).ok_or(Errno::EFAULT)?;
+            CurrentUser.copy_out(line.bytes(), at)?;
+            done += length;
+        }
+        left = left.saturating_sub(length);
+        cursor = next;
+    }
+    Ok(done as u64)
+}
+
+/// Waits until there is a line that was not taken, and takes as many bytes as there are and `wanted` says.
+fn take_history(caller: &mut Caller<'_>, to: UserAddr, wanted: usize) -> Answer {
+    if wanted == 0 {
+        return Ok(0);
+    }
+    caller.restarting(|_| {
+        kmsg::wait_while(history::is_all_read);
+        if history::is_all_read() { Err(Errno::EINTR) } else { Ok(()) }
+    })?;
+    let mut done = 0;
+    while done < wanted {
         let mut piece = [0; PIECE];
-        let length = (last - done).min(PIECE);
-        let count = history::copy(last, done, &mut piece[..length]);
+        let count = history::take_unread(&mut piece[..(wanted - done).min(PIECE)]);
         if count == 0 {
             break;
         }

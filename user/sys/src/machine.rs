@@ -220,6 +220,16 @@ pub fn kernel_lines(buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { call(number::SYSLOG, [READ_ALL, buffer.as_mut_ptr().expose_provenance(), buffer.len()]) }
 }
 
+/// `syslog` with any action.
+///
+/// # Errors
+///
+/// As of the call.
+pub fn log(action: usize, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: at most the buffer's bytes are stored.
+    unsafe { call(number::SYSLOG, [action, buffer.as_mut_ptr().expose_provenance(), buffer.len()]) }
+}
+
 /// `syslog` with `SYSLOG_ACTION_CLEAR`: what the kernel said until now is not shown any more.
 ///
 /// # Errors

@@ -230,6 +230,7 @@ impl OpenFile {
             Seeking::Fixed => return Ok(0),
             Seeking::Bytes { end } => Some(end),
             Seeking::Cookies => None,
+            Seeking::Own => return self.any()?.seek(by, whence),
         };
         let mut offset = self.offset.lock();
         let to = match (whence, end) {

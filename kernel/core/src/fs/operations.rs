@@ -7,6 +7,7 @@ use bitflags::bitflags;
 
 use super::error::FileError;
 use super::flags::OpenFlags;
+use super::open_file::Whence;
 use super::transfer::{Sink, Source, Writer};
 use super::watch::Watched;
 use crate::hal::UserMemory;
@@ -46,7 +47,7 @@ pub trait FileOperations: Send + Sync {
     fn append(&self, blocking: Blocking, source: &mut dyn Source) -> Result<Appended, FileError> {
         let at = match self.seeking() {
             Seeking::Bytes { end } => end,
-            Seeking::Stream | Seeking::Fixed | Seeking::Cookies => 0,
+            Seeking::Stream | Seeking::Fixed | Seeking::Cookies | Seeking::Own => 0,
         };
         let bytes = self.write(at, blocking, source)?;
         Ok(Appended { at, bytes })
@@ -65,6 +66,16 @@ pub trait FileOperations: Send + Sync {
     /// What an offset means here. Its kind never changes.
     fn seeking(&self) -> Seeking {
         Seeking::Stream
+    }
+
+    /// lseek(2), where [`seeking`](Self::seeking) says that it is the file's own business.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSeekable`](FileError::NotSeekable), [`Invalid`](FileError::Invalid)
+    fn seek(&self, by: i64, whence: Whence) -> Result<u64, FileError> {
+        let _ = (by, whence);
+        Err(FileError::NotSeekable)
     }
 
     /// What mmap(2) maps as private memory, and exec loads.
@@ -208,6 +219,8 @@ pub enum Seeking {
     },
     /// A place among the entries of a directory.
     Cookies,
+    /// What the file makes of it: it keeps its own place.
+    Own,
 }
 
 /// What mmap(2) maps.

@@ -39,9 +39,11 @@ fn the_kernels_lines_have_a_level_and_a_moment() -> Checked {
     on_tine()?;
     let text = known(lines())?;
     ensure(!text.is_empty(), "the kernel said nothing")?;
-    // The first may have been cut, and the last is not at its end perhaps.
-    text.lines().skip(1).try_for_each(|line| {
-        let moment = line.strip_prefix("<6>[").and_then(|rest| rest.split_once("] "));
+    // Programs may have logged something, too.
+    text.lines().try_for_each(|line| {
+        let level = line.strip_prefix('<').and_then(|rest| rest.split_once(">["));
+        ensure(level.is_some_and(|(level, _)| level.parse::<u16>().is_ok()), line)?;
+        let moment = level.and_then(|(_, rest)| rest.split_once("] "));
         let number = moment.and_then(|(moment, _)| moment.trim_start().parse::<f64>().ok());
         ensure(number.is_some(), line)
     })
