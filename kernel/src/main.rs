@@ -86,6 +86,7 @@ fn start(facts: &Facts, options: &CommandLine<'_>) {
         println!("init: cannot be made: {error:?}");
         spawn(|| monitor::run());
     }
+    dev::card::init();
 }
 
 /// Starts the self-tests.

@@ -8,7 +8,9 @@ pub(crate) mod videocore;
 
 use core::ops::Range;
 
-use drivers::mailbox::tags::{ClockId, ClockRate};
+use drivers::gpio::Level;
+use drivers::mailbox::tags::{ClockId, ClockRate, ExpanderLine, Power, PowerDevice, SetExpander, SetPower};
+use drivers::sdhci::Chip;
 use kcore::addr::{PhysAddr, VirtAddr};
 use spin::Once;
 
@@ -43,6 +45,8 @@ pub(crate) struct Board {
     pub(crate) pm: PhysAddr,
     /// The random number generator.
     pub(crate) rng: RngHardware,
+    /// The controllers that may have the SD card, the likeliest first.
+    pub(crate) card_slots: &'static [CardSlot],
     /// Interrupt line of the generic (virtual) timer, as `dev::irq` numbers lines.
     pub(crate) timer_line: u32,
 }
@@ -54,6 +58,17 @@ pub(crate) struct Device {
     pub(crate) base: PhysAddr,
     /// Its line: an INTID of the GIC, or a line of the BCM2835 controller.
     pub(crate) line: u32,
+}
+
+/// A controller of SD cards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CardSlot {
+    /// Its registers and its line.
+    pub(crate) device: Device,
+    /// Which kind it is.
+    pub(crate) chip: Chip,
+    /// Firmware's number for its clock.
+    pub(crate) clock: ClockId,
 }
 
 /// The interrupt controllers that a board has.
@@ -110,6 +125,21 @@ fn by_part() -> &'static Board {
 /// Where the kernel sees the registers at `address`.
 pub(crate) fn registers(address: PhysAddr) -> VirtAddr {
     layout::device(address)
+}
+
+/// The clock of a card's controller in Hz as firmware says it, if it says one.
+pub(crate) fn card_clock_hz(slot: &CardSlot) -> Option<u32> {
+    videocore::ask(&ClockRate(slot.clock)).ok()
+}
+
+/// Asks firmware to supply the card with 3.3 V, at its lines too. Where it knows nothing of that, the supply is on: it has
+/// loaded the kernel from the card.
+pub(crate) fn power_card() {
+    let _ = videocore::ask(&SetPower(PowerDevice::SD_CARD, Power::On));
+    if current().pulls == Pulls::Direct {
+        let _ = videocore::ask(&SetExpander(ExpanderLine::SD_POWER, Level::High));
+        let _ = videocore::ask(&SetExpander(ExpanderLine::SD_IO_VOLTAGE, Level::Low));
+    }
 }
 
 /// The console UART's clock as firmware says it, if it says one.

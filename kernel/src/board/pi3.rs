@@ -1,8 +1,10 @@
 //! Raspberry Pi 3 (BCM2837) and QEMU's `raspi3b`.
 
+use drivers::mailbox::tags::ClockId;
+use drivers::sdhci::Chip;
 use kcore::addr::PhysAddr;
 
-use super::{Board, Device, InterruptHardware, Pulls, RngHardware};
+use super::{Board, CardSlot, Device, InterruptHardware, Pulls, RngHardware};
 
 const PERIPHERALS: u64 = 0x3f00_0000;
 
@@ -24,5 +26,12 @@ pub(super) const BOARD: Board = Board {
     pulls: Pulls::Clocked,
     pm: PhysAddr::new(PERIPHERALS + 0x10_0000),
     rng: RngHardware::Bcm2835(PhysAddr::new(PERIPHERALS + 0x10_4000)),
+    // QEMU has the card here after a reset, the board once the pins say so (`dev::pins`). The board's other controller,
+    // SDHOST, is not needed.
+    card_slots: &[CardSlot {
+        device: Device { base: PhysAddr::new(PERIPHERALS + 0x30_0000), line: 62 },
+        chip: Chip::Arasan,
+        clock: ClockId::EMMC,
+    }],
     timer_line: 72 + 3,
 };

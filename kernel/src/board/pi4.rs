@@ -1,8 +1,10 @@
 //! Raspberry Pi 4 (BCM2711) and QEMU's `raspi4b`.
 
+use drivers::mailbox::tags::ClockId;
+use drivers::sdhci::Chip;
 use kcore::addr::PhysAddr;
 
-use super::{Board, Device, InterruptHardware, Pulls, RngHardware};
+use super::{Board, CardSlot, Device, InterruptHardware, Pulls, RngHardware};
 
 const PERIPHERALS: u64 = 0xfe00_0000;
 
@@ -23,5 +25,19 @@ pub(super) const BOARD: Board = Board {
     pulls: Pulls::Direct,
     pm: PhysAddr::new(PERIPHERALS + 0x10_0000),
     rng: RngHardware::Rng200(PhysAddr::new(PERIPHERALS + 0x10_4000)),
+    // The board has its slot at EMMC2, QEMU the card at the Arasan, which on the board has the radio: that does not answer
+    // as a card. Both have one line.
+    card_slots: &[
+        CardSlot {
+            device: Device { base: PhysAddr::new(PERIPHERALS + 0x34_0000), line: 158 },
+            chip: Chip::Emmc2,
+            clock: ClockId::EMMC2,
+        },
+        CardSlot {
+            device: Device { base: PhysAddr::new(PERIPHERALS + 0x30_0000), line: 158 },
+            chip: Chip::Arasan,
+            clock: ClockId::EMMC,
+        },
+    ],
     timer_line: 27,
 };

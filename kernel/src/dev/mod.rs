@@ -1,5 +1,6 @@
 //! Devices as the kernel uses them.
 //!
+//! * [`card`]: the SD card and what is on it
 //! * [`irq`]: interrupt routing in front of either board's controllers
 //! * [`clock`]: the monotonic clock, and each CPU's alarm
 //! * [`pins`], [`uart`]: the console's pins and input
@@ -13,6 +14,7 @@
 //!
 //! The registers and protocols are in the crate `drivers`; here they meet locks, interrupt lines and threads.
 
+pub(crate) mod card;
 pub(crate) mod clock;
 pub(crate) mod irq;
 pub(crate) mod kmsg;

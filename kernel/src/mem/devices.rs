@@ -15,11 +15,12 @@ use drivers::mmio::Mmio;
 use drivers::pl011::Pl011Registers;
 use drivers::pm::PmRegisters;
 use drivers::rng200::Rng200Registers;
+use drivers::sdhci::SdhciRegisters;
 use kcore::addr::PhysAddr;
 
 use super::layout;
 use crate::arch::probe;
-use crate::board::{self, InterruptHardware, RngHardware};
+use crate::board::{self, CardSlot, InterruptHardware, RngHardware};
 
 macro_rules! windows {
     ($($(#[$doc:meta])* $name:ident: $registers:ty = $field:expr;)*) => {
@@ -74,6 +75,12 @@ pub(crate) fn interrupt_controllers() -> InterruptRegisters {
             InterruptRegisters::Local(local, legacy)
         }
     }
+}
+
+/// The registers of a card's controller.
+pub(crate) fn card_controller(slot: &CardSlot) -> Mmio<SdhciRegisters> {
+    // SAFETY: as for the windows above: slots are made by the boards' records only.
+    unsafe { window(slot.device.base) }
 }
 
 /// The random number generator's registers.

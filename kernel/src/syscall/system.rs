@@ -18,7 +18,7 @@ use super::errno::Errno;
 use super::{Answer, Caller, user};
 use crate::arch::boot::STACK_SIZE;
 use crate::arch::user_copy::CurrentUser;
-use crate::dev::{clock, kmsg, power, random};
+use crate::dev::{card, clock, kmsg, power, random};
 use crate::log::history::{self, Line};
 use crate::mem::frames::frames;
 use crate::mem::stacks;
@@ -237,8 +237,9 @@ pub(super) fn reboot(caller: &mut Caller<'_>, magic: u32, magic2: u32, command: 
     }
 }
 
-/// Nothing here is written back later, so there is nothing to wait for.
+/// The card alone has something that is written back later. As on Linux, nothing is said of what fails.
 pub(super) fn sync(_caller: &mut Caller<'_>) -> Answer {
+    card::sync();
     Ok(0)
 }
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use kcore::fs::devices::DeviceNodes;
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
-use kcore::fs::{self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Made, Mountable, Mounts};
+use kcore::fs::{self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Made, Mountable, Mounts, PageSource};
 use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use kcore::sync::Once;
 use kcore::vm::MemorySystem as _;
@@ -36,6 +36,11 @@ static TERMINALS: Once<Arc<dyn Mountable>> = Once::new();
 pub(super) fn init(root: WithRoot<Arm>, needs: Needs) -> Result<(), FileError> {
     NEEDS.call_once(|| needs);
     MOUNTS.add_root(b"root", Arc::new(root))
+}
+
+/// The pages of files; `None` before there is a root.
+pub(crate) fn page_source() -> Option<Arc<dyn PageSource>> {
+    NEEDS.get().map(|needs| Arc::clone(&needs.pages))
 }
 
 /// Makes `/dev` and `/dev/pts` and mounts them, before there is anybody who could: so the first program has a console
