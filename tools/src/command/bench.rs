@@ -8,14 +8,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tools::bench::figures::{Figures, Line};
+use tools::bench::figures::{Figure, Figures, Line, PROMPT, Tenths};
 use tools::bench::record::{self, Run};
 use tools::bench::table;
 use tools::board::Board;
+use tools::cpio::{Access, Archive, DATA_ALIGN, Entry};
 use tools::qemu::{Command, Qemu, Speed};
 
 /// What the kernel says at the end of its boot: `boot: 1234 us from entry`.
 const BOOT: &str = "boot: ";
+/// What a shell reads before its first prompt, and what it says there: `FBSTAMP .. virt_us=1234 ..`, the time since power-on.
+const PROFILE: (&str, &[u8]) = ("etc/profile", b"/bin/bench --stamp\n");
+const STAMP: &str = "virt_us=";
 /// Linux's figures, unless others are named.
 const LINUX: &str = include_str!("../../data/linux-6.1-raspi3b.txt");
 /// So many of the last lines are shown when a benchmark does not come to its end.
@@ -54,17 +58,21 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let qemu = Qemu::find()?;
     size_and_boot(arguments, &qemu)?;
+    let prompt = boot_to_prompt(arguments, &qemu)?;
     let Some(program) = &arguments.program else { return Ok(ExitCode::SUCCESS) };
     let linux = match &arguments.linux {
         Some(file) => String::from_utf8_lossy(&super::read(file)?).into_owned(),
         None => LINUX.to_owned(),
     };
     let linux = Figures::parse(&linux);
-    let tine = measure(
+    let mut tine = measure(
         &benchmark(&arguments.kernel, program, &arguments.words),
         &qemu,
         Duration::from_secs(arguments.timeout),
     )?;
+    if let Some(time) = prompt {
+        tine.add(PROMPT.to_owned(), Figure::Median(Tenths(10 * time)));
+    }
     print!("\n{}", table::plain(&tine, &linux));
     if let Some(record) = &arguments.record {
         let old = std::fs::read_to_string(record).unwrap_or_default();
@@ -81,8 +89,28 @@ fn size_and_boot(arguments: &Arguments, qemu: &Qemu) -> anyhow::Result<()> {
         let command = counted(board, &arguments.kernel, &arguments.initrd);
         println!("{name:<28}{:>8} us of guest time", boot_time(&command, qemu)?);
     }
-    println!("guest time: one instruction is one nanosecond (-icount shift=0,sleep=off)");
+    println!("guest time: one instruction is one nanosecond (-icount shift=0,sleep=off), and the UART takes none");
     Ok(())
+}
+
+/// Boots both boards to the shell's first prompt; gives the time of raspi3b. Nothing where there is no shell.
+fn boot_to_prompt(arguments: &Arguments, qemu: &Qemu) -> anyhow::Result<Option<u64>> {
+    let mut archive = super::read(&arguments.initrd)?;
+    archive.resize(archive.len().next_multiple_of(DATA_ALIGN), 0);
+    let mut more = Archive::default();
+    more.add(PROFILE.0, Entry::File { data: PROFILE.1.to_vec(), access: Access::Plain })?;
+    archive.extend(more.to_bytes()?);
+    let initrd = arguments.initrd.with_file_name("prompt.cpio");
+    super::write(&initrd, &archive)?;
+    let mut first = None;
+    for (name, board) in [("prompt, raspi3b, one CPU", Board::Raspi3b), ("prompt, raspi4b, four CPUs", Board::Raspi4b)]
+    {
+        let command = counted(board, &arguments.kernel, &initrd);
+        let Some(time) = find_line(&command, qemu, stamp)? else { return Ok(None) };
+        println!("{name:<28}{time:>8} us of guest time");
+        first = first.or(Some(time));
+    }
+    Ok(first)
 }
 
 /// A board on which instructions are counted; raspi3b with one processor.
@@ -100,14 +128,19 @@ pub(super) fn benchmark(kernel: &Path, program: &Path, words: &str) -> Command {
     command.cmdline(format!("quiet -- {words}").trim_end())
 }
 
-/// Boots until the kernel says how long it took, then ends QEMU. Microseconds.
+/// Boots until the kernel says how long it took. Microseconds.
 fn boot_time(command: &Command, qemu: &Qemu) -> anyhow::Result<u64> {
+    find_line(command, qemu, parse)?.context("the kernel ended without a line `boot: N us`")
+}
+
+/// Boots until `parse` finds in a line what it looks for, then ends QEMU; or until QEMU ends.
+fn find_line(command: &Command, qemu: &Qemu, parse: fn(&[u8]) -> Option<u64>) -> anyhow::Result<Option<u64>> {
     let (mut child, stdout) = start(command, qemu)?;
-    let time = BufReader::new(stdout).split(b'\n').map_while(Result::ok).find_map(|line| parse(&line));
+    let found = BufReader::new(stdout).split(b'\n').map_while(Result::ok).find_map(|line| parse(&line));
     // It may have ended by itself.
     let _ = child.kill();
     child.wait()?;
-    time.context("the kernel ended without a line `boot: N us`")
+    Ok(found)
 }
 
 fn start(command: &Command, qemu: &Qemu) -> anyhow::Result<(process::Child, ChildStdout)> {
@@ -183,9 +216,22 @@ fn parse(line: &[u8]) -> Option<u64> {
     time.split_once(" us")?.0.trim().parse().ok()
 }
 
+/// The time in a stamp.
+fn stamp(line: &[u8]) -> Option<u64> {
+    let line = String::from_utf8_lossy(line);
+    let (_, time) = line.split_once(STAMP)?;
+    time.split_ascii_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_the_prompt_is_read_from_the_stamp() {
+        assert_eq!(stamp(b"FBSTAMP cntvct=164325 cntfrq=62500000 virt_us=2629 mono_us=2630\r"), Some(2629));
+        assert_eq!(stamp(b"boot: 1234 us from entry"), None);
+    }
 
     #[test]
     fn the_boot_time_is_read_from_the_kernels_own_line() {
