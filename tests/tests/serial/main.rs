@@ -3,6 +3,7 @@
 //! `cargo test -p tests` runs them; README.md tells how to choose a board or one test.
 
 mod boot;
+mod card;
 mod case;
 mod editing;
 mod idle;
@@ -29,7 +30,7 @@ use crate::case::Case;
 const MOST_AT_ONCE: usize = 2;
 
 /// All the tables.
-const SUBJECTS: [&[Case]; 12] = [
+const SUBJECTS: [&[Case]; 13] = [
     boot::CASES,
     tree::CASES,
     monitor::CASES,
@@ -41,6 +42,7 @@ const SUBJECTS: [&[Case]; 12] = [
     userland::CASES,
     shell::CASES,
     screen::CASES,
+    card::CASES,
     login::CASES,
 ];
 

@@ -7,7 +7,7 @@ use tests::console::{Console, ENTER};
 use crate::userland::start;
 
 /// What the shell asks with at first, as the first user.
-const FIRST_PROMPT: &str = "# ";
+pub(crate) const FIRST_PROMPT: &str = "# ";
 /// What it is told to ask with: the status of the last command, between signs that no output has.
 const PROMPT: &str = "'<$?>% '";
 /// Where the status begins and ends.
