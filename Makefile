@@ -9,6 +9,8 @@ CMDLINE ?=
 TRACE ?=
 ADD ?=
 ROOT ?=
+# The packages of `debian`.
+DEBIAN ?= bash coreutils libc-bin python3 sqlite3
 # The image of an SD card for `run`: SD=build/tine.img.
 SD ?=
 # For `image`: a directory with firmware (else it is fetched from Debian), the second partition (fat32, none, a file).
@@ -55,8 +57,11 @@ RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline 
 ##@ Build and run
 build: build/kernel8.img build/initramfs.cpio $(BOARDS:%=build/%.dtb) ## everything under build/
 
-run: build $(INITRD) ## run BOARD in QEMU (INITRD=, CMDLINE=, SD=, TRACE=1, ADD="FILE[:PATH] ..."); Ctrl-A x ends it
+run: build $(INITRD) ## run BOARD in QEMU (INITRD=, CMDLINE=, SD=, TRACE=1, ADD="FILE[:PATH] ...", ROOT=); Ctrl-A x ends it
 	@$(RUN)
+
+debian: build build/debian.cpio ## run BOARD with programs of Debian and their libraries (DEBIAN="PACKAGE ...")
+	@$(TINE) run --board $(BOARD) --initrd build/debian.cpio $(if $(CMDLINE),--cmdline "$(CMDLINE)")
 
 trace: build ## run BOARD and print its trace
 	@$(RUN) $(if $(TRACE),,--trace)
@@ -84,6 +89,9 @@ flash: image ## write that image to a card and read it back (DEVICE=/dev/sdX)
 ##@ Tests
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
 	@$(TINE) summary build/test/*.log
+
+test-long: setup build build/debian.cpio ## tests of Debian's programs on both boards, which a build has to fetch
+	cargo test --no-fail-fast --package tests --test serial debian
 
 ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
 
@@ -135,7 +143,7 @@ clean: ## delete build/ and target/
 	cargo clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' Makefile
 
 # ---- what a build makes ----
 
@@ -158,8 +166,17 @@ build/ktest.img: build/ktest.elf
 
 build/initramfs.cpio: build/busybox FORCE | setup
 	@cargo build --quiet --profile user $(PROGRAMS:%=--package %) --target $(USER_TARGET)
-	@$(TINE) initramfs $@ --root user/root $(ROOT:%=--root %) --busybox build/busybox --add $(USER_BIN)/init:init \
-	    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)
+	@$(USUAL)
+
+USUAL = $(TINE) initramfs $@ --root user/root $(ROOT:%=--root %) --busybox build/busybox --add $(USER_BIN)/init:init \
+    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)
+
+# The usual one with programs of Debian, which are fetched once; `make clean`, or delete the second file, to fetch them anew.
+build/debian.cpio: build/initramfs.cpio build/debian-packages.cpio FORCE
+	@$(USUAL) --over build/debian-packages.cpio
+
+build/debian-packages.cpio: | setup
+	@$(TINE) debian $@ $(DEBIAN)
 
 # The usual one and the programs of the serial tests, which have the stack unwound, a C library, and are not in the usual one.
 build/programs.cpio: build/initramfs.cpio FORCE
@@ -202,4 +219,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash bench test ktest soak check miri loom prepush suites-but-miri setup cross clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash bench test ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE

@@ -67,6 +67,12 @@ impl Build {
         if path.is_file() { Ok(path) } else { Err(Missing(path)) }
     }
 
+    /// The initramfs with Debian's programs; not there where it was not asked for.
+    #[must_use]
+    pub fn debian(&self) -> Option<PathBuf> {
+        Some(self.directory.join("debian.cpio")).filter(|path| path.is_file())
+    }
+
     /// Whether the C program is among them: where there was no compiler for the board, it is not.
     #[must_use]
     pub fn has_c_program(&self) -> bool {

@@ -45,13 +45,40 @@ pub enum Entry {
     },
 }
 
-/// Whether a file may be run.
+/// Who may do what with a file of root's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     /// Mode 0644.
     Plain,
     /// Mode 0755.
     Executable,
+    /// Mode 0600: nobody else may read it.
+    Private,
+    /// Mode 4755: whoever runs it does so as root.
+    SetUserId,
+}
+
+impl Access {
+    /// What comes nearest to these permissions, the low twelve bits of `st_mode`.
+    #[must_use]
+    pub fn of(permissions: u32) -> Self {
+        match permissions {
+            mode if mode & 0o111 != 0 && mode & 0o4000 != 0 => Self::SetUserId,
+            mode if mode & 0o111 != 0 => Self::Executable,
+            mode if mode & 0o077 == 0 => Self::Private,
+            _ => Self::Plain,
+        }
+    }
+
+    /// The permissions.
+    fn permissions(self) -> u32 {
+        match self {
+            Self::Plain => 0o644,
+            Self::Executable => 0o755,
+            Self::Private => 0o600,
+            Self::SetUserId => 0o4755,
+        }
+    }
 }
 
 /// Why something cannot be put into the archive.
@@ -138,11 +165,7 @@ impl Archive {
                 Entry::Directory => writer.entry(path, S_IFDIR | 0o755, &[])?,
                 Entry::Symlink(target) => writer.entry(path, S_IFLNK | 0o777, target.as_bytes())?,
                 Entry::File { data, access } => {
-                    let mode = match access {
-                        Access::Plain => 0o644,
-                        Access::Executable => 0o755,
-                    };
-                    writer.aligned_entry(path, S_IFREG | mode, data)?;
+                    writer.aligned_entry(path, S_IFREG | access.permissions(), data)?;
                 }
             }
         }
@@ -290,6 +313,13 @@ mod tests {
         ];
         assert_eq!(summary, expected);
         assert_eq!(entries[1].2 % DATA_ALIGN, 0);
+    }
+
+    #[test]
+    fn permissions_are_kept_where_they_matter() {
+        for (found, kept) in [(0o664, 0o644), (0o444, 0o644), (0o700, 0o755), (0o600, 0o600), (0o4711, 0o4755)] {
+            assert_eq!(Access::of(found).permissions(), kept, "{found:o}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, busybox, console, dtb, flash, image, initramfs, layers, profile, raw, run, summary, trace,
+    bench, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, raw, run, summary, trace,
 };
 
 /// Builds, runs and watches the Tine kernel.
@@ -25,6 +25,7 @@ enum Command {
     Raw(raw::Arguments),
     Dtb(dtb::Arguments),
     Busybox(busybox::Arguments),
+    Debian(debian::Arguments),
     Initramfs(initramfs::Arguments),
     Image(image::Arguments),
     Flash(flash::Arguments),
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Raw(arguments) => raw::run(&arguments),
         Command::Dtb(arguments) => dtb::run(&arguments),
         Command::Busybox(arguments) => busybox::run(&arguments),
+        Command::Debian(arguments) => debian::run(&arguments),
         Command::Initramfs(arguments) => initramfs::run(&arguments),
         Command::Image(arguments) => image::run(&arguments),
         Command::Flash(arguments) => flash::run(&arguments),

@@ -26,6 +26,8 @@ pub(crate) enum Needs {
     Shell,
     /// The same, and the C program in the initramfs of the tests.
     Compiler,
+    /// The same, and an initramfs with Debian's programs.
+    Debian,
 }
 
 /// A table of cases, named after their functions.
@@ -44,13 +46,16 @@ impl Needs {
             Place::Cable(port) => Some(format!("needs QEMU; the board is on {port}")),
             Place::Emulated(_) => match self {
                 Self::Board | Self::Emulator => None,
-                Self::Shell | Self::Compiler if !bench.build.has_shell() => {
+                Self::Debian if bench.build.debian().is_none() => {
+                    Some("needs build/debian.cpio; `make test-long` makes it".to_owned())
+                }
+                Self::Shell | Self::Compiler | Self::Debian if !bench.build.has_shell() => {
                     Some("needs a shell; build/busybox is empty".to_owned())
                 }
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
                 }
-                Self::Shell | Self::Compiler => None,
+                Self::Shell | Self::Compiler | Self::Debian => None,
             },
         }
     }

@@ -5,6 +5,7 @@
 mod boot;
 mod card;
 mod case;
+mod debian;
 mod editing;
 mod idle;
 mod login;
@@ -44,6 +45,7 @@ const SUBJECTS: [&[Case]; 13] = [
     screen::CASES,
     card::CASES,
     login::CASES,
+    debian::CASES,
 ];
 
 fn main() -> ExitCode {

@@ -96,7 +96,12 @@ impl Session {
     /// Leaves the shell.
     pub(crate) fn leave(mut self) -> anyhow::Result<Console> {
         self.enter("exit")?;
-        Ok(self.0)
+        Ok(self.into_console())
+    }
+
+    /// The console, for what is no shell.
+    pub(crate) fn into_console(self) -> Console {
+        self.0
     }
 
     /// Switches the board off, which must be done in order.

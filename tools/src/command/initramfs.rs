@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use tools::busybox::APPLETS;
-use tools::cpio::{Access, Archive, Entry};
+use tools::cpio::{Access, Archive, DATA_ALIGN, Entry};
 
 /// Pack programs and files into an initramfs
 #[derive(clap::Args)]
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// A directory whose contents become the root; of several the last one's files are taken
     #[arg(long, value_name = "DIR")]
     root: Vec<PathBuf>,
+    /// An archive that goes over all this as it is: its files are taken where both have one
+    #[arg(long, value_name = "FILE")]
+    over: Vec<PathBuf>,
 }
 
 /// Runs the subcommand.
@@ -39,7 +42,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(busybox) = &arguments.busybox {
         add_busybox(&mut archive, super::read(busybox)?)?;
     }
-    super::write(&arguments.out, &archive.to_bytes()?)?;
+    let mut bytes = archive.to_bytes()?;
+    for over in &arguments.over {
+        bytes.resize(bytes.len().next_multiple_of(DATA_ALIGN), 0);
+        bytes.extend(super::read(over)?);
+    }
+    super::write(&arguments.out, &bytes)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,7 +113,7 @@ fn add_one(archive: &mut Archive, file: &Path, path: &str) -> anyhow::Result<()>
 fn access(metadata: &fs::Metadata) -> Access {
     use std::os::unix::fs::PermissionsExt as _;
 
-    if metadata.permissions().mode() & 0o111 == 0 { Access::Plain } else { Access::Executable }
+    Access::of(metadata.permissions().mode())
 }
 
 #[cfg(test)]
@@ -142,7 +150,7 @@ mod tests {
         });
         let out = roots[0].path().join("out");
         let root = roots.iter().map(|root| root.path().to_owned()).collect();
-        run(&Arguments { out: out.clone(), add: Vec::new(), busybox: None, root }).unwrap();
+        run(&Arguments { out: out.clone(), add: Vec::new(), busybox: None, root, over: Vec::new() }).unwrap();
         let bytes = fs::read(out).unwrap();
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(has("motd") && has("old\0") && has("kept"));

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod busybox;
 pub(crate) mod console;
+pub(crate) mod debian;
 pub(crate) mod dtb;
 pub(crate) mod flash;
 pub(crate) mod image;

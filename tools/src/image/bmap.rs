@@ -60,7 +60,7 @@ pub struct Parsed {
     pub runs: Vec<(RangeInclusive<u64>, String)>,
 }
 
-/// Reads a block map as [`write`] makes them.
+/// Reads a block map as [`write()`] makes them.
 ///
 /// # Errors
 ///
