@@ -15,7 +15,7 @@
 //! Public items:
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
-//!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`check_directory`], [`same_file`]
+//!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`path_of_id`], [`check_directory`], [`same_file`]
 //! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
 //! * mounts: [`Mounts`], [`Mountable`]
@@ -95,7 +95,8 @@ pub use open_file::{OpenFile, Whence};
 pub use operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
 pub use path::{
-    Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, path_of, resolve, resolve_parent,
+    Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, path_of, path_of_id, resolve,
+    resolve_parent,
 };
 pub use poll::{Polled, poll};
 pub use rename::{IfTaken, Side, link, rename};

@@ -58,8 +58,8 @@ pub use attr::{Access, Attributes, KernelAccess, MemoryType, Rights, SoftwareBit
 pub use descriptor::{Descriptor, Entry, Groups, Leaf, TableEntry};
 pub use map::MapError;
 pub use share::{
-    FEW_PAGES, FewFrames, LeafCounts, NO_FRAMES, Pages, ReplaceError, SharingMmu, Slot, SlotError, Unshared, UserTree,
-    Write,
+    FEW_PAGES, FewFrames, LeafCounts, NO_FRAMES, Pages, ReplaceError, SharingMmu, Slot, SlotError, TableCensus,
+    Unshared, UserTree, Write,
 };
 pub use split::SplitError;
 pub use table::{OutOfFrames, OwnedTable, Released, Table, TableCounts, TableReference, TableSource};

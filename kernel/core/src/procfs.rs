@@ -3,7 +3,7 @@
 //! ```text
 //! /proc/ meminfo stat loadavg uptime …     the machine           system.rs
 //!        self ──► 4711                      who asks
-//!        4711/ stat status maps cmdline …   a process            process.rs
+//!        4711/ stat status maps cmdline …   a process            process.rs, maps.rs
 //!              fd/ 0 ──► /dev/console       what it has open
 //!              task/ 4711/ stat …           its threads
 //!        sys/kernel/ … , tine/ …            this kernel's own    system.rs
@@ -23,6 +23,7 @@
 
 mod entry;
 mod file;
+mod maps;
 mod node;
 mod process;
 mod system;
@@ -36,7 +37,7 @@ use alloc::sync::Arc;
 pub use self::system::{CpuTimes, Facts, Happened, InterruptCounts, Load, Memory};
 
 use self::node::Node;
-use crate::fs::{FileError, Inode, Mountable};
+use crate::fs::{DeviceNumber, FileError, Inode, Mountable};
 use crate::proc::System;
 
 /// The kernel, as `/proc` needs it.
@@ -58,6 +59,9 @@ pub trait Machine: System {
 
     /// Calls `visit` with the counts for each reason that a processor can be interrupted for.
     fn each_interrupt(visit: &mut dyn FnMut(InterruptCounts<'_>));
+
+    /// The root of the file system that is mounted with this number.
+    fn root_of(device: DeviceNumber) -> Option<Arc<dyn Inode>>;
 
     /// When the system started, in seconds since 1970.
     fn started_at_s() -> u64;

@@ -5,6 +5,7 @@
 //! * [`SpinPair`]: two of those of one rank, held together
 //! * [`IrqLock`]: for data that interrupt handlers share; interrupts are masked while it is held
 //! * [`StockLock`]: the same, lighter, for what one CPU keeps at hand and others seldom look into
+//! * [`contention`]: how often one of them was found taken
 //! * [`NoPreempt`], [`IrqMasked`]: the two states by themselves, as guards
 //! * [`PerCpu`]: one value a CPU, reached through a guard that proves that the caller stays on it
 //! * [`Once`]: a value set once (of the `spin` crate). Set it during boot: a handler that interrupts the setting and
@@ -19,6 +20,7 @@
 //! release.
 
 pub mod atomic;
+mod contention;
 mod cpu_state;
 mod guard;
 mod irq_lock;
@@ -31,6 +33,7 @@ mod stock_lock;
 mod ticket;
 mod weak_once;
 
+pub use contention::{Contention, contention};
 pub use cpu_state::{IrqMasked, NoPreempt};
 pub use irq_lock::{IrqGuard, IrqLock, QuietIrqGuard};
 pub use per_cpu::{Padded, PerCpu, Pinned};

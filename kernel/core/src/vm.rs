@@ -98,4 +98,4 @@ pub use remap::Moving;
 pub use shared::SharedMemory;
 pub use space::{ProgramStrings, Space};
 pub use statistics::SpaceStatistics;
-pub use system::{MemorySystem, OutOfMemory, Pager, PagerError, each_ready};
+pub use system::{FileNumbers, MemorySystem, OutOfMemory, Pager, PagerError, each_ready};

@@ -6,7 +6,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use kcore::fs::devices::DeviceNodes;
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
-use kcore::fs::{self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Made, Mountable, Mounts, PageSource};
+use kcore::fs::{
+    self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Inode, Made, Mountable, Mounts, PageSource,
+};
 use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use kcore::sync::Once;
 use kcore::vm::MemorySystem as _;
@@ -194,6 +196,10 @@ impl Machine for Kernel {
         for cpu in switch::online().iter() {
             visit(cpu.index(), statistics::cpu_times(cpu));
         }
+    }
+
+    fn root_of(device: DeviceNumber) -> Option<Arc<dyn Inode>> {
+        MOUNTS.root_of_device(device)
     }
 
     fn load() -> Load {

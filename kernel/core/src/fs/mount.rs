@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::error::FileError;
 use super::inode::{Inode, same_file};
+use super::metadata::DeviceNumber;
 use crate::hal::Cpu;
 use crate::sync::{Rank, SpinLock};
 
@@ -148,7 +149,11 @@ impl<C: Cpu> Mounts<C> {
     /// The root of the file system that `file` is in.
     #[must_use]
     pub fn root_of(&self, file: &dyn Inode) -> Option<Arc<dyn Inode>> {
-        let device = file.id().device;
+        self.root_of_device(file.id().device)
+    }
+
+    /// The root of the file system with this number, if it is mounted.
+    pub fn root_of_device(&self, device: DeviceNumber) -> Option<Arc<dyn Inode>> {
         self.all.lock().iter().map(|mount| mount.fs.root()).find(|root| root.id().device == device)
     }
 

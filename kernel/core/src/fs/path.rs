@@ -14,7 +14,7 @@ mod walk;
 use alloc::sync::Arc;
 
 pub use absolute::absolute_path;
-pub use search::path_of;
+pub use search::{path_of, path_of_id};
 pub use split::{Last, Parent, resolve_parent};
 
 use super::access::AccessId;

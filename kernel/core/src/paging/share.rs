@@ -21,6 +21,7 @@
 //! * [`map_pages`](UserTree::map_pages), [`unmap`](UserTree::unmap), [`protect`](UserTree::protect): those of
 //!   [`Tree`](super::Tree), which first make ours what they are going to change
 //! * [`destroy`](UserTree::destroy): give everything up
+//! * [`census`](UserTree::census): how many tables there are, and how many may be shared
 //!
 //! # Who owns what
 //!
@@ -111,6 +112,7 @@
 //! missing, what was copied above stays hung in behind the barrier, which is not lifted. That state is as good as the
 //! one before, a program cannot tell them apart, and the next attempt begins where this one ended.
 
+mod census;
 mod change;
 mod copy;
 mod counts;
@@ -125,6 +127,7 @@ mod slot;
 mod tree;
 mod unshare;
 
+pub use census::TableCensus;
 pub use copy::without_store;
 pub use counts::{LeafCounts, SharingMmu};
 pub use divide::Pages;

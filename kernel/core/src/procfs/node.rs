@@ -56,7 +56,7 @@ pub(super) struct Node<S: Machine> {
 }
 
 /// The thread that asks, if it is a process's.
-fn caller<S: Machine>() -> Option<Arc<Thread<S>>> {
+pub(super) fn caller<S: Machine>() -> Option<Arc<Thread<S>>> {
     S::thread_of(S::current().payload()).map(Arc::clone)
 }
 

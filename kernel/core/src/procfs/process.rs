@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 
 use super::Machine;
 use super::entry::{About, Failure, Of, Subject};
+use super::maps::maps;
 use super::text::Text;
 use crate::addr::{PAGE_SIZE, UserAddr};
 use crate::fs::Inode;
@@ -14,7 +15,7 @@ use crate::proc::usage::{Usage, ticks};
 use crate::proc::{RunState, Standing};
 use crate::sched::ThreadName;
 use crate::signal::SignalSet;
-use crate::vm::{AreaKind, AreaView, Protection, Sharing, SpaceStatistics};
+use crate::vm::SpaceStatistics;
 
 /// The table about a process.
 pub(super) struct Tables<S>(PhantomData<S>);
@@ -227,35 +228,6 @@ fn status<S: Machine>(subject: &Subject<S>, text: &mut Text) -> Result<(), Failu
     let usage = subject.usage();
     writeln!(text, "voluntary_ctxt_switches:\t{}", usage.voluntary_switches)?;
     Ok(writeln!(text, "nonvoluntary_ctxt_switches:\t{}", usage.involuntary_switches)?)
-}
-
-fn maps<S: Machine>(subject: &Subject<S>, text: &mut Text) -> Result<(), Failure> {
-    let Some(space) = subject.process.space() else { return Ok(()) };
-    let space = space.lock();
-    let written = space.areas().try_for_each(|area| line_of_maps(&area, text));
-    Ok(written?)
-}
-
-/// `start-end rwxp offset device inode name`
-fn line_of_maps(area: &AreaView<'_>, text: &mut Text) -> fmt::Result {
-    let right = |right, letter| if area.protection.contains(right) { letter } else { '-' };
-    let sharing = if area.sharing == Sharing::Shared { 's' } else { 'p' };
-    write!(
-        text,
-        "{:08x}-{:08x} {}{}{}{sharing} {:08x} 00:00 0",
-        area.start.get(),
-        area.end.get(),
-        right(Protection::READ, 'r'),
-        right(Protection::WRITE, 'w'),
-        right(Protection::EXECUTE, 'x'),
-        area.offset,
-    )?;
-    match area.kind {
-        AreaKind::Heap => text.write_str("    [heap]\n"),
-        AreaKind::Stack => text.write_str("    [stack]\n"),
-        AreaKind::KernelObject => text.write_str("    [vdso]\n"),
-        AreaKind::Anonymous | AreaKind::Object => text.write_str("\n"),
-    }
 }
 
 fn limits<S: Machine>(subject: &Subject<S>, text: &mut Text) -> Result<(), Failure> {

@@ -12,8 +12,9 @@ use super::process::mounts;
 use super::text::Text;
 use crate::addr::PAGE_SIZE;
 use crate::frame::{FrameUse, Statistics};
-use crate::proc::MAX_PID;
+use crate::paging::TableCensus;
 use crate::proc::usage::ticks;
+use crate::proc::{MAX_PID, Pid};
 use crate::sched::LOAD_BITS;
 use crate::vm::Overcommit;
 
@@ -134,6 +135,8 @@ impl<S: Machine> Tables<S> {
     const TINE: &'static [Entry] = &[
         Entry { name: "forkstat", what: What::Text(forkstat::<S>) },
         Entry { name: "frames", what: What::Text(frames::<S>) },
+        Entry { name: "locks", what: What::Text(locks) },
+        Entry { name: "tables", what: What::Text(tables::<S>) },
     ];
 }
 
@@ -335,4 +338,32 @@ fn frames<S: Machine>(text: &mut Text) -> fmt::Result {
         writeln!(text, "{kind:?} {}", frames.used_for(kind))?;
     }
     writeln!(text, "refused {}", frames.refused)
+}
+
+/// How often a lock was found taken, and how long was waited for it.
+fn locks(text: &mut Text) -> fmt::Result {
+    let contention = crate::sync::contention();
+    writeln!(text, "waits {}", contention.waits)?;
+    writeln!(text, "spins {}", contention.spins)?;
+    writeln!(text, "order_checked {}", u8::from(cfg!(debug_assertions)))
+}
+
+/// The translation tables: all frames that there are for them, and by level what programs have for themselves and what they
+/// may share. What several share is counted for each of them.
+fn tables<S: Machine>(text: &mut Text) -> fmt::Result {
+    let (mut all, mut spaces, mut from) = (TableCensus::default(), 0_u64, Some(Pid::SYSTEM));
+    // One at a time: the lock of a memory is waited for, which nobody does with the tree of processes locked.
+    while let Some(process) = from.and_then(|from| S::processes().next_from(from)) {
+        if let Some(space) = process.space() {
+            spaces = spaces.saturating_add(1);
+            all.add(&space.lock().tables(S::memory()));
+        }
+        from = process.pid().0.checked_add(1).map(Pid);
+    }
+    writeln!(text, "frames {}", S::memory_in_use().frames.used_for(FrameUse::PageTable))?;
+    writeln!(text, "spaces {spaces}")?;
+    for (level, (own, shared)) in (1..).zip(all.own.iter().zip(all.shared)) {
+        writeln!(text, "level{level} own {own} shared {shared}")?;
+    }
+    Ok(())
 }

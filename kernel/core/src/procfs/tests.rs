@@ -7,8 +7,8 @@ use std::vec::Vec;
 use super::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use crate::frame::Statistics;
 use crate::fs::{
-    AccessId, Base, BufferSink, Context, FileError, FileKind, Follow, Inode, Mountable as _, OpenFile, OpenFlags,
-    Visit, open, resolve,
+    AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileKind, Follow, Inode, Mountable as _, OpenFile,
+    OpenFlags, Visit, open, resolve,
 };
 use crate::proc::cred::Credentials;
 use crate::proc::fake::{Fake, World};
@@ -43,6 +43,10 @@ impl Machine for Fake {
     fn each_cpu(visit: &mut dyn FnMut(usize, CpuTimes)) {
         visit(0, CpuTimes { user_ns: 1_500_000_000, system_ns: 500_000_000, idle_ns: 3_000_000_000 });
         visit(1, CpuTimes { user_ns: 10_000_000, system_ns: 0, idle_ns: 4_990_000_000 });
+    }
+
+    fn root_of(_device: DeviceNumber) -> Option<Arc<dyn Inode>> {
+        None
     }
 
     fn load() -> Load {

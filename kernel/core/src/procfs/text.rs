@@ -31,6 +31,11 @@ impl Text {
         Ok(())
     }
 
+    /// How many bytes were written.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// What was written.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use lock_api::{GuardNoSend, Mutex, RawMutex};
 
 use super::atomic::{AtomicU32, Ordering};
+use super::contention::note_wait;
 use super::cpu_state::QuietlyMasked;
 use super::guard::Guard;
 use super::rank::{Band, Held, Rank, RankNote};
@@ -88,12 +89,18 @@ impl<C: Cpu> RawFlagLock<C> {
     #[cold]
     #[inline(never)]
     fn wait(&self) {
+        let mut spins = 0;
         loop {
             // Only looking: the line stays shared until it is worth a store.
             while self.taken.load(Ordering::Relaxed) != 0 {
                 C::relax();
+                spins += 1;
             }
             if self.take() {
+                // Or the exclusive store failed for no reason.
+                if spins > 0 {
+                    note_wait(spins);
+                }
                 return;
             }
         }

@@ -274,3 +274,22 @@ fn a_weak_reference_is_given_up_with_its_place() {
     drop(weak);
     assert_eq!((Arc::strong_count(&target), Arc::weak_count(&target)), (1, 0));
 }
+
+#[test]
+fn who_finds_a_lock_taken_is_counted() {
+    let lock = Spin::new(Rank::TestSpinOuter, ());
+    let before = contention();
+    // Until they meet.
+    let work = || {
+        while contention().waits == before.waits {
+            let held = lock.lock();
+            thread::yield_now();
+            drop(held);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    assert!(contention().spins > before.spins);
+}

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use lock_api::{GuardNoSend, RawMutex};
 
 use super::atomic::{AtomicU32, Ordering};
+use super::contention::note_wait;
 use crate::hal::Cpu;
 
 /// A lock without data that serves its takers in the order in which they came: with four cores at one lock an
@@ -32,6 +33,20 @@ impl<C> RawTicketLock<C> {
     }
 }
 
+impl<C: Cpu> RawTicketLock<C> {
+    /// Waits for the ticket's turn.
+    #[cold]
+    #[inline(never)]
+    fn wait(&self, ticket: u32) {
+        let mut spins = 0;
+        while self.serving.load(Ordering::Acquire) != ticket {
+            C::relax();
+            spins += 1;
+        }
+        note_wait(spins);
+    }
+}
+
 // SAFETY: the lock is held by the one taker whose ticket equals `serving`. Tickets are drawn by atomic additions or a
 // compare-exchange on `next`, so no two takers have the same one (2^32 of them would have to wait at a time), and
 // `serving` moves on only in `unlock`, whose caller holds the lock. Taking it reads `serving` with Acquire, giving it
@@ -43,8 +58,8 @@ unsafe impl<C: Cpu> RawMutex for RawTicketLock<C> {
 
     fn lock(&self) {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        while self.serving.load(Ordering::Acquire) != ticket {
-            C::relax();
+        if self.serving.load(Ordering::Acquire) != ticket {
+            self.wait(ticket);
         }
     }
 

@@ -9,7 +9,7 @@ use super::range::{PAGE, PageRange};
 use super::statistics::{Resident, SpaceStatistics};
 use super::system::{MemorySystem, OutOfMemory, Pager};
 use crate::addr::{Asid, PhysFrame, UserAddr};
-use crate::paging::{OutOfFrames, UserTree};
+use crate::paging::{OutOfFrames, TableCensus, UserTree};
 
 /// A program's memory.
 ///
@@ -151,6 +151,11 @@ impl Space {
     #[must_use]
     pub fn most_resident(&self) -> u64 {
         self.resident.most()
+    }
+
+    /// How many translation tables it has. Looks at all of them.
+    pub fn tables(&self, system: &impl MemorySystem) -> TableCensus {
+        self.tree.census(system.memory())
     }
 
     /// Its areas, in the order of their addresses.

@@ -92,6 +92,15 @@ pub enum PagerError {
     Io,
 }
 
+/// What tells a file from all others, as stat(2) has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileNumbers {
+    /// Its file system's device number, major and minor.
+    pub device: (u32, u32),
+    /// Its own.
+    pub inode: u64,
+}
+
 /// The contents of a file, or of other memory with a life of its own, by pages.
 pub trait Pager: Send + Sync {
     /// The frame that holds page `index`, with one reference for the caller. What the page has beyond the object's end
@@ -115,6 +124,11 @@ pub trait Pager: Send + Sync {
 
     /// A number that no other living object has.
     fn identity(&self) -> u64;
+
+    /// The file whose contents it is, if it is one's.
+    fn file(&self) -> Option<FileNumbers> {
+        None
+    }
 
     /// Whether it is the kernel's own shared object, which is nobody's file.
     fn is_kernels_own(&self) -> bool {

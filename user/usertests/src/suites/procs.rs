@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 
+use sys::memory::{Mapping, Protection};
 use sys::process::{self, Signal, Which, kill, option, spawn, wait, wait_for, wait_id};
 use sys::{Errno, Pid, file, identity};
 
@@ -13,6 +14,7 @@ super::tests!("proc":
     a_process_reads_about_itself, a_zombie_is_one_until_it_is_reaped, a_stopped_process_is_one, descriptors_are_links,
     the_arguments_are_the_command_line, its_memory_has_a_stack_a_heap_and_the_vdso, a_stranger_sees_less,
     every_process_is_listed, the_machine_is_described, a_text_is_written_anew_from_its_beginning,
+    mapped_files_are_named, tables_that_a_fork_shares_are_counted,
     the_processors_are_counted, the_newest_process_is_named,
     a_file_system_is_mounted_and_taken_away, only_root_mounts, mounts_that_cannot_be);
 
@@ -99,6 +101,56 @@ fn its_memory_has_a_stack_a_heap_and_the_vdso() -> Checked {
     let bound = |text: &str| usize::from_str_radix(text, 16).unwrap_or(0);
     ensure(range.is_some_and(|(from, to)| (bound(from)..bound(to)).contains(&address)), "not the stack's range")?;
     ensure(named("[vdso]").contains(" r-xp "), "no vDSO")
+}
+
+/// The line of `maps` with this name.
+fn mapped(name: &str) -> Result<Vec<String>, Errno> {
+    let maps = read("/proc/self/maps")?;
+    let line = maps.lines().find(|line| line.ends_with(name)).unwrap_or_default();
+    Ok(line.split_whitespace().map(str::to_owned).collect())
+}
+
+fn mapped_files_are_named() -> Checked {
+    on_tine()?;
+    let program = known(mapped("/bin/usertests"))?;
+    ensure(program.len() == 6 && program[3] != "00:00" && program[5] == "/bin/usertests", &program.join(" "))?;
+    equal(program[4].clone(), std::os::unix::fs::MetadataExt::ino(&fs::metadata("/bin/usertests")?).to_string())?;
+    fs::write("/tmp/mapped", vec![1; 8192])?;
+    let file = fs::File::open("/tmp/mapped")?;
+    let _mapping = Mapping::file(&file, 4096, 4096, Protection::READ)?;
+    fs::rename("/tmp/mapped", "/tmp/renamed")?;
+    let line = mapped("/tmp/renamed")?;
+    ensure(line.len() == 6 && line[1] == "r--p", &line.join(" "))?;
+    fs::remove_file("/tmp/renamed")?;
+    ensure(mapped("(deleted)")?.len() == 6, "a file without a name")
+}
+
+/// How many tables of level 3 processes have for themselves, and how many they may share.
+fn last_tables() -> Result<[u64; 2], Errno> {
+    let text = read("/proc/tine/tables")?;
+    let line = text.lines().find(|line| line.starts_with("level3 ")).unwrap_or_default();
+    let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+    Ok([0, 1].map(|at| numbers.get(at).copied().unwrap_or_default()))
+}
+
+fn tables_that_a_fork_shares_are_counted() -> Checked {
+    on_tine()?;
+    // Memory that nobody touches after the fork.
+    let memory = Mapping::private(64 << 20)?;
+    memory.write_pages(1);
+    let meeting = Meeting::new()?;
+    let [_, before] = known(last_tables())?;
+    let pid = child(|| {
+        meeting.wait(0, 1);
+        Ok(())
+    })?;
+    let [own, after] = last_tables()?;
+    meeting.arrive(0);
+    passes(pid)?;
+    ensure(after >= before + 2 * 31, &format!("{before} tables may be shared before a fork and {after} after it"))?;
+    ensure(own > 0, "nobody has a table of its own")?;
+    let locks = known(read("/proc/tine/locks"))?;
+    ensure(locks.starts_with("waits "), &locks)
 }
 
 fn a_stranger_sees_less() -> Checked {

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use super::absolute::absolute_path;
 use super::{NAME_MAX, PATH_MAX};
 use crate::fs::error::FileError;
-use crate::fs::inode::{Inode, Visit, same_file};
-use crate::fs::metadata::FileKind;
+use crate::fs::inode::{Inode, Visit};
+use crate::fs::metadata::{FileId, FileKind};
 
 /// So many directories are looked into.
 const MAX_DIRECTORIES: usize = 65_536;
@@ -23,15 +23,38 @@ const MAX_DIRECTORIES: usize = 65_536;
 /// [`NotFound`](FileError::NotFound) where it has no name, or none that was found, and those of [`absolute_path`];
 /// [`OutOfMemory`](FileError::OutOfMemory).
 pub fn path_of(root: &Arc<dyn Inode>, start: &Arc<dyn Inode>, file: &Arc<dyn Inode>) -> Result<Vec<u8>, FileError> {
-    let mut path = Vec::new();
-    path.try_reserve_exact(PATH_MAX.saturating_add(NAME_MAX)).map_err(|_| FileError::OutOfMemory)?;
-    path.resize(PATH_MAX, 0);
+    let mut path = room_for_path()?;
     if file.protection().kind == FileKind::Directory {
         let length = absolute_path(root, file, &mut path)?.len();
         path.drain(..PATH_MAX.saturating_sub(length));
         return Ok(path);
     }
-    let (directory, name) = find(start, file)?;
+    path_in(root, find(start, file.id())?, path)
+}
+
+/// The same of a file that is known only by what tells it from all others; no directory.
+///
+/// # Errors
+///
+/// Those of [`path_of`].
+pub fn path_of_id(root: &Arc<dyn Inode>, start: &Arc<dyn Inode>, file: FileId) -> Result<Vec<u8>, FileError> {
+    path_in(root, find(start, file)?, room_for_path()?)
+}
+
+/// `PATH_MAX` bytes to write a path to, and room for a name behind it.
+fn room_for_path() -> Result<Vec<u8>, FileError> {
+    let mut path = Vec::new();
+    path.try_reserve_exact(PATH_MAX.saturating_add(NAME_MAX)).map_err(|_| FileError::OutOfMemory)?;
+    path.resize(PATH_MAX, 0);
+    Ok(path)
+}
+
+/// The path of what a directory has under a name, written to `path`, which has room.
+fn path_in(
+    root: &Arc<dyn Inode>,
+    (directory, name): (Arc<dyn Inode>, Vec<u8>),
+    mut path: Vec<u8>,
+) -> Result<Vec<u8>, FileError> {
     let length = absolute_path(root, &directory, &mut path)?.len();
     path.drain(..PATH_MAX.saturating_sub(length));
     if path.as_slice() != b"/" {
@@ -41,9 +64,8 @@ pub fn path_of(root: &Arc<dyn Inode>, start: &Arc<dyn Inode>, file: &Arc<dyn Ino
     Ok(path)
 }
 
-/// A directory that has `file`, and under which name.
-fn find(start: &Arc<dyn Inode>, file: &Arc<dyn Inode>) -> Result<(Arc<dyn Inode>, Vec<u8>), FileError> {
-    let wanted = file.id();
+/// A directory that has the file `wanted`, and under which name.
+fn find(start: &Arc<dyn Inode>, wanted: FileId) -> Result<(Arc<dyn Inode>, Vec<u8>), FileError> {
     let mut waiting = VecDeque::new();
     let push = |waiting: &mut VecDeque<_>, directory| {
         waiting.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
@@ -72,7 +94,7 @@ fn find(start: &Arc<dyn Inode>, file: &Arc<dyn Inode>) -> Result<(Arc<dyn Inode>
             let Some(name) = next.transpose()? else { break };
             // It may be gone by now.
             let Ok(child) = directory.lookup(&name) else { continue };
-            if same_file(&child, file) {
+            if child.id() == wanted {
                 return Ok((directory, name));
             }
             if child.protection().kind == FileKind::Directory && child.id().device == wanted.device {

@@ -19,7 +19,7 @@ use crate::hal::Cpu;
 use crate::paging::FewFrames;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
-use crate::vm::{Pager, PagerError};
+use crate::vm::{FileNumbers, Pager, PagerError};
 
 /// The most names of a file.
 const MOST_LINKS: u32 = 1 << 20;
@@ -510,6 +510,11 @@ impl<C: Cpu> Pager for Node<C> {
     fn identity(&self) -> u64 {
         self.place()
     }
+
+    fn file(&self) -> Option<FileNumbers> {
+        let FileId { device, inode } = self.id();
+        Some(FileNumbers { device: (device.major, device.minor), inode })
+    }
 }
 
 /// A file as memory that is shared: its pages are its own, never the archive's.
@@ -534,6 +539,10 @@ impl<C: Cpu> Pager for SharedView<C> {
 
     fn identity(&self) -> u64 {
         self.node.place()
+    }
+
+    fn file(&self) -> Option<FileNumbers> {
+        self.node.file()
     }
 }
 

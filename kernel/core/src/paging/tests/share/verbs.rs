@@ -10,8 +10,8 @@ use crate::paging::fake::Lab;
 use crate::paging::sim::{Mistake, Owner};
 use crate::paging::tests::{GIB, MIB_2, range};
 use crate::paging::{
-    Entry, Level, MapError, OutOfFrames, ReplaceError, Rights, SoftwareBits, TableLimits, Unshared, UserAccess,
-    UserTree, Write,
+    Entry, Level, MapError, OutOfFrames, ReplaceError, Rights, SoftwareBits, TableCensus, TableLimits, Unshared,
+    UserAccess, UserTree, Write,
 };
 
 const PARENT: u16 = 1;
@@ -447,6 +447,24 @@ fn an_unshared_path_has_no_read_only_descriptor_and_its_neighbours_have() {
     assert_eq!(walk.first_restricting(TableLimits::READ_ONLY).map(|step| step.level), Some(Level::Two));
     let Entry::Table(entry) = walk.steps[1].descriptor.decode(Level::Two) else { panic!("no table") };
     assert_eq!(lab.tables.counts()[&entry.frame], 2);
+    end(&lab, child);
+    end(&lab, parent);
+    expect_empty(&lab);
+}
+
+#[test]
+fn a_census_counts_what_is_below_a_barrier_as_shared_and_what_was_copied_as_own() {
+    let (lab, mut parent) = family(&[0, MIB_2, GIB]);
+    let census = |tree: &UserTree| tree.census(&*lab.memory);
+    assert_eq!(census(&parent), TableCensus { own: [1, 2, 3], shared: [0; 3] });
+    let mut child = fork(&lab, &mut parent, CHILD);
+    let shared = TableCensus { own: [1, 0, 0], shared: [0, 2, 3] };
+    assert_eq!((census(&parent), census(&child)), (shared, shared));
+    assert_eq!(child.unshare(&lab, user(0)), Ok(Unshared::Now));
+    assert_eq!(census(&child), TableCensus { own: [1, 1, 1], shared: [0, 1, 2] });
+    let mut both = census(&child);
+    both.add(&census(&parent));
+    assert_eq!(both, TableCensus { own: [2, 1, 1], shared: [0, 3, 5] });
     end(&lab, child);
     end(&lab, parent);
     expect_empty(&lab);
