@@ -32,7 +32,6 @@ pub(crate) fn remove(kind: FileKind, number: DeviceNumber) {
 }
 
 /// What was added under this number.
-#[expect(dead_code, reason = "there are no disks yet")]
 pub(crate) fn find(kind: FileKind, number: DeviceNumber) -> Option<Arc<dyn FileOperations>> {
     DEVICES.find(kind, number)
 }

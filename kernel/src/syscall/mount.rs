@@ -56,7 +56,7 @@ pub(super) fn mount(
     if place.protection().kind != FileKind::Directory {
         return Err(Errno::ENOTDIR);
     }
-    let fs = make(kind, options)?;
+    let fs = make(caller, kind, source, options)?;
     if read_only {
         fs.set_read_only(true)?;
     }
@@ -83,16 +83,27 @@ fn text(from: Maybe) -> Result<Path, Errno> {
 }
 
 /// A file system of the kind that was asked for.
-fn make(kind: Maybe, options: Maybe) -> Result<Arc<dyn Mountable>, Errno> {
+fn make(caller: &mut Caller<'_>, kind: Maybe, source: Maybe, options: Maybe) -> Result<Arc<dyn Mountable>, Errno> {
     let (kind, options) = (text(kind)?, text(options)?);
     match kind.bytes() {
         b"proc" => Ok(filesystems::proc()),
         b"tmpfs" => Ok(filesystems::tmpfs(options.bytes())?),
         b"devtmpfs" => Ok(filesystems::devices()?),
         b"devpts" => Ok(filesystems::terminals()?),
+        b"vfat" | b"msdos" => on_disk(caller, source),
         b"" => Err(Errno::EINVAL),
         _ => Err(Errno::ENODEV),
     }
+}
+
+/// The file system on the disk, or the partition, that `source` names.
+fn on_disk(caller: &mut Caller<'_>, source: Maybe) -> Result<Arc<dyn Mountable>, Errno> {
+    let source = source.0.ok_or(Errno::EINVAL)?;
+    let node = find(caller, Descriptor(linux::AT_FDCWD), Text(UserAddr::new(source.get())), 0)?;
+    if node.protection().kind != FileKind::BlockDevice {
+        return Err(Errno::ENOTBLK);
+    }
+    Ok(filesystems::fat(node.metadata().represents)?)
 }
 
 /// Takes a mount away, whoever is in it: those stay there. So `MNT_DETACH` and `MNT_FORCE` have no more to do.

@@ -4,10 +4,13 @@ use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use kcore::fs::block::Volume;
 use kcore::fs::devices::DeviceNodes;
+use kcore::fs::fat::{Fat, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
-    self, AccessId, Base, Context, DeviceNumber, FileError, Follow, Inode, Made, Mountable, Mounts, PageSource,
+    self, AccessId, Base, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made, Mountable,
+    Mounts, PageSource,
 };
 use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use kcore::sync::Once;
@@ -43,6 +46,15 @@ pub(super) fn init(root: WithRoot<Arm>, needs: Needs) -> Result<(), FileError> {
 /// The pages of files; `None` before there is a root.
 pub(crate) fn page_source() -> Option<Arc<dyn PageSource>> {
     NEEDS.get().map(|needs| Arc::clone(&needs.pages))
+}
+
+/// The FAT file system on the disk or partition of this number, to be read.
+pub(crate) fn fat(number: DeviceNumber) -> Result<Arc<dyn Mountable>, FileError> {
+    let device =
+        nodes::find(FileKind::BlockDevice, number).and_then(FileOperations::as_any).ok_or(FileError::NoDevice)?;
+    let volume = device.downcast::<Volume<Arm>>().map_err(|_| FileError::NoDevice)?;
+    let pages = page_source().ok_or(FileError::NoDevice)?;
+    Ok(Arc::new(MountableFat::new(Fat::open(volume, number, pages)?)))
 }
 
 /// Makes `/dev` and `/dev/pts` and mounts them, before there is anybody who could: so the first program has a console

@@ -4,6 +4,7 @@ mod block;
 mod devices;
 mod directory;
 mod epoll;
+mod fat;
 mod initramfs;
 mod lock;
 mod metadata;

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use super::cache::Cache;
 use super::disk::BLOCK_SIZE;
@@ -185,5 +186,9 @@ impl<C: Cpu> FileOperations for Volume<C> {
 
     fn sync(&self) -> Result<(), FileError> {
         self.flush()
+    }
+
+    fn as_any(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(self)
     }
 }

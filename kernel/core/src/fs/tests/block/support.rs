@@ -11,7 +11,7 @@ use crate::hal::fake::FakeCpu;
 
 /// What a disk was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Asked {
+pub(in crate::fs::tests) enum Asked {
     Read(u64, usize),
     Write(u64, usize),
     Flush,
@@ -19,35 +19,39 @@ pub(super) enum Asked {
 
 /// A disk's state.
 #[derive(Default)]
-pub(super) struct State {
+pub(in crate::fs::tests) struct State {
     /// What the disk says that it has.
-    pub(super) bytes: Vec<u8>,
+    pub(in crate::fs::tests) bytes: Vec<u8>,
     /// What it has without power.
-    pub(super) durable: Vec<u8>,
-    pub(super) asked: Vec<Asked>,
+    pub(in crate::fs::tests) durable: Vec<u8>,
+    pub(in crate::fs::tests) asked: Vec<Asked>,
     /// Blocks that can neither be read nor written.
-    pub(super) bad: BTreeSet<u64>,
-    pub(super) gone: bool,
-    pub(super) read_only: bool,
+    pub(in crate::fs::tests) bad: BTreeSet<u64>,
+    pub(in crate::fs::tests) gone: bool,
+    pub(in crate::fs::tests) read_only: bool,
 }
 
 /// A disk that the test keeps a hand on.
 #[derive(Clone)]
-pub(super) struct FakeDisk(Arc<Mutex<State>>);
+pub(in crate::fs::tests) struct FakeDisk(Arc<Mutex<State>>);
 
 impl FakeDisk {
     /// With each block filled with its number.
-    pub(super) fn new(blocks: usize) -> Self {
-        let bytes: Vec<u8> = (0..blocks).flat_map(|block| [block.to_le_bytes()[0]; BLOCK_SIZE]).collect();
+    pub(in crate::fs::tests) fn new(blocks: usize) -> Self {
+        Self::with((0..blocks).flat_map(|block| [block.to_le_bytes()[0]; BLOCK_SIZE]).collect())
+    }
+
+    /// With these bytes.
+    pub(in crate::fs::tests) fn with(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Mutex::new(State { durable: bytes.clone(), bytes, ..State::default() })))
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(in crate::fs::tests) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
     /// What it was asked for since this was asked.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(in crate::fs::tests) fn asked(&self) -> Vec<Asked> {
         core::mem::take(&mut self.state().asked)
     }
 }
@@ -101,19 +105,19 @@ impl Disk for FakeDisk {
     }
 }
 
-pub(super) type TestCache = Cache<FakeCpu>;
+pub(in crate::fs::tests) type TestCache = Cache<FakeCpu>;
 
 fn dirtied() {}
 
 /// A cache of `most_pages` pages over a disk of `blocks` blocks.
-pub(super) fn cache(blocks: usize, most_pages: usize) -> (FakeDisk, Arc<TestCache>, Arc<FakeSource>) {
+pub(in crate::fs::tests) fn cache(blocks: usize, most_pages: usize) -> (FakeDisk, Arc<TestCache>, Arc<FakeSource>) {
     let disk = FakeDisk::new(blocks);
     let source = Arc::new(FakeSource::default());
     let cache = over(&disk, &source, most_pages);
     (disk, cache, source)
 }
 
-pub(super) fn over(disk: &FakeDisk, source: &Arc<FakeSource>, most_pages: usize) -> Arc<TestCache> {
+pub(in crate::fs::tests) fn over(disk: &FakeDisk, source: &Arc<FakeSource>, most_pages: usize) -> Arc<TestCache> {
     let needs = CacheNeeds { pages: source.clone(), parking: &PARKING, dirtied, most_pages };
     Cache::new(Box::new(disk.clone()), needs).unwrap()
 }
