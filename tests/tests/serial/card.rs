@@ -1,6 +1,7 @@
 //! The SD card: found at boot, read and written as a device, and what is wrong with it said.
 
 use std::fs;
+use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -15,6 +16,7 @@ pub(crate) const CASES: &[Case] = cases![
     Shell a_board_without_a_card_says_nothing_of_it,
     Shell a_partition_table_that_makes_no_sense_is_said_and_the_card_can_be_used,
     Shell a_card_that_ends_before_its_partitions_has_those_that_are_on_it,
+    Shell a_card_with_a_fat_file_system_is_mounted_and_read,
 ];
 
 const BLOCK: usize = 512;
@@ -127,5 +129,40 @@ fn a_card_that_ends_before_its_partitions_has_those_that_are_on_it(bench: &Bench
     let (mut shell, said) = boot(bench, &path)?;
     ensure!(said.contains("partition 2 is not all on the disk") && said.contains("partition 3 is not all"), "{said:?}");
     shell.expect("ls /dev | grep mmc", "mmcblk0\nmmcblk0p1\n")?;
+    shell.power_off()
+}
+
+/// The card that a person has written on a PC.
+fn a_card_with_a_fat_file_system_is_mounted_and_read(bench: &Bench) -> anyhow::Result<()> {
+    let directory = scratch()?;
+    let path = directory.path().join("card.img");
+    let long = "A name that is longer than eight and three.txt";
+    let mut volume = Cursor::new(vec![0; SECOND.1 as usize * BLOCK]);
+    fatfs::format_volume(&mut volume, fatfs::FormatVolumeOptions::new())?;
+    {
+        let files = fatfs::FileSystem::new(&mut volume, fatfs::FsOptions::new())?;
+        let root = files.root_dir();
+        root.create_file(long)?.write_all(b"written on a PC\n")?;
+        root.create_dir("sub")?
+            .create_file("numbers")?
+            .write_all(&(0..=255).cycle().take(300_000).collect::<Vec<u8>>())?;
+    }
+    let mut card = image(&[(1, 2046), SECOND]);
+    let first = SECOND.0 as usize * BLOCK;
+    card[first..first + volume.get_ref().len()].copy_from_slice(volume.get_ref());
+    fs::write(&path, &card).context("cannot write the card")?;
+    let (mut shell, _) = boot(bench, &path)?;
+    shell.run("mkdir -p /mnt")?;
+    ensure!(
+        shell.try_run("mount -t vfat /dev/mmcblk0p1 /mnt")?.1 != 0,
+        "there is no file system on the first partition"
+    );
+    shell.run("mount -t vfat -o ro /dev/mmcblk0p2 /mnt")?;
+    shell.expect("ls -1 /mnt", &format!("{long}\nsub\n"))?;
+    shell.expect("cat '/mnt/a NAME that is longer than eight and three.txt'", "written on a PC\n")?;
+    shell
+        .expect("wc -c < /mnt/sub/numbers; tail -c 1 /mnt/sub/numbers | hexdump -e '1/1 \"%d\\n\"'", "300000\n223\n")?;
+    ensure!(shell.try_run("echo x > /mnt/new")?.1 != 0, "it can be read only");
+    shell.run("umount /mnt")?;
     shell.power_off()
 }
