@@ -5,7 +5,7 @@
 //! * [`SpinPair`]: two of those of one rank, held together
 //! * [`IrqLock`]: for data that interrupt handlers share; interrupts are masked while it is held
 //! * [`StockLock`]: the same, lighter, for what one CPU keeps at hand and others seldom look into
-//! * [`contention`]: how often one of them was found taken
+//! * [`contention()`]: how often one of them was found taken
 //! * [`NoPreempt`], [`IrqMasked`]: the two states by themselves, as guards
 //! * [`PerCpu`]: one value a CPU, reached through a guard that proves that the caller stays on it
 //! * [`Once`]: a value set once (of the `spin` crate). Set it during boot: a handler that interrupts the setting and
