@@ -31,7 +31,7 @@ use crate::case::Case;
 const MOST_AT_ONCE: usize = 2;
 
 /// All the tables.
-const SUBJECTS: [&[Case]; 13] = [
+const SUBJECTS: &[&[Case]] = &[
     boot::CASES,
     tree::CASES,
     monitor::CASES,
