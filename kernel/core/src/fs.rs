@@ -16,7 +16,7 @@
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
 //!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`path_of_id`], [`check_directory`], [`same_file`]
-//! * opening: [`open`], [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
+//! * opening: [`open`], [`open_by_rules`] ([`WalkRules`]), [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
 //! * mounts: [`Mounts`], [`Mountable`]
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
@@ -92,12 +92,12 @@ pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, P
 pub use mount::{Mountable, Mounts};
 pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
-pub use open::{Removal, make, open, open_inode, open_program, open_program_inode, remove};
+pub use open::{Removal, make, open, open_by_rules, open_inode, open_program, open_program_inode, remove};
 pub use open_file::{OpenFile, Whence};
 pub use operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Readiness, Seeking};
 pub use pages::{PageSource, StaticPage};
 pub use path::{
-    Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, absolute_path, path_of, path_of_id, resolve,
+    Base, Follow, Last, MAX_LINKS, NAME_MAX, PATH_MAX, Parent, WalkRules, absolute_path, path_of, path_of_id, resolve,
     resolve_parent,
 };
 pub use poll::{Polled, poll};

@@ -19,7 +19,7 @@ use super::user::{self, Pieces, writer};
 use super::{Answer, Caller};
 
 /// The most bytes that one call moves.
-const MOST_BYTES: u64 = 0x7fff_f000;
+pub(super) const MOST_BYTES: u64 = 0x7fff_f000;
 /// How many bytes are on their way from one file to another at a time.
 const CHUNK: usize = 16 * 1024;
 
@@ -132,9 +132,9 @@ pub(super) fn pwritev2(
 }
 
 /// Bytes on their way from one file to another, for a writer who has a limit.
-struct Passing<'a> {
-    bytes: BufferSource<'a>,
-    writer: Writer,
+pub(super) struct Passing<'a> {
+    pub(super) bytes: BufferSource<'a>,
+    pub(super) writer: Writer,
 }
 
 impl Source for Passing<'_> {
@@ -152,23 +152,23 @@ impl Source for Passing<'_> {
 }
 
 /// Where in a file bytes are taken from or put: at a place of the call's own, or at the file's offset, which moves on.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     file: &'a OpenFile,
     /// The place, and where the program keeps it.
     own: Option<(u64, UserAddr)>,
 }
 
 impl<'a> Cursor<'a> {
-    fn new(file: &'a OpenFile, place: Maybe) -> Result<Self, Errno> {
+    pub(super) fn new(file: &'a OpenFile, place: Maybe) -> Result<Self, Errno> {
         let own = place.0.map(|at| Ok::<_, Errno>((offset(user::read::<i64>(at)?)?, at))).transpose()?;
         Ok(Self { file, own })
     }
 
-    fn at(&self) -> Result<u64, FileError> {
+    pub(super) fn at(&self) -> Result<u64, FileError> {
         self.own.map_or_else(|| self.file.seek(0, Whence::Current), |(at, _)| Ok(at))
     }
 
-    fn advance(&mut self, count: usize) -> Result<(), FileError> {
+    pub(super) fn advance(&mut self, count: usize) -> Result<(), FileError> {
         match &mut self.own {
             Some((at, _)) => *at += count as u64,
             None => {
@@ -180,7 +180,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Tells the program how far it came.
-    fn finish(&self) -> Result<(), Errno> {
+    pub(super) fn finish(&self) -> Result<(), Errno> {
         self.own.map_or(Ok(()), |(at, to)| user::write(to, &at))
     }
 }

@@ -10,7 +10,7 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`], [`socket`]; [`poll`],
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`], [`splice`], [`socket`], [`messages`]; [`poll`],
 //!   [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
@@ -28,6 +28,7 @@ mod futex;
 mod identity;
 mod lock;
 mod memory;
+mod messages;
 mod mount;
 mod names;
 mod path;
@@ -37,6 +38,7 @@ mod process;
 mod schedule;
 mod signal;
 mod socket;
+mod splice;
 mod system;
 mod table;
 mod time;

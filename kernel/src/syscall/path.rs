@@ -6,18 +6,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
-use kcore::addr::UserAddr;
+use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::fs::{
     self, AccessId, Base, Context, DescriptorFlags, DeviceNumber, Fd, FileError, FileKind, Follow, Inode, Link, Made,
-    Nameless, OpenFlags, PATH_MAX, Wanted,
+    Nameless, OpenFile, OpenFlags, PATH_MAX, WalkRules, Wanted,
 };
 use kcore::hal::UserMemory;
 use kcore::proc::cred::AccessIds;
 use linux_raw_sys::general as linux;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Bits, Descriptor, Text};
 use super::errno::Errno;
-use super::user::Path;
+use super::user::{self, Path};
 use super::{Answer, Caller, file};
 use crate::arch::user_copy::CurrentUser;
 use crate::task::filesystems::MOUNTS;
@@ -77,12 +78,86 @@ pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text,
             fs::open(context, base, path.bytes(), flags, mode & 0o7777, id)
         })
     })?;
+    install_opened(caller, open, flags)
+}
+
+/// Gives the file the lowest free descriptor.
+fn install_opened(caller: &Caller<'_>, open: Arc<OpenFile>, flags: OpenFlags) -> Answer {
     let descriptor = if flags.contains(OpenFlags::CLOSE_ON_EXEC) {
         DescriptorFlags::CLOSE_ON_EXEC
     } else {
         DescriptorFlags::empty()
     };
     file::install(caller, open, descriptor, Fd::ZERO)
+}
+
+/// `struct open_how`.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+impl OpenHow {
+    /// The structure of `bytes` bytes at `at`: one that is longer than it was when this was written says nothing in the rest.
+    fn read(at: UserAddr, bytes: u64) -> Result<Self, Errno> {
+        const KNOWN: usize = size_of::<OpenHow>();
+        let bytes = usize::try_from(bytes).ok().filter(|&bytes| bytes <= PAGE_SIZE).ok_or(Errno::E2BIG)?;
+        let rest = bytes.checked_sub(KNOWN).ok_or(Errno::EINVAL)?;
+        let mut more = [0_u8; 64];
+        let mut done = 0;
+        while done < rest {
+            let count = (rest - done).min(more.len());
+            let from = at.checked_add((KNOWN + done) as u64).ok_or(Errno::EFAULT)?;
+            CurrentUser.copy_in(from, &mut more[..count])?;
+            if more[..count].iter().any(|&byte| byte != 0) {
+                return Err(Errno::E2BIG);
+            }
+            done += count;
+        }
+        user::read(at)
+    }
+
+    /// What it asks for. Nothing that is not known, or means nothing, is ignored.
+    fn check(&self) -> Result<(OpenFlags, u32, WalkRules), Errno> {
+        const PLACE: OpenFlags = OpenFlags::PATH_ONLY
+            .union(OpenFlags::DIRECTORY)
+            .union(OpenFlags::NO_FOLLOW)
+            .union(OpenFlags::CLOSE_ON_EXEC);
+        let bits = u32::try_from(self.flags).map_err(|_| Errno::EINVAL)?;
+        let flags = OpenFlags::from_bits(bits).ok_or(Errno::EINVAL)?;
+        let cached = u64::from(linux::RESOLVE_CACHED);
+        let rules = WalkRules::from_bits(self.resolve & !cached).ok_or(Errno::EINVAL)?;
+        let makes = flags.intersects(OpenFlags::CREATE | OpenFlags::TEMPORARY);
+        let most = if makes { 0o7777 } else { 0 };
+        let mode = u32::try_from(self.mode).ok().filter(|mode| mode & !most == 0).ok_or(Errno::EINVAL)?;
+        let is_bad = rules.contains(WalkRules::SCOPED)
+            || (flags.contains(OpenFlags::PATH_ONLY) && !PLACE.contains(flags))
+            || (flags.contains(OpenFlags::TEMPORARY) && !flags.contains(OpenFlags::DIRECTORY));
+        if is_bad {
+            return Err(Errno::EINVAL);
+        }
+        // Nothing is kept of paths that were walked before.
+        if self.resolve & cached != 0 { Err(Errno::EAGAIN) } else { Ok((flags, mode, rules)) }
+    }
+}
+
+pub(super) fn openat2(caller: &mut Caller<'_>, directory: Descriptor, path: Text, how: UserAddr, bytes: u64) -> Answer {
+    let (flags, mode, rules) = OpenHow::read(how, bytes)?.check()?;
+    let from = path;
+    let mut path = Path::new();
+    path.read(from)?;
+    let open = caller.restarting(|caller| {
+        let open = |context: &Context, base: Base<'_>, id: AccessId<'_>| {
+            fs::open_by_rules(context, base, path.bytes(), flags, mode, id, rules)
+        };
+        // The directory matters to an absolute path, too, if the walk begins there all the same.
+        let decides = if rules.contains(WalkRules::IN_ROOT) { &[] } else { path.bytes() };
+        with_context(caller, directory, decides, open)
+    })?;
+    install_opened(caller, open, flags)
 }
 
 /// The file that `path` names; with `AT_EMPTY_PATH` and an empty path, the open file itself.

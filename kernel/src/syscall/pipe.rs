@@ -66,7 +66,7 @@ pub(super) fn close(caller: &Caller<'_>, descriptor: u32) -> Result<(), Errno> {
 pub(super) const F_GETPIPE_SZ: u32 = linux::F_SETPIPE_SZ + 1;
 
 /// The end of a pipe that `file` is, if it is one.
-fn end(file: &OpenFile) -> Option<Arc<PipeEnd<Kernel>>> {
+pub(super) fn end(file: &OpenFile) -> Option<Arc<PipeEnd<Kernel>>> {
     let operations = Arc::clone(file.operations()?);
     operations.as_any()?.downcast().ok()
 }

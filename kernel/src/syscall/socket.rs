@@ -34,8 +34,11 @@ fn who() -> Peer {
     Peer { pid, uid, gid }
 }
 
-/// The socket behind a descriptor, and whether its calls wait.
-fn find(caller: &Caller<'_>, descriptor: Descriptor) -> Result<(Arc<Socket>, Blocking), Errno> {
+/// A socket, and whether the calls of the descriptor that it was found by wait.
+pub(super) type Found = (Arc<Socket>, Blocking);
+
+/// The socket behind a descriptor.
+pub(super) fn find(caller: &Caller<'_>, descriptor: Descriptor) -> Result<Found, Errno> {
     let open = caller.file(descriptor)?;
     let blocking = if open.status().contains(OpenFlags::NONBLOCK) { Blocking::No } else { Blocking::Yes };
     let operations = Arc::clone(open.operations().ok_or(Errno::EBADF)?);
@@ -239,13 +242,13 @@ fn blocking_with(blocking: Blocking, flags: Bits) -> Blocking {
 /// Sends what `pieces` names.
 fn send(
     caller: &mut Caller<'_>,
-    (socket, blocking): (Arc<Socket>, Blocking),
+    (socket, blocking): &Found,
     mut pieces: Pieces,
     flags: Bits,
     to: Option<&Arc<Socket>>,
     files: &[Arc<OpenFile>],
 ) -> Answer {
-    let blocking = blocking_with(blocking, flags);
+    let blocking = blocking_with(*blocking, flags);
     let quietly = flags.0 & net::MSG_NOSIGNAL != 0;
     let sent = waiting(caller, socket.timeout(false), |_| {
         let sending = Sending { blocking, sender: who(), to: to.cloned(), files: files.to_vec(), quietly };
@@ -269,7 +272,7 @@ pub(super) fn sendto(
         Some(at) => named(caller, read_name(at, to_bytes)?)?,
         None => None,
     };
-    send(caller, found, Pieces::one(from, bytes), flags, to.as_ref(), &[])
+    send(caller, &found, Pieces::one(from, bytes), flags, to.as_ref(), &[])
 }
 
 /// Receives into `pieces`.
@@ -333,6 +336,9 @@ struct MessageHead {
     flags: u32,
     padding_2: u32,
 }
+
+/// Bytes of a `struct msghdr`.
+pub(super) const MESSAGE_HEAD: u64 = size_of::<MessageHead>() as u64;
 
 impl MessageHead {
     fn pieces(&self) -> Result<Pieces, Errno> {
@@ -417,8 +423,13 @@ fn check_credentials(caller: &Caller<'_>, data: &[u8]) -> Result<(), Errno> {
 }
 
 pub(super) fn sendmsg(caller: &mut Caller<'_>, descriptor: Descriptor, message: UserAddr, flags: Bits) -> Answer {
-    check_send_flags(flags)?;
     let found = find(caller, descriptor)?;
+    send_message(caller, &found, message, flags)
+}
+
+/// Sends the message that the `struct msghdr` at `message` names.
+pub(super) fn send_message(caller: &mut Caller<'_>, found: &Found, message: UserAddr, flags: Bits) -> Answer {
+    check_send_flags(flags)?;
     let head: MessageHead = user::read(message)?;
     let pieces = head.pieces()?;
     let files = read_control(caller, &head)?;
@@ -431,11 +442,17 @@ pub(super) fn sendmsg(caller: &mut Caller<'_>, descriptor: Descriptor, message: 
 }
 
 pub(super) fn recvmsg(caller: &mut Caller<'_>, descriptor: Descriptor, message: UserAddr, flags: Bits) -> Answer {
-    let (socket, blocking) = find(caller, descriptor)?;
+    let found = find(caller, descriptor)?;
+    receive_message(caller, &found, message, flags)
+}
+
+/// Receives a message into what the `struct msghdr` at `message` names.
+pub(super) fn receive_message(caller: &mut Caller<'_>, found: &Found, message: UserAddr, flags: Bits) -> Answer {
+    let (socket, blocking) = found;
     let mut head: MessageHead = user::read(message)?;
     let mut pieces = head.pieces()?;
-    let mut received = receive(caller, &socket, blocking, &mut pieces, flags)?;
-    let count = count(&socket, &received, flags);
+    let mut received = receive(caller, socket, *blocking, &mut pieces, flags)?;
+    let count = count(socket, &received, flags);
     let mut told = flags.0 & net::MSG_CMSG_CLOEXEC;
     if socket.kind() != SocketKind::Stream && received.length > received.bytes {
         told |= net::MSG_TRUNC;

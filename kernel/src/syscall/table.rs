@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, contents, epoll, exec, file, futex, identity, lock, make, memory, mount, names, path, pipe,
-    poll, process, schedule, signal, socket, system, time, timer,
+    Frames, attributes, contents, epoll, exec, file, futex, identity, lock, make, memory, messages, mount, names, path,
+    pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -163,6 +163,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fchdir, path::fchdir, (Descriptor), Rpath;
     linux::__NR_chroot, path::chroot, (Text), Never;
     linux::__NR_openat, path::openat, (Descriptor, Text, Bits, u32), Rpath, whole;
+    linux::__NR_openat2, path::openat2, (Descriptor, Text, UserAddr, u64), Rpath, whole;
     linux::__NR_close, file::close, (Descriptor), Stdio;
     linux::__NR_close_range, file::close_range, (u32, u32, Bits), Stdio;
     linux::__NR_getdents64, file::getdents64, (Descriptor, UserAddr, u64), Rpath;
@@ -228,6 +229,9 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_pwritev2, contents::pwritev2, (Descriptor, UserAddr, i32, i64, u64, Bits), Stdio, whole;
     linux::__NR_sendfile, contents::sendfile, (Descriptor, Descriptor, Maybe, u64), Stdio, whole;
     linux::__NR_copy_file_range, contents::copy_file_range, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio;
+    linux::__NR_splice, splice::splice, (Descriptor, Maybe, Descriptor, Maybe, u64, Bits), Stdio, whole;
+    linux::__NR_tee, splice::tee, (Descriptor, Descriptor, u64, Bits), Stdio, whole;
+    linux::__NR_vmsplice, splice::vmsplice, (Descriptor, UserAddr, u64, Bits), Stdio, whole;
     linux::__NR_sync, system::sync, (), Stdio;
     // ---- sockets
     linux::__NR_socket, socket::socket, (u32, u32, u32), Stdio;
@@ -243,6 +247,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_recvfrom, socket::recvfrom, (Descriptor, UserAddr, u64, Bits, Maybe, Maybe), Stdio, whole;
     linux::__NR_sendmsg, socket::sendmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
     linux::__NR_recvmsg, socket::recvmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_sendmmsg, messages::sendmmsg, (Descriptor, UserAddr, u32, Bits), Stdio, whole;
+    linux::__NR_recvmmsg, messages::recvmmsg, (Descriptor, UserAddr, u32, Bits, Maybe), Stdio, whole;
     linux::__NR_shutdown, socket::shutdown, (Descriptor, u32), Stdio;
     linux::__NR_setsockopt, socket::setsockopt, (Descriptor, u32, u32, UserAddr, u32), Stdio;
     linux::__NR_getsockopt, socket::getsockopt, (Descriptor, u32, u32, UserAddr, UserAddr), Stdio;

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
 
 use bsd::Errno;
 
-use crate::call::{call, int, text, to_int};
+use crate::call::{call, input, int, text, to_int};
 use crate::number;
 
 /// Paths are seen from the current directory.
@@ -32,6 +32,54 @@ pub enum OnExec {
 pub fn open(path: &CStr, flags: usize) -> Result<OwnedFd, Errno> {
     // SAFETY: the path is read.
     let descriptor = unsafe { call(number::OPENAT, [int(AT_FDCWD), text(path), flags, 0]) }?;
+    // SAFETY: new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
+}
+
+/// How a file is opened: `struct open_how`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(C)]
+pub struct How {
+    /// Flags of `open`.
+    pub flags: u64,
+    /// Permissions of a file that is made.
+    pub mode: u64,
+    /// Rules for the way there, of [`rules`].
+    pub resolve: u64,
+    /// What no kernel knows yet.
+    pub beyond: u64,
+}
+
+/// Rules for the way to a file.
+pub mod rules {
+    /// Only one file system.
+    pub const NO_XDEV: u64 = 1;
+    /// No links of the kernel's own.
+    pub const NO_MAGICLINKS: u64 = 2;
+    /// No links.
+    pub const NO_SYMLINKS: u64 = 4;
+    /// Below a directory.
+    pub const BENEATH: u64 = 8;
+    /// With a directory as the root.
+    pub const IN_ROOT: u64 = 0x10;
+    /// Without waiting for a medium.
+    pub const CACHED: u64 = 0x20;
+}
+
+/// Bytes of [`How`] that `openat2` has always known.
+pub const HOW_BYTES: usize = 24;
+
+/// `openat2`, from a directory, with a structure of so many bytes.
+///
+/// # Errors
+///
+/// As of the call.
+pub fn open_by(directory: &impl AsRawFd, path: &CStr, how: &How, bytes: usize) -> Result<OwnedFd, Errno> {
+    // One that is longer than the structure would be read beyond it.
+    let bytes = if bytes > 4096 { bytes } else { bytes.min(size_of::<How>()) };
+    let arguments = [int(directory.as_raw_fd()), text(path), input(how), bytes];
+    // SAFETY: the path and as much of the structure as there is are read; more than a page never is.
+    let descriptor = unsafe { call(number::OPENAT2, arguments) }?;
     // SAFETY: new, and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
 }

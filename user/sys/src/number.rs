@@ -37,6 +37,9 @@ numbers! {
     SENDFILE = 71
     PSELECT6 = 72
     PPOLL = 73
+    VMSPLICE = 75
+    SPLICE = 76
+    TEE = 77
     READLINKAT = 78
     NEWFSTATAT = 79
     SYNC = 81
@@ -47,6 +50,7 @@ numbers! {
     EXIT = 93
     EXIT_GROUP = 94
     WAITID = 95
+    UNSHARE = 97
     FUTEX = 98
     NANOSLEEP = 101
     GETITIMER = 102
@@ -122,12 +126,15 @@ numbers! {
     MINCORE = 232
     MADVISE = 233
     RT_TGSIGQUEUEINFO = 240
+    RECVMMSG = 243
     WAIT4 = 260
     PRLIMIT64 = 261
+    SENDMMSG = 269
     RENAMEAT2 = 276
     GETRANDOM = 278
     EXECVEAT = 281
     COPY_FILE_RANGE = 285
     CLONE3 = 435
     CLOSE_RANGE = 436
+    OPENAT2 = 437
 }

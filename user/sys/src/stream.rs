@@ -312,14 +312,26 @@ pub fn peer(socket: &impl AsRawFd) -> Result<[u32; 3], Errno> {
 
 /// `struct iovec`.
 #[repr(C)]
-struct Piece {
+pub(crate) struct Piece {
     base: usize,
     bytes: usize,
 }
 
+impl Piece {
+    /// Bytes to be read by the kernel.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { base: bytes.as_ptr().expose_provenance(), bytes: bytes.len() }
+    }
+
+    /// Bytes to be written by it.
+    pub(crate) fn to_fill(bytes: &mut [u8]) -> Self {
+        Self { base: bytes.as_mut_ptr().expose_provenance(), bytes: bytes.len() }
+    }
+}
+
 /// `struct msghdr`.
 #[repr(C)]
-struct Message {
+pub(crate) struct Message {
     name: usize,
     name_bytes: u64,
     pieces: usize,
@@ -327,6 +339,13 @@ struct Message {
     control: usize,
     control_bytes: usize,
     flags: u64,
+}
+
+impl Message {
+    /// One piece, without a name and control messages.
+    pub(crate) fn new(piece: &Piece) -> Self {
+        Self { name: 0, name_bytes: 0, pieces: input(piece), count: 1, control: 0, control_bytes: 0, flags: 0 }
+    }
 }
 
 /// How many files a message of [`send_files`] can have.

@@ -16,13 +16,16 @@ mod limits;
 mod locks;
 mod machine;
 mod mappings;
+mod messages;
 mod numbers;
+mod opens;
 pub(crate) mod pipes;
 mod polls;
 mod procs;
 mod queues;
 mod signals;
 mod sockets;
+mod splices;
 mod system;
 mod terminals;
 mod tforks;
@@ -69,9 +72,12 @@ pub(crate) const SUITES: &[&[Test]] = &[
     pipes::TESTS,
     polls::TESTS,
     tree::TESTS,
+    opens::TESTS,
     procs::TESTS,
     locks::TESTS,
     sockets::TESTS,
+    messages::TESTS,
+    splices::TESTS,
     heavy::TESTS,
 ];
 

@@ -10,7 +10,7 @@ use super::inode::{Inode, Made, Making};
 use super::metadata::{DeviceNumber, FileKind, Protection};
 use super::open_file::OpenFile;
 use super::operations::FileOperations;
-use super::path::{Base, Follow, Last, Missing, Parent, Walk, resolve_parent};
+use super::path::{Base, Follow, Last, Missing, Parent, Walk, WalkRules, resolve_by_rules, resolve_parent};
 use super::transfer::Writer;
 
 /// openat(2): opens what `path` names. A file that [`CREATE`](OpenFlags::CREATE) makes gets `permissions` less the umask.
@@ -28,11 +28,29 @@ pub fn open(
     permissions: u32,
     id: AccessId<'_>,
 ) -> Result<Arc<OpenFile>, FileError> {
+    open_by_rules(context, base, path, flags, permissions, id, WalkRules::empty())
+}
+
+/// openat2(2): the same, on a way that keeps to rules.
+///
+/// # Errors
+///
+/// As of [`open`]; [`CrossDevice`](FileError::CrossDevice) and [`TooManyLinks`](FileError::TooManyLinks) where the way is against
+/// the rules, [`WouldBlock`](FileError::WouldBlock) where that cannot be told, for somebody moves directories.
+pub fn open_by_rules(
+    context: &Context,
+    base: Base<'_>,
+    path: &[u8],
+    flags: OpenFlags,
+    permissions: u32,
+    id: AccessId<'_>,
+    rules: WalkRules,
+) -> Result<Arc<OpenFile>, FileError> {
     if flags.contains(OpenFlags::PATH_ONLY) {
-        return open_place(context, base, path, flags, id);
+        return open_place(context, base, path, flags, id, rules);
     }
     if flags.contains(OpenFlags::TEMPORARY) {
-        return open_unnamed(context, base, path, flags, permissions, id);
+        return open_unnamed(context, base, path, flags, permissions, id, rules);
     }
     if flags.contains(OpenFlags::CREATE | OpenFlags::DIRECTORY) {
         return Err(FileError::Invalid);
@@ -40,7 +58,7 @@ pub fn open(
     let create = flags.contains(OpenFlags::CREATE);
     let exclusive = create && flags.contains(OpenFlags::EXCLUSIVE);
     let follow = if exclusive || flags.contains(OpenFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes };
-    let walk = Walk::new(context, base, path, follow, id)?;
+    let walk = Walk::new(context, base, path, follow, id, rules)?;
     if !create {
         let inode = walk.run(path, Missing::Fail)?;
         return open_inode(context, inode, flags, id);
@@ -262,13 +280,14 @@ fn open_unnamed(
     flags: OpenFlags,
     permissions: u32,
     id: AccessId<'_>,
+    rules: WalkRules,
 ) -> Result<Arc<OpenFile>, FileError> {
     let well_formed = flags.contains(OpenFlags::DIRECTORY) && !flags.contains(OpenFlags::CREATE) && flags.is_writable();
     if !well_formed {
         return Err(FileError::Invalid);
     }
     let follow = if flags.contains(OpenFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes };
-    let directory = super::resolve(context, base, path, follow, id)?;
+    let directory = resolve_by_rules(context, base, path, follow, id, rules)?;
     if directory.protection().kind != FileKind::Directory {
         return Err(FileError::NotDirectory);
     }
@@ -284,10 +303,11 @@ fn open_place(
     path: &[u8],
     flags: OpenFlags,
     id: AccessId<'_>,
+    rules: WalkRules,
 ) -> Result<Arc<OpenFile>, FileError> {
     let flags = flags & (OpenFlags::PATH_ONLY | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW);
     let follow = if flags.contains(OpenFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes };
-    let inode = super::resolve(context, base, path, follow, id)?;
+    let inode = resolve_by_rules(context, base, path, follow, id, rules)?;
     if flags.contains(OpenFlags::DIRECTORY) && inode.protection().kind != FileKind::Directory {
         return Err(FileError::NotDirectory);
     }

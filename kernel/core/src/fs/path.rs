@@ -13,6 +13,8 @@ mod walk;
 
 use alloc::sync::Arc;
 
+use bitflags::bitflags;
+
 pub use absolute::absolute_path;
 pub use search::{path_of, path_of_id};
 pub use split::{Last, Parent, resolve_parent};
@@ -48,6 +50,25 @@ pub enum Follow {
     No,
 }
 
+bitflags! {
+    /// What a walk may not do, in the numbers of openat2(2).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct WalkRules: u64 {
+        /// It stays in the file system in which it begins: `RESOLVE_NO_XDEV`.
+        const ONE_FILE_SYSTEM = 1;
+        /// It follows no links of the kernel's own, which lead to files: `RESOLVE_NO_MAGICLINKS`.
+        const NO_KERNEL_LINKS = 2;
+        /// It follows no symbolic links at all: `RESOLVE_NO_SYMLINKS`.
+        const NO_LINKS = 4;
+        /// It stays below the directory where it begins: `RESOLVE_BENEATH`.
+        const BENEATH = 8;
+        /// That directory is its root: `RESOLVE_IN_ROOT`.
+        const IN_ROOT = 0x10;
+        /// One of both.
+        const SCOPED = Self::BENEATH.bits() | Self::IN_ROOT.bits();
+    }
+}
+
 /// What `path` names.
 ///
 /// # Errors
@@ -61,5 +82,22 @@ pub fn resolve(
     follow: Follow,
     id: AccessId<'_>,
 ) -> Result<Arc<dyn Inode>, FileError> {
-    Walk::new(context, base, path, follow, id)?.run(path, Missing::Fail)
+    resolve_by_rules(context, base, path, follow, id, WalkRules::empty())
+}
+
+/// The same, on a way that keeps to rules.
+///
+/// # Errors
+///
+/// As of [`resolve`]; [`CrossDevice`](FileError::CrossDevice) and [`TooManyLinks`](FileError::TooManyLinks) where the way is against
+/// the rules, [`WouldBlock`](FileError::WouldBlock) where that cannot be told, for somebody moves directories.
+pub(super) fn resolve_by_rules(
+    context: &Context,
+    base: Base<'_>,
+    path: &[u8],
+    follow: Follow,
+    id: AccessId<'_>,
+    rules: WalkRules,
+) -> Result<Arc<dyn Inode>, FileError> {
+    Walk::new(context, base, path, follow, id, rules)?.run(path, Missing::Fail)
 }

@@ -14,17 +14,21 @@
 //! leaves something behind wakes the next, however his wait ended: so nobody sleeps beside bytes, and a crowd of waiters costs
 //! no more than one.
 //!
+//! **Other files.** Bytes that go to one without a program's buffer are held until it has taken them: see [`splice`].
+//!
 //! Writes of up to [`PIPE_BUF`] bytes go in whole. Longer ones go in as there is room, between those of others.
 
 mod end;
 mod fifo;
 mod ring;
+mod splice;
 mod users;
 
 use alloc::sync::Arc;
 
 pub use end::PipeEnd;
 pub use fifo::{Fifo, NamedPipe};
+pub use splice::{First, Original};
 pub use users::Pipes;
 
 use super::error::FileError;
@@ -57,6 +61,8 @@ pub struct Pipe<S: Surroundings> {
     ring: SleepMutex<Ring, S>,
     /// Whether there is a byte. Changed with the ring locked.
     has_bytes: AtomicBool,
+    /// Whether somebody takes bytes out step by step ([`splice`]): there are none for others. Changed with the ring locked.
+    is_held: AtomicBool,
     /// Whether there is a page to begin. Changed with the ring locked.
     has_page: AtomicBool,
     /// How many ends read.
@@ -85,6 +91,7 @@ impl<S: Surroundings> Pipe<S> {
         Arc::new(Self {
             ring: SleepMutex::new(Rank::Stream, Ring::new(pages)),
             has_bytes: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
             has_page: AtomicBool::new(true),
             readers: AtomicU32::new(0),
             writers: AtomicU32::new(0),
@@ -117,7 +124,7 @@ impl<S: Surroundings> Pipe<S> {
                     outcome => break outcome,
                 }
             }
-            if !is_open {
+            if !is_open && self.is_at_end() {
                 break Ok(0);
             }
             if blocking == Blocking::No {
@@ -136,7 +143,14 @@ impl<S: Surroundings> Pipe<S> {
     }
 
     fn must_wait_to_read(&self) -> bool {
-        self.writers.load(Ordering::Acquire) > 0 && !self.has_bytes.load(Ordering::Acquire)
+        (self.writers.load(Ordering::Acquire) > 0 || self.is_held.load(Ordering::Acquire))
+            && !self.has_bytes.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing comes any more, with nobody who writes: not where somebody takes bytes out step by step, who may leave some.
+    #[cold]
+    fn is_at_end(&self) -> bool {
+        self.ring.lock().bytes() == 0
     }
 
     fn drain(&self, sink: &mut dyn Sink) -> Result<usize, FileError> {

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::component::{Tail, component};
 use super::walk::{Missing, Walk};
-use super::{Base, Follow, NAME_MAX};
+use super::{Base, Follow, NAME_MAX, WalkRules};
 use crate::fs::access::AccessId;
 use crate::fs::context::Context;
 use crate::fs::error::FileError;
@@ -44,7 +44,7 @@ pub fn resolve_parent<'p>(
     path: &'p [u8],
     id: AccessId<'_>,
 ) -> Result<Parent<'p>, FileError> {
-    let walk = Walk::new(context, base, path, Follow::Yes, id)?;
+    let walk = Walk::new(context, base, path, Follow::Yes, id, WalkRules::empty())?;
     let (before, last) = split(path);
     if let Last::Name(name) | Last::Directory(name) = last
         && name.len() > NAME_MAX

@@ -10,11 +10,11 @@ use alloc::sync::Arc;
 use heapless::Vec;
 
 use super::component::{Component, Tail, component};
-use super::{Base, Follow, MAX_LINKS, NAME_MAX, PATH_MAX};
+use super::{Base, Follow, MAX_LINKS, NAME_MAX, PATH_MAX, WalkRules};
 use crate::fs::access::AccessId;
 use crate::fs::context::Context;
 use crate::fs::error::FileError;
-use crate::fs::inode::{Inode, Link};
+use crate::fs::inode::{Inode, Link, same_file};
 use crate::fs::metadata::{FileKind, Protection};
 
 /// Makes a file in a directory, under a name.
@@ -30,9 +30,11 @@ pub(in crate::fs) enum Missing<'a> {
 
 /// A walk under way.
 pub(in crate::fs) struct Walk<'a> {
+    /// The process's root, or with [`WalkRules::SCOPED`] where the walk began.
     root: &'a Arc<dyn Inode>,
     id: AccessId<'a>,
     follow: Follow,
+    rules: WalkRules,
     /// Where it is, and the protection of that.
     at: Arc<dyn Inode>,
     protection: Protection,
@@ -65,26 +67,32 @@ struct Unfinished {
 impl<'a> Walk<'a> {
     pub(in crate::fs) fn new(
         context: &'a Context,
-        base: Base<'_>,
+        base: Base<'a>,
         path: &[u8],
         follow: Follow,
         id: AccessId<'a>,
+        rules: WalkRules,
     ) -> Result<Self, FileError> {
         if path.len() >= PATH_MAX {
             return Err(FileError::NameTooLong);
         }
-        let start = match (path.first(), base) {
-            (None, _) => return Err(FileError::NotFound),
-            (Some(b'/'), _) => context.root(),
-            (Some(_), Base::Working) => context.directory(),
-            (Some(_), Base::At(base)) => base,
+        let base = match base {
+            Base::Working => context.directory(),
+            Base::At(base) => base,
+        };
+        let root = if rules.intersects(WalkRules::SCOPED) { base } else { context.root() };
+        let start = match path.first() {
+            None => return Err(FileError::NotFound),
+            Some(b'/') if rules.contains(WalkRules::BENEATH) => return Err(FileError::CrossDevice),
+            Some(b'/') => root,
+            Some(_) => base,
         };
         let protection = start.protection();
         if protection.kind != FileKind::Directory {
             return Err(FileError::NotDirectory);
         }
         let at = Arc::clone(start);
-        Ok(Self { root: context.root(), id, follow, at, protection, wants_directory: false })
+        Ok(Self { root, id, follow, rules, at, protection, wants_directory: false })
     }
 
     /// Walks along `path`, which is the one that [`new`](Self::new) was given.
@@ -95,6 +103,9 @@ impl<'a> Walk<'a> {
         }
         if self.wants_directory && self.protection.kind != FileKind::Directory {
             return Err(FileError::NotDirectory);
+        }
+        if self.rules.intersects(WalkRules::SCOPED) && !self.is_below_root() {
+            return Err(FileError::CrossDevice);
         }
         Ok(self.at)
     }
@@ -140,14 +151,22 @@ impl<'a> Walk<'a> {
 
     /// Goes where the target of `link` begins.
     fn enter(&mut self, link: &Arc<dyn Inode>, behind: Behind) -> Result<(), FileError> {
+        if self.rules.contains(WalkRules::NO_LINKS) {
+            return Err(FileError::TooManyLinks);
+        }
         match link.link()? {
             Link::Path([]) => Err(FileError::NotFound),
+            Link::Path([b'/', ..]) if self.rules.contains(WalkRules::BENEATH) => Err(FileError::CrossDevice),
             Link::Path([b'/', ..]) => {
+                self.check_crossing(&**self.root)?;
                 self.go(Arc::clone(self.root));
                 Ok(())
             }
             Link::Path(_) => Ok(()),
+            Link::File(_) if self.rules.contains(WalkRules::NO_KERNEL_LINKS) => Err(FileError::TooManyLinks),
+            Link::File(_) if self.rules.intersects(WalkRules::SCOPED) => Err(FileError::CrossDevice),
             Link::File(file) => {
+                self.check_crossing(&*file)?;
                 self.go(file);
                 self.check_middle(behind)
             }
@@ -188,7 +207,7 @@ impl<'a> Walk<'a> {
         match here.name {
             b"." => return Ok(None),
             b".." => {
-                self.up();
+                self.up()?;
                 return Ok(None);
             }
             name if name.len() > NAME_MAX => return Err(FileError::NameTooLong),
@@ -214,6 +233,9 @@ impl<'a> Walk<'a> {
         {
             return Ok(Some(child));
         }
+        if !self.rules.is_empty() {
+            self.check_step(&*child)?;
+        }
         (self.at, self.protection) = (child, protection);
         self.check_middle(behind)?;
         Ok(None)
@@ -228,13 +250,56 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// `..`: at the process's root, and at a root above which there is nothing, it stays where it is.
-    fn up(&mut self) {
-        if !crate::fs::inode::same_file(&self.at, self.root)
-            && let Some(parent) = self.at.parent()
-        {
-            self.go(parent);
+    /// Whether the walk may go from a directory to what it found there.
+    #[cold]
+    #[inline(never)]
+    fn check_step(&self, child: &dyn Inode) -> Result<(), FileError> {
+        self.check_crossing(child)?;
+        // What is no directory knows none above it: the walk itself is asked while it is still in that.
+        let is_directory = child.protection().kind == FileKind::Directory;
+        if self.rules.intersects(WalkRules::SCOPED) && !is_directory && !self.is_below_root() {
+            return Err(FileError::CrossDevice);
         }
+        Ok(())
+    }
+
+    /// Whether the walk may go to `to`, which may be in another file system.
+    fn check_crossing(&self, to: &dyn Inode) -> Result<(), FileError> {
+        let stays = !self.rules.contains(WalkRules::ONE_FILE_SYSTEM) || to.id().device == self.at.id().device;
+        if stays { Ok(()) } else { Err(FileError::CrossDevice) }
+    }
+
+    /// Whether the walk is at its root or somewhere below, as the tree is now. What is no directory was asked for before.
+    fn is_below_root(&self) -> bool {
+        if self.protection.kind != FileKind::Directory {
+            return true;
+        }
+        let mut at = Arc::clone(&self.at);
+        loop {
+            if same_file(&at, self.root) {
+                return true;
+            }
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// `..`: at the process's root, and at a root above which there is nothing, it stays where it is.
+    fn up(&mut self) -> Result<(), FileError> {
+        if same_file(&self.at, self.root) {
+            return if self.rules.contains(WalkRules::BENEATH) { Err(FileError::CrossDevice) } else { Ok(()) };
+        }
+        if let Some(parent) = self.at.parent() {
+            self.check_crossing(&*parent)?;
+            self.go(parent);
+            // Somebody may have moved the directory out of the tree that the walk is to stay in.
+            if self.rules.intersects(WalkRules::SCOPED) && !self.is_below_root() {
+                return Err(FileError::WouldBlock);
+            }
+        }
+        Ok(())
     }
 
     fn go(&mut self, to: Arc<dyn Inode>) {

@@ -68,6 +68,10 @@ impl<S: Surroundings> PipeEnd<S> {
         self.packets.store(packets, Ordering::Relaxed);
     }
 
+    pub(super) fn pipe(&self) -> &Pipe<S> {
+        &self.pipe
+    }
+
     /// How many bytes the pipe has room for: `F_GETPIPE_SZ`.
     #[must_use]
     pub fn capacity(&self) -> usize {

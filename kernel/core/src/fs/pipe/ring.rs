@@ -16,7 +16,7 @@ use crate::hal::UserFault;
 /// How many pages are kept for bytes to come: a stream needs no more than these to go on.
 const KEPT: usize = 2;
 
-type Page = Box<[u8]>;
+pub(super) type Page = Box<[u8]>;
 
 /// A page and the bytes in it, which are not none.
 struct Slot {
@@ -51,20 +51,27 @@ pub(super) struct Ring {
     most: usize,
     bytes: usize,
     kept: heapless::Vec<Page, KEPT>,
+    /// Somebody takes bytes out step by step: for all others there are none.
+    is_held: bool,
 }
 
 impl Ring {
     /// An empty one of up to `most` pages.
     pub(super) const fn new(most: usize) -> Self {
-        Self { slots: VecDeque::new(), most, bytes: 0, kept: heapless::Vec::new() }
+        Self { slots: VecDeque::new(), most, bytes: 0, kept: heapless::Vec::new(), is_held: false }
     }
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Whether there is nothing for a reader.
     pub(super) const fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.bytes == 0 || self.is_held
+    }
+
+    pub(super) const fn set_held(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// Whether no page can be begun.
@@ -142,8 +149,51 @@ impl Ring {
         }
     }
 
+    /// Makes the first bytes of a page, which are not none, a slot, whether there is room for one or not.
+    pub(super) fn push(&mut self, page: Page, bytes: usize) -> Result<(), FileError> {
+        self.slots.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
+        self.slots.push_back(Slot { page, start: 0, end: bytes, is_packet: false });
+        self.bytes = self.bytes.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Copies bytes that lie behind the first `skipped` ones, and says how many.
+    pub(super) fn peek(&self, mut skipped: usize, mut out: &mut [u8]) -> usize {
+        let mut done: usize = 0;
+        for slot in &self.slots {
+            let bytes = slot.page.get(slot.start..slot.end).unwrap_or_default();
+            let bytes = bytes.get(skipped..).unwrap_or_default();
+            skipped = skipped.saturating_sub(slot.length());
+            let count = bytes.len().min(out.len());
+            let (place, rest) = out.split_at_mut(count);
+            place.copy_from_slice(bytes.get(..count).unwrap_or_default());
+            out = rest;
+            done = done.saturating_add(count);
+        }
+        done
+    }
+
+    /// Drops the first `bytes` bytes, or all.
+    pub(super) fn consume(&mut self, mut bytes: usize) {
+        while bytes > 0
+            && let Some(first) = self.slots.front_mut()
+        {
+            let gone = first.length().min(bytes);
+            first.start = first.start.saturating_add(gone);
+            let is_over = first.length() == 0;
+            self.bytes = self.bytes.saturating_sub(gone);
+            bytes = bytes.saturating_sub(gone);
+            if is_over && let Some(slot) = self.slots.pop_front() {
+                self.keep(slot.page);
+            }
+        }
+    }
+
     /// Takes out as many bytes as `sink` has room for, or one packet.
     pub(super) fn drain(&mut self, sink: &mut dyn Sink) -> Result<usize, UserFault> {
+        if self.is_held {
+            return Ok(0);
+        }
         let mut done: usize = 0;
         while sink.room() > 0
             && let Some(first) = self.slots.front_mut()
@@ -173,7 +223,7 @@ impl Ring {
     }
 
     /// A page for bytes: one of those that were kept, or a new one.
-    fn page(&mut self, has_room: impl Fn() -> bool) -> Result<Page, FileError> {
+    pub(super) fn page(&mut self, has_room: impl Fn() -> bool) -> Result<Page, FileError> {
         if let Some(page) = self.kept.pop() {
             return Ok(page);
         }
