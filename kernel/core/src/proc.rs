@@ -72,6 +72,7 @@ mod terminal;
 mod thread;
 mod timer;
 mod tree;
+mod unshare;
 pub mod usage;
 mod wait;
 
@@ -102,4 +103,5 @@ pub use timer::{
     FileClock, Interval, Notice, TimerClock, TimerError, TimerFile, TimerSetting, Until, clock_was_set, create_timer,
     delete_timer, get_interval, get_timer, serve_alarms, set_interval, set_timer, timer_overrun,
 };
+pub use unshare::{Parting, UnshareError, unshare};
 pub use wait::{ChildKind, Children, Delivery, Kinds, Patience, Selection, WaitError, WaitRequest, WaitResult, wait};

@@ -6,7 +6,7 @@ use kcore::hal::UserFault;
 use kcore::proc::cred::{GroupsError, NotPermitted};
 use kcore::proc::exec::ExecError;
 use kcore::proc::limit::LimitError;
-use kcore::proc::{ForkError, GroupError, SignalError, TforkError, TimerError, WaitError};
+use kcore::proc::{ForkError, GroupError, SignalError, TforkError, TimerError, UnshareError, WaitError};
 use kcore::vm::MapFailure;
 
 use super::errno::Errno;
@@ -104,6 +104,15 @@ impl From<ForkError> for Errno {
             ForkError::Invalid => Self::EINVAL,
             ForkError::NotPromised => Self::EPERM,
             ForkError::Interrupted => Self::EINTR,
+        }
+    }
+}
+
+impl From<UnshareError> for Errno {
+    fn from(error: UnshareError) -> Self {
+        match error {
+            UnshareError::Threads => Self::EINVAL,
+            UnshareError::OutOfMemory => Self::ENOMEM,
         }
     }
 }

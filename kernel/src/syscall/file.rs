@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use kcore::addr::UserAddr;
 use kcore::fs::{DescriptorFlags, Fd, OpenFile, OpenFlags, Whence};
 use kcore::hal::UserMemory;
+use kcore::proc::Parting;
 use kcore::proc::limit::Resource;
 use kcore::vm::MemorySystem;
 use linux_raw_sys::{general as linux, ioctl};
@@ -13,7 +14,7 @@ use linux_raw_sys::{general as linux, ioctl};
 use super::argument::{Bits, Descriptor};
 use super::errno::Errno;
 use super::user::Pieces;
-use super::{Answer, Caller, lock, pipe};
+use super::{Answer, Caller, lock, pipe, process};
 use crate::arch::user_copy::CurrentUser;
 use crate::mem::user::MEMORY;
 
@@ -177,7 +178,7 @@ pub(super) fn close_range(caller: &mut Caller<'_>, first: u32, last: u32, flags:
         return Err(Errno::EINVAL);
     }
     if flags.0 & CLOSE_RANGE_UNSHARE != 0 {
-        return Err(Errno::EOPNOTSUPP);
+        process::part(caller, Parting { files: true, context: false })?;
     }
     let files = caller.files()?;
     let (mut first, last) = (Fd::new(first), Fd::new(last));

@@ -1,4 +1,4 @@
-//! Processes and threads: `clone(2)` and `clone3(2)`, `exit(2)`, `exit_group(2)`, `wait4(2)`, `waitid(2)`, `prctl(2)`, limits
+//! Processes and threads: `clone(2)` and `clone3(2)`, `unshare(2)`, `exit(2)`, `exit_group(2)`, `wait4(2)`, `waitid(2)`, `prctl(2)`, limits
 //! and usage; OpenBSD's `fork(2)`, `vfork(2)` and `__tfork(3)`. `execve(2)` has a file of its own.
 
 use alloc::sync::Arc;
@@ -8,7 +8,7 @@ use kcore::hal::UserMemory;
 use kcore::proc::limit::{Limit, Resource};
 use kcore::proc::usage::{Usage, ticks, tms};
 use kcore::proc::{
-    self, Children, CloneArguments, CloneFlags, Delivery, Kinds, Patience, Pid, Selection, TforkParameters,
+    self, Children, CloneArguments, CloneFlags, Delivery, Kinds, Parting, Patience, Pid, Selection, TforkParameters,
     WaitRequest, WaitResult,
 };
 use kcore::sched::ThreadName;
@@ -118,6 +118,32 @@ pub(super) fn clone3(caller: &mut Caller<'_>, from: UserAddr, bytes: u64) -> Ans
         child_tid: UserAddr::new(given.child_tid),
     };
     caller.undisturbed(|caller| Ok(proc::clone(caller.thread, &arguments)?.number().into()))
+}
+
+/// Gives the process its own of what it has in common with another.
+pub(super) fn part(caller: &Caller<'_>, parting: Parting) -> Result<(), Errno> {
+    task::forget_files();
+    Ok(proc::unshare(caller.thread, parting)?)
+}
+
+pub(super) fn unshare(caller: &mut Caller<'_>, flags: u64) -> Answer {
+    let flags = CloneFlags::from_bits_retain(flags);
+    let of_memory = CloneFlags::THREAD | CloneFlags::SIGHAND | CloneFlags::VM;
+    let known = CloneFlags::FILES | CloneFlags::FS | CloneFlags::SYSVSEM | of_memory;
+    if !known.contains(flags) {
+        return Err(Errno::EINVAL);
+    }
+    // Memory cannot be parted with: whose alone it is has nothing to do.
+    let is_alone =
+        || caller.process().thread_count() == 1 && caller.thread.space().is_none_or(|space| space.users() == 1);
+    if flags.intersects(of_memory) && !is_alone() {
+        return Err(Errno::EINVAL);
+    }
+    let parting = Parting { files: flags.contains(CloneFlags::FILES), context: flags.contains(CloneFlags::FS) };
+    if parting.files || parting.context {
+        part(caller, parting)?;
+    }
+    Ok(0)
 }
 
 pub(super) fn exit(caller: &mut Caller<'_>, code: u32) -> Answer {

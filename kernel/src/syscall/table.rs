@@ -67,11 +67,13 @@ const OPENBSD_BASE: usize = 0x1000;
 /// Behind the last number of OpenBSD's that is looked up.
 const OPENBSD_END: usize = 336;
 
-/// The vectors' table of Linux's calls.
+/// The vectors' table of Linux's calls. Next to them, for they reach no farther than a MiB with one instruction.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".vectors.calls")]
 static TINE_QUICK_CALLS: [SystemCall; TABLE_NUMBERS] = place(0, Frames::Quick);
 /// The same for those who have a whole frame.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".vectors.calls")]
 static TINE_WHOLE_CALLS: [SystemCall; TABLE_NUMBERS] = place(0, Frames::Whole);
 static OPENBSD: [SystemCall; OPENBSD_END] = place(OPENBSD_BASE, Frames::Whole);
 
@@ -255,6 +257,7 @@ static CALLS: &[(usize, Call)] = calls! {
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;
     linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc, whole;
+    linux::__NR_unshare, process::unshare, (u64), Proc;
     linux::__NR_execve, exec::execve, (Text, UserAddr, UserAddr), Exec, whole;
     linux::__NR_execveat, exec::execveat, (Descriptor, Text, UserAddr, UserAddr, Bits), Exec, whole;
     linux::__NR_exit, process::exit, (u32), Always;

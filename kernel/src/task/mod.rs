@@ -48,7 +48,7 @@ pub(crate) use init::PARKING;
 pub(crate) use program::{exit_process, exit_thread, space_limits};
 pub(crate) use streams::{NESTING, PIPES, SOCKETS};
 pub(crate) use switch::{Kernel, online, yield_now};
-pub(crate) use thread::{SpawnError, with_files, with_seat};
+pub(crate) use thread::{SpawnError, forget_files, with_files, with_seat};
 
 /// A thread of a program.
 pub(crate) type UserThread = proc::Thread<Kernel>;

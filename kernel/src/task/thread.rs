@@ -139,8 +139,9 @@ pub(crate) fn with_files<T>(look: impl FnOnce(&Files<Kernel>) -> T) -> Option<T>
     })
 }
 
-/// Gives up the current thread's reference to its process's files: it is about to end or to execute a program.
-pub(super) fn forget_files() {
+/// Gives up the current thread's reference to its process's files: it is about to end or to execute a program,
+/// or the process to get a table of its own.
+pub(crate) fn forget_files() {
     // SAFETY: the current thread's own; taken out before it is dropped, so that nobody comes back here meanwhile.
     let files = switch::with_current(|me| unsafe { (*me.payload().files.0.get()).take() });
     drop(files);

@@ -1,7 +1,7 @@
 //! Descriptors, beyond what `std` shows.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, IntoRawFd as _, OwnedFd};
 
 use bsd::Errno;
 
@@ -82,6 +82,20 @@ pub fn open_by(directory: &impl AsRawFd, path: &CStr, how: &How, bytes: usize) -
     let descriptor = unsafe { call(number::OPENAT2, arguments) }?;
     // SAFETY: new, and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
+}
+
+/// What [`close_range`] does beside closing: in a table of the process's own.
+pub const UNSHARE: usize = 2;
+
+/// `close_range` of this one descriptor.
+///
+/// # Errors
+///
+/// As of the call.
+pub fn close_range(file: OwnedFd, flags: usize) -> Result<(), Errno> {
+    let file = int(file.into_raw_fd());
+    // SAFETY: no memory; the descriptor is given up.
+    unsafe { call(number::CLOSE_RANGE, [file, file, flags]) }.map(drop)
 }
 
 /// Makes another descriptor for the same open file, the lowest that is free.

@@ -371,6 +371,21 @@ pub fn clone(flags: usize) -> Result<Forked, Errno> {
     }
 }
 
+/// What [`unshare`] parts with, and children of [`clone`] share: files; root, working directory and mask.
+pub const CLONE_FILES: usize = 0x400;
+/// See [`CLONE_FILES`].
+pub const CLONE_FS: usize = 0x200;
+
+/// `unshare`
+///
+/// # Errors
+///
+/// As of the call.
+pub fn unshare(flags: usize) -> Result<(), Errno> {
+    // SAFETY: no memory.
+    unsafe { call(number::UNSHARE, [flags]) }.map(drop)
+}
+
 /// Writes what is in memory to the disks.
 pub fn sync() {
     // SAFETY: no memory.

@@ -252,6 +252,22 @@ impl FileTable {
         Ok(copy)
     }
 
+    /// A table of its own with the same open files under the same descriptors, with the same marks.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](TableError::OutOfMemory)
+    pub fn copy(&self) -> Result<Self, TableError> {
+        let mut copy = self.for_fork()?;
+        for (fd, file) in self.iter() {
+            let flags = self.flags(fd).unwrap_or_default();
+            if flags.contains(DescriptorFlags::CLOSE_ON_FORK) {
+                copy.insert(Arc::clone(file), flags, fd, u64::MAX)?;
+            }
+        }
+        Ok(copy)
+    }
+
     /// Makes an empty table that of a forked child, as [`for_fork`](Self::for_fork).
     ///
     /// # Errors

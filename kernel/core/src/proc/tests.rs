@@ -13,4 +13,5 @@ mod threads;
 mod timers;
 mod times;
 mod tree;
+mod unshare;
 mod wait;

@@ -6,16 +6,20 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use sys::file::{self, OnExec};
-use sys::{Errno, machine};
+use sys::file::{self, OnExec, UNSHARE, close_range, is_open};
+use sys::process::{CLONE_FILES, CLONE_FS, clone, exit, unshare};
+use sys::{Errno, Forked, machine};
 
-use crate::expect::{Checked, Failure, ensure, equal, in_child, io_refused, is_tine, known, on_tine};
+use crate::expect::{
+    Checked, Failure, ensure, equal, in_child, io_refused, is_tine, known, on_tine, passes, refused, settle,
+};
 
 super::tests!("file":
     a_file_is_read, f19_a_fork_shares_the_offset, duplicates_share_the_offset, two_opens_do_not, seeking, reading_at_a_place,
     the_root_is_listed, a_listing_can_start_again, links_are_read_and_followed, names_are_checked, metadata,
     null, zero, random_devices, full, random_bytes, dup3_closes_what_was_there,
-    f19_a_childs_descriptors_are_its_own, f60_a_descriptor_is_closed_by_fork, relative_names, a_program_is_read_whole);
+    f19_a_childs_descriptors_are_its_own, f60_a_descriptor_is_closed_by_fork, relative_names, a_program_is_read_whole,
+    what_is_shared_can_be_parted_with, a_range_is_closed_in_a_table_of_ones_own);
 
 const MOTD: &str = "/etc/motd";
 
@@ -90,7 +94,7 @@ fn f19_a_childs_descriptors_are_its_own() -> Checked {
         let new = File::open(MOTD)?;
         ensure(new.as_raw_fd() > number, "not the lowest that is free")
     })?;
-    ensure(file::is_open(number), "closed by the child")
+    ensure(is_open(number), "closed by the child")
 }
 
 fn seeking() -> Checked {
@@ -251,8 +255,58 @@ fn f60_a_descriptor_is_closed_by_fork() -> Checked {
     let (kept, closed) = (File::open(MOTD)?, File::open(MOTD)?);
     file::set_close_on_fork(&closed)?;
     in_child(|| {
-        ensure(!file::is_open(closed.as_raw_fd()), "the child has it")?;
-        ensure(file::is_open(kept.as_raw_fd()), "the child lost another")
+        ensure(!is_open(closed.as_raw_fd()), "the child has it")?;
+        ensure(is_open(kept.as_raw_fd()), "the child lost another")
     })?;
-    ensure(file::is_open(closed.as_raw_fd()), "the parent lost it")
+    ensure(is_open(closed.as_raw_fd()), "the parent lost it")
+}
+
+/// Runs `body` in a child that shares files, and root, working directory and mask, with its parent.
+fn in_sharer(body: impl FnOnce() -> Checked) -> Checked {
+    const CHLD: usize = 17;
+    match clone(CLONE_FILES | CLONE_FS | CHLD)? {
+        Forked::Child => exit(settle(body())),
+        Forked::Parent(pid) => passes(pid),
+    }
+}
+
+fn what_is_shared_can_be_parted_with() -> Checked {
+    let before = file::umask(0o22)?;
+    let outcome = in_sharer(|| {
+        known(unshare(CLONE_FILES | CLONE_FS))?;
+        equal(file::umask(0o77)?, 0o22)
+    });
+    let mask = file::umask(before)?;
+    outcome?;
+    equal(mask, 0o22)?;
+    in_child(|| {
+        let kept = File::open(MOTD)?;
+        let number = kept.as_raw_fd();
+        known(unshare(0))?;
+        unshare(CLONE_FILES | CLONE_FS)?;
+        ensure(is_open(number), "it is lost")?;
+        refused(unshare(0x2_0000), Errno::INVAL)?;
+        refused(unshare(1), Errno::INVAL)
+    })
+}
+
+fn a_range_is_closed_in_a_table_of_ones_own() -> Checked {
+    // A process of its own, for it is left with a descriptor that nobody owns.
+    in_child(|| {
+        let kept = File::open(MOTD)?;
+        let next = file::duplicate(&kept)?;
+        let number = next.as_raw_fd();
+        drop(next);
+        in_sharer(|| {
+            let copy = file::duplicate(&kept)?;
+            equal(copy.as_raw_fd(), number)?;
+            close_range(copy, UNSHARE)?;
+            ensure(!is_open(number), "it is open")
+        })?;
+        ensure(is_open(number), "it was closed for the parent, too")?;
+        let copy = file::duplicate(&kept)?;
+        let number = copy.as_raw_fd();
+        close_range(copy, UNSHARE)?;
+        ensure(!is_open(number), "it is open")
+    })
 }
