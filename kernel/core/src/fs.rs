@@ -15,10 +15,10 @@
 //! Public items:
 //!
 //! * names: [`Context`] (root, working directory, umask), [`Base`], [`Follow`], [`resolve`], [`resolve_parent`]
-//!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`path_of_id`], [`check_directory`], [`same_file`]
+//!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`path_of_id`], [`check_directory`], [`same_file`], [`same_place`]
 //! * opening: [`open`], [`open_by_rules`] ([`WalkRules`]), [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
-//! * mounts: [`Mounts`], [`Mountable`]
+//! * mounts: [`Mounts`], [`Mountable`], [`MountFlags`], [`Users`], [`Bind`]
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -48,6 +48,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod access;
+mod bind;
 pub mod block;
 mod change;
 mod context;
@@ -79,17 +80,19 @@ mod table;
 pub mod tmpfs;
 mod transfer;
 mod watch;
+mod write_count;
 
 pub use access::{AccessId, Wanted};
+pub use bind::Bind;
 pub use change::{NewTime, set_owner, set_permissions, set_times};
 pub use context::{Context, check_directory};
 pub use error::FileError;
 pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};
-pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file};
+pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file, same_place};
 pub use lock::{FileLocks, LockKeeper, LockKind, LockOwner, LockRange, RangeLock};
 pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
-pub use mount::{Mountable, Mounts};
+pub use mount::{MountFlags, Mountable, Mounts, Users};
 pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_by_rules, open_inode, open_program, open_program_inode, remove};

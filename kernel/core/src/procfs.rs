@@ -37,7 +37,7 @@ use alloc::sync::Arc;
 pub use self::system::{CpuTimes, Facts, Happened, InterruptCounts, Load, Memory};
 
 use self::node::Node;
-use crate::fs::{DeviceNumber, FileError, Inode, Mountable};
+use crate::fs::{DeviceNumber, FileError, Inode, MountFlags, Mountable};
 use crate::proc::System;
 
 /// The kernel, as `/proc` needs it.
@@ -102,12 +102,16 @@ impl<S: Machine> Mountable for ProcFs<S> {
         self.root.set_covered(covered)
     }
 
-    fn is_read_only(&self) -> bool {
-        false
+    fn flags(&self) -> MountFlags {
+        self.root.mount_flags()
     }
 
-    /// What can be changed here is not in files.
-    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
-        if read_only { Err(FileError::Invalid) } else { Ok(()) }
+    fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
+        self.root.set_flags(flags)
+    }
+
+    /// All that is there has the root, by way of its parents.
+    fn is_used(&self, own: usize) -> Result<bool, FileError> {
+        Ok(Arc::strong_count(&self.root) > own)
     }
 }

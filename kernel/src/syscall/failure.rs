@@ -43,6 +43,7 @@ impl From<FileError> for Errno {
             FileError::NotMappable => Self::ENODEV,
             FileError::NoSpace => Self::ENOSPC,
             FileError::Pipe => Self::EPIPE,
+            FileError::Executed => Self::ETXTBSY,
             FileError::Busy => Self::EBUSY,
             FileError::Unsupported => Self::EOPNOTSUPP,
             FileError::NoProcess => Self::ESRCH,

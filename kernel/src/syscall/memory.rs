@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use bitflags::bitflags;
 use kcore::addr::{PAGE_SIZE, UserAddr};
-use kcore::fs::Mapping;
+use kcore::fs::{Mapping, MountFlags};
 use kcore::vm::{
     Advice, Inheritance, LockAll, MapFlags, MapRequest, Moving, Place, Protection, Sharing, Source, Space,
 };
@@ -106,6 +106,12 @@ fn file_source(
     let mut most = Protection::all();
     if sharing == Sharing::Shared && !open.status().is_writable() {
         most.remove(Protection::WRITE);
+    }
+    if open.inode().mount_flags().contains(MountFlags::NO_EXECUTION) {
+        if wanted.contains(Protection::EXECUTE) {
+            return Err(Errno::EPERM);
+        }
+        most.remove(Protection::EXECUTE);
     }
     if !most.contains(wanted) {
         return Err(Errno::EACCES);

@@ -1,9 +1,10 @@
 //! Mounting: `mount(2)`, `umount2(2)`.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
-use kcore::fs::{self, FileKind, Inode, Mountable};
+use kcore::fs::{self, AccessId, Base, Bind, FileError, FileKind, Follow, Inode, MountFlags, Mountable, Users};
 use linux_raw_sys::general as linux;
 
 use super::argument::{Descriptor, Maybe, Text};
@@ -11,22 +12,19 @@ use super::errno::Errno;
 use super::path::find;
 use super::user::{PATH_MAX, Path};
 use super::{Answer, Caller};
+use crate::arch::cpu::Arm;
 use crate::task::filesystems::{self, MOUNTS};
 
-/// What a mount is asked to be, and is, without effect: nothing here is slower or less safe without it.
-const WITHOUT_EFFECT: u32 = linux::MS_NOSUID
-    | linux::MS_NODEV
-    | linux::MS_NOEXEC
-    | linux::MS_SYNCHRONOUS
+/// What a mount is asked to be, and is, without effect: nothing is written later than it is written, and access times are
+/// kept as with `relatime`.
+const WITHOUT_EFFECT: u32 = linux::MS_SYNCHRONOUS
     | linux::MS_DIRSYNC
-    | linux::MS_NOATIME
-    | linux::MS_NODIRATIME
     | linux::MS_RELATIME
     | linux::MS_STRICTATIME
     | linux::MS_LAZYTIME
     | linux::MS_SILENT;
-/// How mounts spread to other namespaces: there is one.
-const SPREAD: u32 = linux::MS_SHARED | linux::MS_PRIVATE | linux::MS_SLAVE | linux::MS_UNBINDABLE;
+/// How mounts spread to their bind mounts, and to other namespaces.
+const SPREAD: u32 = linux::MS_PRIVATE | linux::MS_SLAVE | linux::MS_UNBINDABLE | linux::MS_SHARED;
 
 pub(super) fn mount(
     caller: &mut Caller<'_>,
@@ -42,35 +40,107 @@ pub(super) fn mount(
     let flags = flags as u32;
     let flags = if flags & 0xffff_0000 == linux::MS_MGC_VAL { flags & 0xffff } else { flags };
     let place = find(caller, Descriptor(linux::AT_FDCWD), target, 0)?;
-    if flags & SPREAD != 0 {
-        return MOUNTS.find(&place).map(|_| 0).ok_or(Errno::EINVAL);
-    }
-    let (read_only, changes) = (flags & linux::MS_RDONLY != 0, flags & linux::MS_REMOUNT != 0);
-    if flags & !(WITHOUT_EFFECT | linux::MS_RDONLY | linux::MS_REMOUNT) != 0 {
+    let known = WITHOUT_EFFECT | SPREAD | linux::MS_REMOUNT | linux::MS_BIND | linux::MS_REC | linux::MS_MOVE;
+    let wanted = MountFlags::from_bits_truncate(flags);
+    if flags & !(known | wanted.bits()) != 0 {
         return Err(Errno::EINVAL);
     }
-    if changes {
-        MOUNTS.find(&place).ok_or(Errno::EINVAL)?.set_read_only(read_only)?;
+    if flags & linux::MS_REMOUNT != 0 {
+        MOUNTS.find(&place).ok_or(Errno::EINVAL)?.set_flags(wanted)?;
         return Ok(0);
+    }
+    if flags & linux::MS_BIND != 0 {
+        let with_others = flags & linux::MS_REC != 0;
+        return bind(caller, source, &place, with_others);
+    }
+    if flags & SPREAD != 0 {
+        return spread(&place, flags);
+    }
+    if flags & linux::MS_MOVE != 0 {
+        return relocate(caller, source, &place);
     }
     if place.protection().kind != FileKind::Directory {
         return Err(Errno::ENOTDIR);
     }
     let fs = make(caller, kind, source, options)?;
-    if read_only {
-        fs.set_read_only(true)?;
-    }
+    // What cannot be written is mounted all the same.
+    fs.set_flags(wanted | fs.flags().intersection(MountFlags::READ_ONLY))?;
     let source = text(source)?;
-    mount_at(caller, source.bytes(), &place, fs)
+    let path = path_of(caller, &place)?;
+    MOUNTS.mount(source.bytes(), &path, &place, fs)?;
+    Ok(0)
 }
 
-fn mount_at(caller: &Caller<'_>, source: &[u8], place: &Arc<dyn Inode>, fs: Arc<dyn Mountable>) -> Answer {
-    let mut buffer = alloc::vec::Vec::new();
-    buffer.try_reserve_exact(PATH_MAX).map_err(|_| Errno::ENOMEM)?;
-    buffer.resize(PATH_MAX, 0);
-    let path = fs::absolute_path(caller.context()?.root(), place, &mut buffer)?;
-    MOUNTS.mount(source, path, place, fs)?;
+/// How a mount spreads. All are private. One that is shared would have to spread to its bind mounts, and one that cannot be
+/// bound would have to refuse that: these are refused.
+fn spread(place: &Arc<dyn Inode>, flags: u32) -> Answer {
+    MOUNTS.find(place).ok_or(Errno::EINVAL)?;
+    match flags & SPREAD {
+        // A private mount that shall follow others has nobody to follow.
+        linux::MS_PRIVATE | linux::MS_SLAVE => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Shows what `source` names in the place of `place`, too; with `with_others`, what is mounted below it as well.
+fn bind(caller: &Caller<'_>, source: Maybe, place: &Arc<dyn Inode>, with_others: bool) -> Answer {
+    let source = Text(UserAddr::new(source.0.ok_or(Errno::EINVAL)?.get()));
+    let shown = find(caller, Descriptor(linux::AT_FDCWD), source, 0)?;
+    check_kinds(&shown, place)?;
+    let path = path_of(caller, place)?;
+    let mut below = Vec::new();
+    if with_others && shown.protection().kind == FileKind::Directory {
+        // Before the new one, which may come to be among them.
+        let from = path_of(caller, &shown)?;
+        for index in 0.. {
+            let Some(one) = MOUNTS.inside(&from, index) else { break };
+            below.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            below.push(one);
+        }
+    }
+    bind_one(&shown, place, &path)?;
+    let context = caller.context()?;
+    for (rest, root, _) in below {
+        let mut path = path.clone();
+        path.try_reserve_exact(rest.len()).map_err(|_| Errno::ENOMEM)?;
+        path.extend_from_slice(&rest);
+        // What is hidden by another mount cannot be seen there either.
+        let Ok(place) = fs::resolve(&context, Base::Working, &path, Follow::No, AccessId::ROOT) else { continue };
+        if check_kinds(&root, &place).is_ok() {
+            bind_one(&root, &place, &path)?;
+        }
+    }
     Ok(0)
+}
+
+fn bind_one(shown: &Arc<dyn Inode>, place: &Arc<dyn Inode>, path: &[u8]) -> Result<(), Errno> {
+    let kind = MOUNTS.of(&**shown).ok_or(Errno::EINVAL)?.kind();
+    let source = MOUNTS.source_of(&**shown)?;
+    Ok(MOUNTS.mount(&source, path, place, Arc::new(Bind::<Arm>::new(shown, kind)))?)
+}
+
+/// Only directories stand in the place of directories.
+fn check_kinds(shown: &Arc<dyn Inode>, place: &Arc<dyn Inode>) -> Result<(), Errno> {
+    let [shown, place] = [shown, place].map(|inode| inode.protection().kind == FileKind::Directory);
+    if shown == place { Ok(()) } else { Err(Errno::ENOTDIR) }
+}
+
+/// Moves what is mounted at `source` to `place`.
+fn relocate(caller: &Caller<'_>, source: Maybe, place: &Arc<dyn Inode>) -> Answer {
+    let source = Text(UserAddr::new(source.0.ok_or(Errno::EINVAL)?.get()));
+    let root = find(caller, Descriptor(linux::AT_FDCWD), source, 0)?;
+    MOUNTS.find(&root).ok_or(Errno::EINVAL)?;
+    check_kinds(&root, place)?;
+    let path = path_of(caller, place)?;
+    MOUNTS.relocate(&root, place, &path)?;
+    Ok(0)
+}
+
+/// Where `place` is, as the caller sees it.
+fn path_of(caller: &Caller<'_>, place: &Arc<dyn Inode>) -> Result<Vec<u8>, Errno> {
+    let context = caller.context()?;
+    let start = MOUNTS.root_of(&**place).ok_or(FileError::NotFound)?;
+    Ok(fs::path_of(context.root(), &start, place)?)
 }
 
 /// A string, empty where there is none.
@@ -88,8 +158,8 @@ fn make(caller: &mut Caller<'_>, kind: Maybe, source: Maybe, options: Maybe) -> 
     match kind.bytes() {
         b"proc" => Ok(filesystems::proc()),
         b"tmpfs" => Ok(filesystems::tmpfs(options.bytes())?),
-        b"devtmpfs" => Ok(filesystems::devices()?),
-        b"devpts" => Ok(filesystems::terminals()?),
+        b"devtmpfs" => Ok(again(filesystems::devices()?)),
+        b"devpts" => Ok(again(filesystems::terminals()?)),
         b"vfat" | b"msdos" => on_disk(caller, source),
         b"" => Err(Errno::EINVAL),
         _ => Err(Errno::ENODEV),
@@ -106,7 +176,13 @@ fn on_disk(caller: &mut Caller<'_>, source: Maybe) -> Result<Arc<dyn Mountable>,
     Ok(filesystems::fat(node.metadata().represents)?)
 }
 
-/// Takes a mount away, whoever is in it: those stay there. So `MNT_DETACH` and `MNT_FORCE` have no more to do.
+/// A file system of which there is one: seen in one more place, if it is mounted already.
+fn again(fs: Arc<dyn Mountable>) -> Arc<dyn Mountable> {
+    let root = fs.root();
+    if MOUNTS.find(&root).is_some() { Arc::new(Bind::<Arm>::new(&root, fs.kind())) } else { fs }
+}
+
+/// Takes a mount away. `MNT_FORCE` has no more to do: no file system here waits for anybody.
 pub(super) fn umount2(caller: &mut Caller<'_>, target: Text, flags: u32) -> Answer {
     const KNOWN: u32 = linux::MNT_FORCE | linux::MNT_DETACH | linux::UMOUNT_NOFOLLOW;
     caller.must_be_root()?;
@@ -115,6 +191,7 @@ pub(super) fn umount2(caller: &mut Caller<'_>, target: Text, flags: u32) -> Answ
     }
     let follow = if flags & linux::UMOUNT_NOFOLLOW != 0 { linux::AT_SYMLINK_NOFOLLOW } else { 0 };
     let place = find(caller, Descriptor(linux::AT_FDCWD), target, follow)?;
-    MOUNTS.unmount(&place)?;
+    let users = if flags & linux::MNT_DETACH != 0 { Users::Detached } else { Users::Stay };
+    MOUNTS.unmount(&place, users)?;
     Ok(0)
 }

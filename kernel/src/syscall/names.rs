@@ -155,7 +155,9 @@ pub(super) fn truncate(caller: &mut Caller<'_>, path: Text, bytes: i64) -> Answe
     }
     let credentials = caller.credentials();
     access_id(credentials.access_ids()).check(&*inode, Wanted::WRITE)?;
-    let resized = inode.open(OpenFlags::WRITE_ONLY).and_then(|file| file.resize(bytes, writer()));
+    inode.begin_writing()?;
+    let resized = Arc::clone(&inode).open(OpenFlags::WRITE_ONLY).and_then(|file| file.resize(bytes, writer()));
+    inode.end_writing();
     caller.heeding_limit(resized)?;
     Ok(0)
 }

@@ -9,8 +9,8 @@ use kcore::fs::devices::DeviceNodes;
 use kcore::fs::fat::{Fat, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
-    self, AccessId, Base, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made, Mountable,
-    Mounts, PageSource,
+    self, AccessId, Base, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made, MountFlags,
+    Mountable, Mounts, PageSource,
 };
 use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use kcore::sync::Once;
@@ -88,6 +88,11 @@ fn mount_nodes(
     let nodes = DeviceNodes::new(Arc::clone(&top), &PARKING);
     let mounted: &Arc<dyn Mountable> = known_as.call_once(|| Arc::new(WithRoot::<Arm> { fs, root: top }));
     let covered = fs::resolve(root, Base::Working, place, Follow::Yes, AccessId::ROOT)?;
+    let flags = match purpose {
+        Purpose::Terminals => MountFlags::NO_SET_ID | MountFlags::NO_EXECUTION,
+        Purpose::Devices | Purpose::Files => MountFlags::NO_SET_ID,
+    };
+    mounted.set_flags(flags)?;
     MOUNTS.mount(mounted.kind().as_bytes(), place, &covered, Arc::clone(mounted))?;
     Ok(nodes)
 }
@@ -237,7 +242,7 @@ impl Machine for Kernel {
     fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str)) {
         MOUNTS.each(|source, place, fs| {
             let [source, place] = [source, place].map(|bytes| core::str::from_utf8(bytes).unwrap_or("?"));
-            visit(source, place, fs.kind(), if fs.is_read_only() { "ro" } else { "rw" });
+            visit(source, place, fs.kind(), &fs.flags().to_string());
         });
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use kcore::addr::UserAddr;
 use kcore::elf::stack::{Arguments, Facts, Identity};
-use kcore::fs::{self, Base, BufferSink, FileError, Follow, OpenFile};
+use kcore::fs::{self, Base, BufferSink, FileError, Follow, MountFlags, OpenFile};
 use kcore::hal::syndrome::{Access, Cause, Fault as Abort, Syndrome};
 use kcore::proc::cred::{Credentials, SetIds};
 use kcore::proc::exec::{self, ExecError, Executable, ReadError, Request, WriteExecute};
@@ -278,7 +278,10 @@ fn open_program(thread: &UserThread, path: &[u8]) -> Result<Arc<OpenFile>, FileE
 }
 
 fn set_ids(file: &ProgramFile) -> SetIds {
-    let protection = file.0.metadata().protection;
+    let mut protection = file.0.metadata().protection;
+    if file.0.inode().mount_flags().contains(MountFlags::NO_SET_ID) {
+        protection.permissions &= 0o1777;
+    }
     SetIds::of_file(protection.mode(), protection.uid, protection.gid)
 }
 

@@ -291,3 +291,23 @@ pub fn unmount(target: &CStr) -> Result<(), Errno> {
     // SAFETY: the string is read.
     unsafe { call(number::UMOUNT2, [text(target), 0]) }.map(drop)
 }
+
+/// `mount`, with flags and without options.
+///
+/// # Errors
+///
+/// As of [`mount`]; `ROFS`, `INVAL`.
+pub fn mount_with(source: &CStr, target: &CStr, kind: &CStr, flags: usize) -> Result<(), Errno> {
+    // SAFETY: the strings are read.
+    unsafe { call(number::MOUNT, [text(source), text(target), text(kind), flags, 0]) }.map(drop)
+}
+
+/// `umount2`, with flags.
+///
+/// # Errors
+///
+/// As of [`unmount`].
+pub fn unmount_with(target: &CStr, flags: usize) -> Result<(), Errno> {
+    // SAFETY: the string is read.
+    unsafe { call(number::UMOUNT2, [text(target), flags]) }.map(drop)
+}

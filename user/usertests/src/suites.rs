@@ -17,6 +17,7 @@ mod locks;
 mod machine;
 mod mappings;
 mod messages;
+mod mounts;
 mod numbers;
 mod opens;
 pub(crate) mod pipes;
@@ -55,6 +56,7 @@ pub(crate) const SUITES: &[&[Test]] = &[
     frames::TESTS,
     copies::TESTS,
     devices::TESTS,
+    mounts::TESTS,
     mappings::TESTS,
     faults::TESTS,
     exec::TESTS,

@@ -94,6 +94,8 @@ pub enum FileError {
     NoLocks,
     /// `ECANCELED`: the clock that it goes by was set.
     ClockSet,
+    /// `ETXTBSY`: a program that runs is not written, and what is written is not executed.
+    Executed,
     /// `ESTALE`: what a name stands for has changed meanwhile. Calls look again, so no program sees it.
     Stale,
 }
@@ -107,6 +109,7 @@ impl From<UserFault> for FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Executed => "text file busy",
             Self::NotFound => "no such file or directory",
             Self::NotDirectory => "not a directory",
             Self::IsDirectory => "is a directory",

@@ -33,10 +33,10 @@ use super::block::Volume;
 use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus};
-use super::mount::Mountable;
+use super::mount::{MountFlags, Mountable};
 use super::pages::PageSource;
 use crate::hal::Cpu;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// `MSDOS_SUPER_MAGIC` (`linux/magic.h`).
@@ -52,6 +52,8 @@ pub struct Fat<C: Cpu> {
     next_object: AtomicU64,
     /// The directory that its root covers, if it is mounted.
     covered: SpinLock<Option<Arc<dyn Inode>>, C>,
+    /// What may be done in it: [`MountFlags`], always without writing.
+    flags: AtomicU32,
 }
 
 impl<C: Cpu> Fat<C> {
@@ -73,7 +75,8 @@ impl<C: Cpu> Fat<C> {
         let geometry = Geometry::parse(&sector, volume.bytes()).map_err(|BadFat| FileError::Invalid)?;
         let next_object = AtomicU64::new(device.encoded() << 32 | 1 << 63);
         let covered = SpinLock::new(Rank::FileObject, None);
-        Ok(Arc::new(Self { volume, geometry, device, pages, next_object, covered }))
+        let flags = AtomicU32::new(MountFlags::READ_ONLY.bits());
+        Ok(Arc::new(Self { volume, geometry, device, pages, next_object, covered, flags }))
     }
 
     fn new_object(&self) -> u64 {
@@ -82,6 +85,10 @@ impl<C: Cpu> Fat<C> {
 
     fn covered(&self) -> Option<Arc<dyn Inode>> {
         self.covered.lock().clone()
+    }
+
+    fn flags(&self) -> MountFlags {
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
     }
 
     /// All that statfs(2) tells; free clusters are counted.
@@ -95,6 +102,7 @@ impl<C: Cpu> Fat<C> {
             free_files: 0,
             device: self.device,
             read_only: true,
+            flags: self.flags(),
         }
     }
 }
@@ -135,11 +143,21 @@ impl<C: Cpu> Mountable for MountableFat<C> {
         Ok(())
     }
 
-    fn is_read_only(&self) -> bool {
-        true
+    fn flags(&self) -> MountFlags {
+        self.fs.flags()
     }
 
-    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
-        if read_only { Ok(()) } else { Err(FileError::ReadOnly) }
+    fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
+        if !flags.contains(MountFlags::READ_ONLY) {
+            return Err(FileError::ReadOnly);
+        }
+        self.fs.flags.store(flags.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Each node has the file system: the root does, and this.
+    fn is_used(&self, own: usize) -> Result<bool, FileError> {
+        const IDLE: usize = 2;
+        Ok(Arc::strong_count(&self.root) > own || Arc::strong_count(&self.fs) > IDLE)
     }
 }

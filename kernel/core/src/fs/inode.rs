@@ -6,6 +6,7 @@ use core::any::Any;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
+use super::mount::MountFlags;
 use super::operations::FileOperations;
 
 /// A file of any kind, in the file system that it belongs to. Names, directories and metadata are the inode's business;
@@ -26,6 +27,40 @@ pub trait Inode: Any + Send + Sync {
     /// Whether its file system cannot be changed.
     fn is_read_only(&self) -> bool;
 
+    /// Which bind mount it was found through; 0 for none, as `mount` of what a file system makes always is.
+    fn mount(&self) -> u64 {
+        0
+    }
+
+    /// What may be done where it was found.
+    fn mount_flags(&self) -> MountFlags {
+        MountFlags::empty()
+    }
+
+    /// Somebody opens it for writing; [`end_writing`](Self::end_writing) follows.
+    ///
+    /// # Errors
+    ///
+    /// [`Executed`](FileError::Executed) while it is executed, [`ReadOnly`](FileError::ReadOnly).
+    fn begin_writing(&self) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// One who had it open for writing has closed it.
+    fn end_writing(&self) {}
+
+    /// Somebody executes it; [`allow_writing`](Self::allow_writing) follows.
+    ///
+    /// # Errors
+    ///
+    /// [`Executed`](FileError::Executed) while it is open for writing.
+    fn deny_writing(&self) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// One who executed it is done.
+    fn allow_writing(&self) {}
+
     /// What reads and writes the file; permissions have been checked.
     ///
     /// # Errors
@@ -43,6 +78,20 @@ pub trait Inode: Any + Send + Sync {
         Err(FileError::NotDirectory)
     }
 
+    /// As [`lookup`](Self::lookup), whatever is mounted there: for a bind mount, which has mounts of its own.
+    ///
+    /// # Errors
+    ///
+    /// As those of `lookup`.
+    fn lookup_here(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
+        self.lookup(name)
+    }
+
+    /// The root of what is mounted on it.
+    fn covering(&self) -> Option<Arc<dyn Inode>> {
+        None
+    }
+
     /// Of a directory: the one above it. `None` for the root of a file system that is mounted nowhere, and for a directory
     /// that was removed.
     fn parent(&self) -> Option<Arc<dyn Inode>> {
@@ -55,7 +104,7 @@ pub trait Inode: Any + Send + Sync {
         self.id().inode
     }
 
-    /// Of a directory: from now on whoever comes from above finds `root`, the root of another file system, in its place;
+    /// From now on whoever comes from above finds `root`, the root of another file system, in its place;
     /// or itself again.
     ///
     /// # Errors
@@ -179,6 +228,7 @@ pub struct Changeable {
 }
 
 /// A file on its way from one name to another.
+#[derive(Clone, Copy)]
 pub struct Renaming<'a> {
     /// The name that it has.
     pub name: &'a [u8],
@@ -264,4 +314,10 @@ pub enum Made<'a> {
 #[must_use]
 pub fn same_file(one: &Arc<dyn Inode>, other: &Arc<dyn Inode>) -> bool {
     core::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) || one.id() == other.id()
+}
+
+/// Whether two are the same file in the same place: what is mounted twice is seen in two.
+#[must_use]
+pub fn same_place(one: &Arc<dyn Inode>, other: &Arc<dyn Inode>) -> bool {
+    core::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) || one.id() == other.id() && one.mount() == other.mount()
 }

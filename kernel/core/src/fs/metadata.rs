@@ -2,6 +2,8 @@
 
 mod linux;
 
+use super::mount::MountFlags;
+
 /// What kind of file it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileKind {
@@ -217,4 +219,6 @@ pub struct FileSystemStatus {
     pub device: DeviceNumber,
     /// Whether it cannot be changed.
     pub read_only: bool,
+    /// What else may not be done.
+    pub flags: MountFlags,
 }

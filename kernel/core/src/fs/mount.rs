@@ -5,15 +5,68 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+
+use bitflags::bitflags;
 
 use super::error::FileError;
-use super::inode::{Inode, same_file};
+use super::inode::{Inode, same_place};
 use super::metadata::DeviceNumber;
 use crate::hal::Cpu;
 use crate::sync::{Rank, SpinLock};
 
 /// The most mounts: who may mount may not fill the kernel's memory with them by mistake.
 const MAX_MOUNTS: usize = 256;
+/// Who has a root that is mounted and not used: the file system, the directory that it covers, and who asks.
+const OWN_REFERENCES: usize = 3;
+
+bitflags! {
+    /// What may be done with the files of a mount, in the numbers of mount(2).
+    #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+    pub struct MountFlags: u32 {
+        /// Nothing is changed.
+        const READ_ONLY = 1;
+        /// Set-id bits have no effect.
+        const NO_SET_ID = 2;
+        /// Device nodes cannot be opened.
+        const NO_DEVICES = 4;
+        /// Nothing is executed.
+        const NO_EXECUTION = 8;
+        /// Access times stay.
+        const NO_ACCESS_TIME = 1024;
+        /// Those of directories stay.
+        const NO_DIRECTORY_ACCESS_TIME = 2048;
+    }
+}
+
+impl MountFlags {
+    /// Whether the access time stays as it is, of a directory or of another file.
+    #[must_use]
+    pub const fn keep_access_time(self, is_directory: bool) -> bool {
+        self.contains(Self::NO_ACCESS_TIME)
+            || self.contains(Self::READ_ONLY)
+            || is_directory && self.contains(Self::NO_DIRECTORY_ACCESS_TIME)
+    }
+}
+
+/// As in `/proc/mounts`.
+impl fmt::Display for MountFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.contains(Self::READ_ONLY) { "ro" } else { "rw" })?;
+        for (flag, word) in [
+            (Self::NO_SET_ID, ",nosuid"),
+            (Self::NO_DEVICES, ",nodev"),
+            (Self::NO_EXECUTION, ",noexec"),
+            (Self::NO_ACCESS_TIME, ",noatime"),
+            (Self::NO_DIRECTORY_ACCESS_TIME, ",nodiratime"),
+        ] {
+            if self.contains(flag) {
+                f.write_str(word)?;
+            }
+        }
+        if self.contains(Self::NO_ACCESS_TIME) { Ok(()) } else { f.write_str(",relatime") }
+    }
+}
 
 /// A file system of a kind that can be mounted and unmounted.
 pub trait Mountable: Send + Sync {
@@ -30,15 +83,23 @@ pub trait Mountable: Send + Sync {
     /// [`Busy`](FileError::Busy) if it covers something already.
     fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError>;
 
-    /// Whether nothing can be changed in it.
-    fn is_read_only(&self) -> bool;
+    /// What may be done in it.
+    fn flags(&self) -> MountFlags;
 
-    /// Lets nothing be changed in it any more, or lets it again.
+    /// Lets that be done from now on.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](FileError::Invalid) where that cannot be chosen.
-    fn set_read_only(&self, read_only: bool) -> Result<(), FileError>;
+    /// [`Invalid`](FileError::Invalid) where that cannot be chosen, [`Busy`](FileError::Busy) where somebody has a file open
+    /// for writing and nothing shall be changed any more.
+    fn set_flags(&self, flags: MountFlags) -> Result<(), FileError>;
+
+    /// Whether anybody uses a file of it: has it open or mapped, or works in it. `own` references to its root are not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](FileError::OutOfMemory) where that cannot be found out.
+    fn is_used(&self, own: usize) -> Result<bool, FileError>;
 }
 
 /// Something mounted.
@@ -48,6 +109,23 @@ struct Mount {
     fs: Arc<dyn Mountable>,
     /// None for the root, which covers nothing.
     covered: Option<Arc<dyn Inode>>,
+}
+
+impl Mount {
+    /// Whether `file` is in it.
+    fn has(&self, file: &dyn Inode) -> bool {
+        let root = self.fs.root();
+        root.mount() == file.mount() && root.id().device == file.id().device
+    }
+}
+
+/// Who is in a mount when it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Users {
+    /// Then it does not go.
+    Stay,
+    /// They go on with it, and find nothing above; what is mounted below goes with it (`MNT_DETACH`).
+    Detached,
 }
 
 /// All mounts, the oldest first.
@@ -79,12 +157,12 @@ impl<C: Cpu> Mounts<C> {
         self.add(Mount { source: copy(source)?, place: copy(b"/")?, fs, covered: None })
     }
 
-    /// Mounts `fs`, from `source`, on the directory `covered`, whose path is `place`.
+    /// Mounts `fs`, from `source`, on the file `covered`, whose path is `place`.
     ///
     /// # Errors
     ///
     /// [`NotDirectory`](FileError::NotDirectory), [`Busy`](FileError::Busy) where something is mounted already or `fs` is
-    /// elsewhere, [`Invalid`](FileError::Invalid) for a directory that cannot be covered,
+    /// elsewhere, [`Invalid`](FileError::Invalid) for what cannot be covered,
     /// [`NoSpace`](FileError::NoSpace) for one mount too many, [`OutOfMemory`](FileError::OutOfMemory).
     pub fn mount(
         &self,
@@ -117,21 +195,67 @@ impl<C: Cpu> Mounts<C> {
         Ok(())
     }
 
-    /// Takes the mount away whose root is `root`. Who is in it stays there, and finds nothing above.
+    /// Takes the mount away whose root is `root`.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](FileError::Invalid) where nothing is mounted, [`Busy`](FileError::Busy) for the root of all and where
-    /// something is mounted in it.
-    pub fn unmount(&self, root: &Arc<dyn Inode>) -> Result<(), FileError> {
-        let device = root.id().device;
-        let (mount, covered) = {
-            let mut all = self.all.lock();
-            let is_root = |mount: &Mount| same_file(&mount.fs.root(), root);
-            let index = all.iter().position(is_root).ok_or(FileError::Invalid)?;
-            if all.iter().filter_map(|mount| mount.covered.as_ref()).any(|covered| covered.id().device == device) {
+    /// [`Invalid`](FileError::Invalid) where nothing is mounted, [`Busy`](FileError::Busy) for the root of all; and unless
+    /// `users` are detached, where something is mounted in it, or somebody uses it.
+    pub fn unmount(&self, root: &Arc<dyn Inode>, users: Users) -> Result<(), FileError> {
+        if users == Users::Stay {
+            let fs = self.find(root).ok_or(FileError::Invalid)?;
+            if self.covered(root)?.is_none() {
                 return Err(FileError::Busy);
             }
+            if !self.is_last(root) || fs.is_used(OWN_REFERENCES)? {
+                return Err(FileError::Busy);
+            }
+            return self.take(root);
+        }
+        if self.covered(root)?.is_none() {
+            return Err(FileError::Busy);
+        }
+        // From the outermost in: what is in a mount that goes cannot be found any more.
+        while let Some(below) = self.below(root) {
+            self.unmount_all(&below);
+        }
+        self.take(root)
+    }
+
+    /// What the mount of `root` covers; the root of all covers nothing.
+    fn covered(&self, root: &Arc<dyn Inode>) -> Result<Option<Arc<dyn Inode>>, FileError> {
+        let all = self.all.lock();
+        let mount = all.iter().find(|mount| same_place(&mount.fs.root(), root)).ok_or(FileError::Invalid)?;
+        Ok(mount.covered.clone())
+    }
+
+    /// Takes a mount away with all that is in it. Each round takes one, and nobody who may mount is quicker for ever.
+    fn unmount_all(&self, root: &Arc<dyn Inode>) {
+        let mut at = Arc::clone(root);
+        while let Some(below) = self.below(&at) {
+            at = below;
+        }
+        // Somebody else may have taken it.
+        let _gone = self.take(&at);
+    }
+
+    /// The root of some mount in the one of `root`.
+    fn below(&self, root: &Arc<dyn Inode>) -> Option<Arc<dyn Inode>> {
+        let all = self.all.lock();
+        let mount = all.iter().find(|mount| same_place(&mount.fs.root(), root))?;
+        let mut inner = all.iter().filter(|other| other.covered.as_ref().is_some_and(|covered| mount.has(&**covered)));
+        inner.next().map(|inner| inner.fs.root())
+    }
+
+    /// Whether nothing is mounted in the mount of `root`.
+    fn is_last(&self, root: &Arc<dyn Inode>) -> bool {
+        self.below(root).is_none()
+    }
+
+    fn take(&self, root: &Arc<dyn Inode>) -> Result<(), FileError> {
+        let (mount, covered) = {
+            let mut all = self.all.lock();
+            let index = all.iter().position(|mount| same_place(&mount.fs.root(), root)).ok_or(FileError::Invalid)?;
             let covered = all.get(index).and_then(|mount| mount.covered.clone()).ok_or(FileError::Busy)?;
             (all.remove(index), covered)
         };
@@ -139,22 +263,92 @@ impl<C: Cpu> Mounts<C> {
         mount.fs.set_covered(None)
     }
 
+    /// Lets what is mounted with the root `root` cover `to` instead, whose path is `place` (`MS_MOVE`).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) where nothing is mounted, and for the root of all;
+    /// [`TooManyLinks`](FileError::TooManyLinks) where `to` is in it; those of [`mount`](Self::mount).
+    pub fn relocate(&self, root: &Arc<dyn Inode>, to: &Arc<dyn Inode>, place: &[u8]) -> Result<(), FileError> {
+        let (fs, covered, old_place) = {
+            let all = self.all.lock();
+            let mount = all.iter().find(|mount| same_place(&mount.fs.root(), root)).ok_or(FileError::Invalid)?;
+            (Arc::clone(&mount.fs), mount.covered.clone().ok_or(FileError::Invalid)?, copy(&mount.place)?)
+        };
+        let mut above = Some(Arc::clone(to));
+        while let Some(at) = above {
+            if same_place(&at, root) {
+                return Err(FileError::TooManyLinks);
+            }
+            above = at.parent();
+        }
+        to.cover(Some(Arc::clone(root)))?;
+        covered.cover(None)?;
+        fs.set_covered(None)?;
+        fs.set_covered(Some(to))?;
+        let mut all = self.all.lock();
+        for mount in all.iter_mut() {
+            if same_place(&mount.fs.root(), root) {
+                mount.covered = Some(Arc::clone(to));
+            }
+            // What is told of it, and of what is below it, begins otherwise.
+            if let Some(rest) = mount.place.strip_prefix(&old_place[..])
+                && (rest.is_empty() || rest.starts_with(b"/"))
+                && let Ok(mut moved) = copy(place)
+                && moved.try_reserve_exact(rest.len()).is_ok()
+            {
+                moved.extend_from_slice(rest);
+                mount.place = moved;
+            }
+        }
+        Ok(())
+    }
+
     /// The file system whose root is `root`.
     #[must_use]
     pub fn find(&self, root: &Arc<dyn Inode>) -> Option<Arc<dyn Mountable>> {
         let all = self.all.lock();
-        all.iter().map(|mount| &mount.fs).find(|fs| same_file(&fs.root(), root)).cloned()
+        all.iter().map(|mount| &mount.fs).find(|fs| same_place(&fs.root(), root)).cloned()
+    }
+
+    /// What `file` is in.
+    #[must_use]
+    pub fn of(&self, file: &dyn Inode) -> Option<Arc<dyn Mountable>> {
+        self.all.lock().iter().find(|mount| mount.has(file)).map(|mount| Arc::clone(&mount.fs))
+    }
+
+    /// Where what `file` is in came from.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) for a file that is in nothing mounted, [`OutOfMemory`](FileError::OutOfMemory).
+    pub fn source_of(&self, file: &dyn Inode) -> Result<Vec<u8>, FileError> {
+        let all = self.all.lock();
+        copy(&all.iter().find(|mount| mount.has(file)).ok_or(FileError::Invalid)?.source)
     }
 
     /// The root of the file system that `file` is in.
     #[must_use]
     pub fn root_of(&self, file: &dyn Inode) -> Option<Arc<dyn Inode>> {
-        self.root_of_device(file.id().device)
+        self.of(file).map(|fs| fs.root())
     }
 
     /// The root of the file system with this number, if it is mounted.
     pub fn root_of_device(&self, device: DeviceNumber) -> Option<Arc<dyn Inode>> {
         self.all.lock().iter().map(|mount| mount.fs.root()).find(|root| root.id().device == device)
+    }
+
+    /// The mount at this index that is below the path `place`: where it is, from there on, and its root.
+    #[must_use]
+    pub fn inside(&self, place: &[u8], index: usize) -> Option<(Vec<u8>, Arc<dyn Inode>, &'static str)> {
+        let all = self.all.lock();
+        let place = place.strip_suffix(b"/").unwrap_or(place);
+        let inside = all.iter().filter_map(|mount| {
+            let rest = mount.place.strip_prefix(place)?;
+            (rest.len() > 1 && rest.starts_with(b"/")).then_some((rest, mount))
+        });
+        let (rest, mount) = inside.into_iter().nth(index)?;
+        Some((copy(rest).ok()?, mount.fs.root(), mount.fs.kind()))
     }
 
     /// Calls `visit` for each mount: what, where, and the file system. The table is locked meanwhile.
@@ -167,6 +361,14 @@ impl<C: Cpu> Default for Mounts<C> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What stands at the place of `root` in the end: what is mounted on it, and on that.
+pub(super) fn topmost(mut root: Arc<dyn Inode>) -> Arc<dyn Inode> {
+    while let Some(next) = root.covering() {
+        root = next;
+    }
+    root
 }
 
 fn copy(bytes: &[u8]) -> Result<Vec<u8>, FileError> {

@@ -8,7 +8,8 @@ use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::{Inode, Made, Making};
 use super::metadata::{DeviceNumber, FileKind, Protection};
-use super::open_file::OpenFile;
+use super::mount::MountFlags;
+use super::open_file::{Hold, OpenFile};
 use super::operations::FileOperations;
 use super::path::{Base, Follow, Last, Missing, Parent, Walk, WalkRules, resolve_by_rules, resolve_parent};
 use super::transfer::Writer;
@@ -101,6 +102,11 @@ pub fn open_inode(
         _ => {}
     }
     id.check(&*inode, wanted)?;
+    if matches!(kind, FileKind::CharacterDevice | FileKind::BlockDevice)
+        && inode.mount_flags().contains(MountFlags::NO_DEVICES)
+    {
+        return Err(FileError::Denied);
+    }
     if flags.contains(OpenFlags::NO_ACCESS_TIME) && !id.owns(inode.protection()) {
         return Err(FileError::NotPermitted);
     }
@@ -112,7 +118,8 @@ pub fn open_inode(
 /// # Errors
 ///
 /// Those of [`resolve`](super::resolve); [`Denied`](FileError::Denied) for anything else than a regular file, and where
-/// nobody may execute it.
+/// nobody may execute it; [`Executed`](FileError::Executed) where it is open for writing. As long as the open file is there,
+/// nobody opens it for that.
 pub fn open_program(
     context: &Context,
     base: Base<'_>,
@@ -139,7 +146,19 @@ pub fn open_program_inode(
         _ => return Err(FileError::Denied),
     }
     id.check(&*inode, Wanted::EXECUTE)?;
-    open_checked(context, inode, OpenFlags::empty(), id)
+    if inode.mount_flags().contains(MountFlags::NO_EXECUTION) {
+        return Err(FileError::Denied);
+    }
+    inode.deny_writing()?;
+    match Arc::clone(&inode).open(OpenFlags::empty()) {
+        Ok(operations) => {
+            Ok(OpenFile::holding(inode, operations, OpenFlags::empty(), context.parking(), Hold::DeniesWriting))
+        }
+        Err(error) => {
+            inode.allow_writing();
+            Err(error)
+        }
+    }
 }
 
 /// mkdirat(2), mknodat(2), symlinkat(2): makes what `path` names.
@@ -320,9 +339,30 @@ fn open_checked(
     flags: OpenFlags,
     id: AccessId<'_>,
 ) -> Result<Arc<OpenFile>, FileError> {
-    let operations: Arc<dyn FileOperations> = Arc::clone(&inode).open(flags)?;
+    if !flags.is_writable() && !flags.contains(OpenFlags::TRUNCATE) {
+        let operations = Arc::clone(&inode).open(flags)?;
+        return Ok(OpenFile::new(inode, operations, flags, context.parking()));
+    }
+    inode.begin_writing()?;
+    match open_to_write(&inode, flags, id) {
+        Ok(operations) if flags.is_writable() => {
+            Ok(OpenFile::holding(inode, operations, flags, context.parking(), Hold::Writes))
+        }
+        outcome => {
+            inode.end_writing();
+            Ok(OpenFile::new(inode, outcome?, flags, context.parking()))
+        }
+    }
+}
+
+fn open_to_write(
+    inode: &Arc<dyn Inode>,
+    flags: OpenFlags,
+    id: AccessId<'_>,
+) -> Result<Arc<dyn FileOperations>, FileError> {
+    let operations = Arc::clone(inode).open(flags)?;
     if flags.contains(OpenFlags::TRUNCATE) && inode.protection().kind == FileKind::Regular {
         operations.resize(0, Writer { keeps_set_id: id.uid == 0, ..Writer::KERNEL })?;
     }
-    Ok(OpenFile::new(inode, operations, flags, context.parking()))
+    Ok(operations)
 }

@@ -33,11 +33,23 @@ pub struct OpenFile {
     status: AtomicU32,
     /// Whether the offset means anything, and so must be locked.
     positioned: bool,
+    hold: Hold,
     offset: Offset,
     /// Who keeps the locks that it owns, if it ever had one.
     locks: Once<&'static dyn LockKeeper>,
     /// Those who are told when it is no more; mostly nobody.
     followers: Once<Box<dyn Followers>>,
+}
+
+/// What an open file does to its inode as long as it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hold {
+    /// Nothing.
+    Nothing,
+    /// It is open for writing.
+    Writes,
+    /// It is executed.
+    DeniesWriting,
 }
 
 /// Where a seek counts from.
@@ -80,12 +92,24 @@ impl OpenFile {
         flags: OpenFlags,
         parking: &'static dyn Parking,
     ) -> Arc<Self> {
+        Self::holding(inode, operations, flags, parking, Hold::Nothing)
+    }
+
+    /// The same, which ends a hold on `inode` when it goes.
+    pub(super) fn holding(
+        inode: Arc<dyn Inode>,
+        operations: Arc<dyn FileOperations>,
+        flags: OpenFlags,
+        parking: &'static dyn Parking,
+        hold: Hold,
+    ) -> Arc<Self> {
         let positioned = matches!(operations.seeking(), Seeking::Bytes { .. } | Seeking::Cookies);
         Arc::new(Self {
             inode,
             operations: Some(operations),
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned,
+            hold,
             offset: Offset::new(parking, 0),
             locks: Once::new(),
             followers: Once::new(),
@@ -100,6 +124,7 @@ impl OpenFile {
             operations: None,
             status: AtomicU32::new(flags.difference(OpenFlags::WHILE_OPENING).bits()),
             positioned: false,
+            hold: Hold::Nothing,
             offset: Offset::new(parking, 0),
             locks: Once::new(),
             followers: Once::new(),
@@ -396,6 +421,11 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        match self.hold {
+            Hold::Nothing => {}
+            Hold::Writes => self.inode.end_writing(),
+            Hold::DeniesWriting => self.inode.allow_writing(),
+        }
         if let Some(followers) = self.followed() {
             followers.tell(self.operations.as_deref().and_then(FileOperations::watched));
         }

@@ -31,7 +31,7 @@ pub fn link(
         Err(FileError::NotFound) if matches!(last, Last::Name(_)) => {}
         Err(error) => return Err(error),
     }
-    if what.id().device != directory.id().device {
+    if what.id().device != directory.id().device || what.mount() != directory.mount() {
         return Err(FileError::CrossDevice);
     }
     id.check(&*directory, Wanted::WRITE | Wanted::EXECUTE)?;
@@ -78,7 +78,8 @@ pub fn rename(
 ) -> Result<(), FileError> {
     let old = resolve_parent(context, from.base, from.path, id)?;
     let new = resolve_parent(context, to.base, to.path, id)?;
-    if old.directory.id().device != new.directory.id().device {
+    let mounts = [&old.directory, &new.directory].map(|directory| (directory.id().device, directory.mount()));
+    if mounts[0] != mounts[1] {
         return Err(FileError::CrossDevice);
     }
     loop {
@@ -101,6 +102,12 @@ fn rename_once(old: &Parent<'_>, new: &Parent<'_>, if_taken: IfTaken, id: Access
         Err(FileError::NotFound) if if_taken != IfTaken::Exchange => None,
         Err(error) => return Err(error),
     };
+    let is_mounted = |inode: &Arc<dyn Inode>| {
+        (inode.id().device, inode.mount()) != (old.directory.id().device, old.directory.mount())
+    };
+    if is_mounted(&what) || there.as_ref().is_some_and(is_mounted) {
+        return Err(FileError::Busy);
+    }
     check_slashes(old, new, &what, there.as_ref(), if_taken)?;
     if there.as_ref().is_some_and(|there| same_file(there, &what)) {
         return Ok(());

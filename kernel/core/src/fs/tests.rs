@@ -1,5 +1,6 @@
 //! Files on the host: archives made by the tests, frames that are numbers, threads of the host.
 
+mod bind;
 mod block;
 mod devices;
 mod directory;

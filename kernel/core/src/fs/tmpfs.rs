@@ -38,8 +38,10 @@ mod names;
 mod node;
 mod rename;
 mod store;
+mod users;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 pub(super) use adopt::{Adopted, Archived};
 use node::Node;
@@ -49,13 +51,13 @@ use super::devices::DeviceTable;
 use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
-use super::mount::Mountable;
+use super::mount::{MountFlags, Mountable};
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
 use super::pipe::NamedPipe;
 use crate::addr::PAGE_SIZE;
 use crate::hal::Cpu;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// What a file system in memory is for, as `/proc/mounts` and statfs(2) call it.
@@ -135,7 +137,12 @@ pub struct Tmpfs<C: Cpu> {
     needs: Needs,
     device: DeviceNumber,
     purpose: Purpose,
-    read_only: AtomicBool,
+    /// What may be done in it: [`MountFlags`].
+    flags: AtomicU32,
+    /// How many have a file open for writing.
+    writers: AtomicU32,
+    /// What is mounted on files that are no directories: on which, and the root.
+    file_covers: SpinLock<Vec<(u64, Arc<dyn Inode>)>, C>,
     next_number: AtomicU64,
     pages: Budget,
     files: Budget,
@@ -155,7 +162,9 @@ impl<C: Cpu> Tmpfs<C> {
             needs,
             device,
             purpose,
-            read_only: AtomicBool::new(false),
+            flags: AtomicU32::new(0),
+            writers: AtomicU32::new(0),
+            file_covers: SpinLock::new(Rank::FileObject, Vec::new()),
             next_number: AtomicU64::new(1),
             pages: Budget::new(limits.pages),
             files: Budget::new(limits.files),
@@ -176,13 +185,22 @@ impl<C: Cpu> Tmpfs<C> {
 
     /// Lets nothing be changed any more, or lets it again.
     pub fn set_read_only(&self, read_only: bool) {
-        self.read_only.store(read_only, Ordering::Relaxed);
+        if read_only {
+            self.flags.fetch_or(MountFlags::READ_ONLY.bits(), Ordering::SeqCst);
+        } else {
+            self.flags.fetch_and(!MountFlags::READ_ONLY.bits(), Ordering::SeqCst);
+        }
     }
 
     /// Whether nothing can be changed.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.read_only.load(Ordering::Relaxed)
+        self.flags().contains(MountFlags::READ_ONLY)
+    }
+
+    /// What may be done in it.
+    fn flags(&self) -> MountFlags {
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::SeqCst))
     }
 
     /// Bounds it anew. What is there already stays.
@@ -205,11 +223,46 @@ impl<C: Cpu> Tmpfs<C> {
             free_files,
             device: self.device,
             read_only: self.is_read_only(),
+            flags: self.flags(),
         }
     }
 
     fn check_writable(&self) -> Result<(), FileError> {
         if self.is_read_only() { Err(FileError::ReadOnly) } else { Ok(()) }
+    }
+
+    /// The root of what is mounted on the file of this number, which is no directory.
+    fn file_cover(&self, number: u64) -> Option<Arc<dyn Inode>> {
+        let covers = self.file_covers.lock();
+        covers.iter().find(|(covered, _)| *covered == number).map(|(_, root)| Arc::clone(root))
+    }
+
+    /// Mounts `root` on such a file, or nothing; `is_covered` is what the file knows of it.
+    fn set_file_cover(
+        &self,
+        number: u64,
+        is_covered: &AtomicBool,
+        root: Option<Arc<dyn Inode>>,
+    ) -> Result<(), FileError> {
+        let before = {
+            let mut covers = self.file_covers.lock();
+            let there = covers.iter().position(|(covered, _)| *covered == number);
+            is_covered.store(root.is_some(), Ordering::Release);
+            match (root, there) {
+                (Some(_), Some(_)) => return Err(FileError::Busy),
+                (Some(root), None) => {
+                    if covers.try_reserve(1).is_err() {
+                        is_covered.store(false, Ordering::Release);
+                        return Err(FileError::OutOfMemory);
+                    }
+                    covers.push((number, root));
+                    None
+                }
+                (None, there) => there.map(|index| covers.remove(index)),
+            }
+        };
+        drop(before);
+        Ok(())
     }
 
     /// The directory that its root covers, if it is mounted.
@@ -251,13 +304,23 @@ impl<C: Cpu> Mountable for WithRoot<C> {
         Ok(())
     }
 
-    fn is_read_only(&self) -> bool {
-        self.fs.is_read_only()
+    fn flags(&self) -> MountFlags {
+        self.fs.flags()
     }
 
-    fn set_read_only(&self, read_only: bool) -> Result<(), FileError> {
-        self.fs.set_read_only(read_only);
+    /// Who begins to write counts himself and then looks whether he may.
+    fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
+        let before = self.fs.flags.swap(flags.bits(), Ordering::SeqCst);
+        let closes = flags.contains(MountFlags::READ_ONLY) && before & MountFlags::READ_ONLY.bits() == 0;
+        if closes && self.fs.writers.load(Ordering::SeqCst) != 0 {
+            self.fs.flags.store(before, Ordering::SeqCst);
+            return Err(FileError::Busy);
+        }
         Ok(())
+    }
+
+    fn is_used(&self, own: usize) -> Result<bool, FileError> {
+        self.fs.is_used(&self.root, own)
     }
 }
 

@@ -12,10 +12,11 @@ use super::system::Tables as SystemTables;
 use crate::addr::PAGE_SIZE;
 use crate::fs::{
     Blocking, DeviceNumber, DirectoryEntry, Fd, FileError, FileId, FileKind, FileOperations, FileSystemStatus, Inode,
-    Link, Metadata, OpenFlags, Protection, Seeking, Sink, Timestamp, Visit,
+    Link, Metadata, MountFlags, OpenFlags, Protection, Seeking, Sink, Timestamp, Visit,
 };
 use crate::proc::{MAX_PID, Pid, Process, ProcessFlags, Thread};
 use crate::sched::Tid;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// The file system's own device number.
@@ -34,8 +35,8 @@ type Target = String<32>;
 
 /// What a node is.
 enum Kind<S: Machine> {
-    /// The root, with the directory that it covers.
-    Root(SpinLock<Option<Arc<dyn Inode>>, S::Cpu>),
+    /// The root, with the directory that it covers, and what may be done in the file system ([`MountFlags`]).
+    Root(SpinLock<Option<Arc<dyn Inode>>, S::Cpu>, AtomicU32),
     Folder(&'static [Entry]),
     Text(super::entry::WriteText),
     Own(Target),
@@ -95,12 +96,12 @@ fn number_in(directory: u64, name: &[u8]) -> u64 {
 
 impl<S: Machine> Node<S> {
     pub(super) fn root() -> Arc<Self> {
-        Self::new(Kind::Root(SpinLock::new(Rank::FileObject, None)), ROOT, None)
+        Self::new(Kind::Root(SpinLock::new(Rank::FileObject, None), AtomicU32::new(0)), ROOT, None)
     }
 
     /// Of the root: what it covers from now on.
     pub(super) fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
-        let Kind::Root(place) = &self.kind else { return Err(FileError::Invalid) };
+        let Kind::Root(place, _) = &self.kind else { return Err(FileError::Invalid) };
         let before = {
             let mut place = place.lock();
             if covered.is_some() && place.is_some() {
@@ -112,10 +113,17 @@ impl<S: Machine> Node<S> {
         Ok(())
     }
 
+    /// Of the root: what may be done in the file system from now on.
+    pub(super) fn set_flags(&self, new: MountFlags) -> Result<(), FileError> {
+        let Kind::Root(_, flags) = &self.kind else { return Err(FileError::Invalid) };
+        flags.store(new.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
     /// What it covers, if it is the root of a file system that is mounted.
     fn covered(&self) -> Option<Arc<dyn Inode>> {
         match &self.kind {
-            Kind::Root(covered) => covered.lock().clone(),
+            Kind::Root(covered, _) => covered.lock().clone(),
             _ => None,
         }
     }
@@ -164,7 +172,7 @@ impl<S: Machine> Node<S> {
     /// The entry at `cookie` or the first one behind it, with the cookie of what follows; `.` and `..` come elsewhere.
     fn listed(&self, cookie: u64, show: &mut dyn FnMut(&[u8], FileKind, u64) -> Visit) -> Option<Visit> {
         match &self.kind {
-            Kind::Root(_) => match listed_entry(SystemTables::<S>::ROOT, cookie) {
+            Kind::Root(..) => match listed_entry(SystemTables::<S>::ROOT, cookie) {
                 Some((entry, next)) => Some(show(entry.name.as_bytes(), entry.kind(), next)),
                 None => {
                     let least = u32::try_from(cookie.saturating_sub(PIDS)).ok().filter(|&pid| pid <= MAX_PID)?.max(1);
@@ -287,7 +295,7 @@ impl<S: Machine> Inode for Node<S> {
 
     fn protection(&self) -> Protection {
         let (kind, permissions) = match &self.kind {
-            Kind::Root(_) | Kind::Folder(_) | Kind::Subject(_) | Kind::About(_, Of::Tasks) => {
+            Kind::Root(..) | Kind::Folder(_) | Kind::Subject(_) | Kind::About(_, Of::Tasks) => {
                 (FileKind::Directory, 0o555)
             }
             Kind::About(_, Of::Descriptors) => (FileKind::Directory, 0o500),
@@ -298,7 +306,7 @@ impl<S: Machine> Inode for Node<S> {
         let (uid, gid) = match &self.kind {
             Kind::Subject(subject) | Kind::About(subject, _) => owner(&subject.process),
             Kind::Descriptor(process, _) => owner(process),
-            Kind::Root(_) | Kind::Folder(_) | Kind::Text(_) | Kind::Own(_) => (0, 0),
+            Kind::Root(..) | Kind::Folder(_) | Kind::Text(_) | Kind::Own(_) => (0, 0),
         };
         Protection { kind, permissions, uid, gid }
     }
@@ -312,7 +320,7 @@ impl<S: Machine> Inode for Node<S> {
         let time = since(match &self.kind {
             Kind::Subject(subject) | Kind::About(subject, _) => subject.process.started_ns(),
             Kind::Descriptor(process, _) => process.started_ns(),
-            Kind::Root(_) | Kind::Folder(_) | Kind::Text(_) | Kind::Own(_) => S::now_ns(),
+            Kind::Root(..) | Kind::Folder(_) | Kind::Text(_) | Kind::Own(_) => S::now_ns(),
         });
         let size = match &self.kind {
             Kind::Own(target) => target.len() as u64,
@@ -327,7 +335,18 @@ impl<S: Machine> Inode for Node<S> {
     }
 
     fn is_read_only(&self) -> bool {
-        false
+        self.mount_flags().contains(MountFlags::READ_ONLY)
+    }
+
+    fn mount_flags(&self) -> MountFlags {
+        let mut at = self;
+        while let Some(parent) = &at.parent {
+            at = parent;
+        }
+        match &at.kind {
+            Kind::Root(_, flags) => MountFlags::from_bits_truncate(flags.load(Ordering::Relaxed)),
+            _ => MountFlags::empty(),
+        }
     }
 
     fn open(self: Arc<Self>, _flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
@@ -353,13 +372,14 @@ impl<S: Machine> Inode for Node<S> {
             files: 0,
             free_files: 0,
             device: DEVICE,
-            read_only: false,
+            read_only: self.is_read_only(),
+            flags: self.mount_flags(),
         }
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
         match &self.kind {
-            Kind::Root(_) => {
+            Kind::Root(..) => {
                 self.entry(SystemTables::<S>::ROOT, name).or_else(|| self.process(name)).ok_or(FileError::NotFound)
             }
             Kind::Folder(entries) => self.entry(entries, name).ok_or(FileError::NotFound),

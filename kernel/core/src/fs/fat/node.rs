@@ -11,6 +11,7 @@ use crate::fs::error::FileError;
 use crate::fs::flags::OpenFlags;
 use crate::fs::inode::{DirectoryEntry, Inode, Visit};
 use crate::fs::metadata::{FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
+use crate::fs::mount::MountFlags;
 use crate::fs::operations::{Blocking, FileOperations, Mapping, Seeking};
 use crate::fs::transfer::{Sink, Source};
 use crate::hal::Cpu;
@@ -168,6 +169,10 @@ impl<C: Cpu> Drop for Node<C> {
 }
 
 impl<C: Cpu> Inode for Node<C> {
+    fn mount_flags(&self) -> MountFlags {
+        self.fs.flags()
+    }
+
     fn id(&self) -> FileId {
         FileId { device: self.fs.device, inode: self.number }
     }

@@ -1,6 +1,6 @@
 //! The layouts in which Linux/aarch64 programs receive [`Metadata`].
 
-use super::{FileSystemStatus, Metadata, Timestamp};
+use super::{FileSystemStatus, Metadata, MountFlags, Timestamp};
 use crate::fs::path::NAME_MAX;
 
 /// Bytes of `struct stat`.
@@ -71,7 +71,12 @@ impl FileSystemStatus {
     #[must_use]
     pub fn to_statfs(&self) -> [u8; STATFS_BYTES] {
         const ST_RDONLY: u64 = 1;
+        const ST_NOSUID: u64 = 2;
+        const ST_NODEV: u64 = 4;
+        const ST_NOEXEC: u64 = 8;
         const ST_VALID: u64 = 0x20;
+        const ST_NOATIME: u64 = 0x400;
+        const ST_NODIRATIME: u64 = 0x800;
         const ST_RELATIME: u64 = 0x1000;
         let mut out = Layout::<STATFS_BYTES>::new();
         out.u64(self.magic);
@@ -84,7 +89,20 @@ impl FileSystemStatus {
         out.u64(self.device.encoded());
         out.u64(NAME_MAX as u64);
         out.u64(self.block_size);
-        out.u64(ST_VALID | ST_RELATIME | if self.read_only { ST_RDONLY } else { 0 });
+        let relative = if self.flags.contains(MountFlags::NO_ACCESS_TIME) { 0 } else { ST_RELATIME };
+        let mut flags = ST_VALID | relative | if self.read_only { ST_RDONLY } else { 0 };
+        for (flag, bit) in [
+            (MountFlags::NO_SET_ID, ST_NOSUID),
+            (MountFlags::NO_DEVICES, ST_NODEV),
+            (MountFlags::NO_EXECUTION, ST_NOEXEC),
+            (MountFlags::NO_ACCESS_TIME, ST_NOATIME),
+            (MountFlags::NO_DIRECTORY_ACCESS_TIME, ST_NODIRATIME),
+        ] {
+            if self.flags.contains(flag) {
+                flags |= bit;
+            }
+        }
+        out.u64(flags);
         out.bytes
     }
 }

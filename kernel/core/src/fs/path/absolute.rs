@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use crate::fs::error::FileError;
-use crate::fs::inode::{Inode, Visit, same_file};
+use crate::fs::inode::{Inode, Visit, same_place};
 
 /// The path of `directory` as seen from `root`, without a NUL, written to the end of `buffer`. It is found by asking each
 /// directory for its parent, and the parent under which name it knows the directory, so renames and mounts need no
@@ -20,7 +20,7 @@ pub fn absolute_path<'b>(
 ) -> Result<&'b [u8], FileError> {
     let mut at = Arc::clone(directory);
     let mut start = buffer.len();
-    while !same_file(&at, root) {
+    while !same_place(&at, root) {
         let parent = at.parent().ok_or(FileError::NotFound)?;
         start = prepend_name(&*parent, &at, buffer, start)?;
         at = parent;

@@ -97,7 +97,10 @@ fn find(start: &Arc<dyn Inode>, wanted: FileId) -> Result<(Arc<dyn Inode>, Vec<u
             if child.id() == wanted {
                 return Ok((directory, name));
             }
-            if child.protection().kind == FileKind::Directory && child.id().device == wanted.device {
+            if child.protection().kind == FileKind::Directory
+                && child.id().device == wanted.device
+                && child.mount() == start.mount()
+            {
                 push(&mut waiting, child)?;
             }
         }

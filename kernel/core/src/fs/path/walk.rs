@@ -14,7 +14,7 @@ use super::{Base, Follow, MAX_LINKS, NAME_MAX, PATH_MAX, WalkRules};
 use crate::fs::access::AccessId;
 use crate::fs::context::Context;
 use crate::fs::error::FileError;
-use crate::fs::inode::{Inode, Link, same_file};
+use crate::fs::inode::{Inode, Link, same_place};
 use crate::fs::metadata::{FileKind, Protection};
 
 /// Makes a file in a directory, under a name.
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
         }
         let mut at = Arc::clone(&self.at);
         loop {
-            if same_file(&at, self.root) {
+            if same_place(&at, self.root) {
                 return true;
             }
             match at.parent() {
@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
 
     /// `..`: at the process's root, and at a root above which there is nothing, it stays where it is.
     fn up(&mut self) -> Result<(), FileError> {
-        if same_file(&self.at, self.root) {
+        if same_place(&self.at, self.root) {
             return if self.rules.contains(WalkRules::BENEATH) { Err(FileError::CrossDevice) } else { Ok(()) };
         }
         if let Some(parent) = self.at.parent() {

@@ -4,7 +4,7 @@ use std::vec::Vec;
 use super::support::{FakeSource, PARKING, empty_fs, find};
 use crate::fs::tmpfs::WithRoot;
 use crate::fs::{
-    AccessId, Base, Context, FileError, IfTaken, Inode, Made, Mountable, Mounts, OpenFlags, Removal, Side,
+    AccessId, Base, Context, FileError, IfTaken, Inode, Made, Mountable, Mounts, OpenFlags, Removal, Side, Users,
     absolute_path, make, open, path_of, remove, rename, same_file,
 };
 use crate::hal::fake::FakeCpu;
@@ -75,7 +75,7 @@ fn a_mount_is_found_from_above_and_finds_the_way_back() {
     let above = find(&lab.context, "/a").unwrap();
     assert!(same_file(&find(&lab.context, "/a/m/..").unwrap(), &above));
     assert!(same_file(&find(&lab.context, "/a/m/inside/../..").unwrap(), &above));
-    lab.mounts.unmount(&root).unwrap();
+    lab.mounts.unmount(&root, Users::Stay).unwrap();
     find(&lab.context, "/a/m/below").unwrap();
     assert!(root.parent().is_none(), "who is in it finds nothing above");
 }
@@ -121,12 +121,12 @@ fn only_the_root_of_a_mount_is_unmounted_and_only_if_nothing_is_mounted_in_it() 
     let outer = lab.mount("n", 3).unwrap();
     lab.directory("n/x");
     let inner = lab.mount("n/x", 4).unwrap();
-    assert_eq!(lab.mounts.unmount(&outer), Err(FileError::Busy));
-    assert_eq!(lab.mounts.unmount(&find(&lab.context, "a").unwrap()), Err(FileError::Invalid));
-    assert_eq!(lab.mounts.unmount(lab.context.root()), Err(FileError::Busy));
-    lab.mounts.unmount(&inner).unwrap();
-    lab.mounts.unmount(&outer).unwrap();
-    assert_eq!(lab.mounts.unmount(&outer), Err(FileError::Invalid));
+    assert_eq!(lab.mounts.unmount(&outer, Users::Stay), Err(FileError::Busy));
+    assert_eq!(lab.mounts.unmount(&find(&lab.context, "a").unwrap(), Users::Stay), Err(FileError::Invalid));
+    assert_eq!(lab.mounts.unmount(lab.context.root(), Users::Stay), Err(FileError::Busy));
+    lab.mounts.unmount(&inner, Users::Stay).unwrap();
+    lab.mounts.unmount(&outer, Users::Stay).unwrap();
+    assert_eq!(lab.mounts.unmount(&outer, Users::Stay), Err(FileError::Invalid));
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl<C: Cpu> Directory<C> {
         if self.is_covered.load(Ordering::Acquire) { self.cover.lock().clone() } else { None }
     }
 
+    /// Whether there is such a thing.
+    pub(super) fn is_covered(&self) -> bool {
+        self.is_covered.load(Ordering::Acquire)
+    }
+
     pub(super) fn set_cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
         let before = {
             let mut cover = self.cover.lock();
@@ -222,10 +227,10 @@ impl<C: Cpu> Node<C> {
                 Some(there) if Arc::ptr_eq(there, &node) => {}
                 _ => return Err(FileError::Stale),
             }
+            if node.is_covered() {
+                return Err(FileError::Busy);
+            }
             if let Body::Directory(inner) = &node.body {
-                if inner.is_covered.load(Ordering::Acquire) {
-                    return Err(FileError::Busy);
-                }
                 inner.seal()?;
             }
             directory.uncount_name();

@@ -12,9 +12,11 @@ use crate::fs::error::FileError;
 use crate::fs::flags::OpenFlags;
 use crate::fs::inode::{Changeable, DirectoryEntry, Inode, Link, Made, Making, Renaming, Visit};
 use crate::fs::metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
+use crate::fs::mount::{MountFlags, topmost};
 use crate::fs::operations::{Allocation, Appended, Blocking, Extent, FileOperations, Mapping, Place, Seeking};
 use crate::fs::pipe::NamedPipe;
 use crate::fs::transfer::{Sink, Source, Writer};
+use crate::fs::write_count::WriteCount;
 use crate::hal::Cpu;
 use crate::paging::FewFrames;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -39,6 +41,9 @@ pub(super) struct Node<C: Cpu> {
     pub(super) links: AtomicU32,
     /// Whether it may get a name though it has none.
     nameable: AtomicBool,
+    /// Of what is no directory: whether something is mounted on it, so that a lookup need not ask.
+    is_covered: AtomicBool,
+    writes: WriteCount,
     born: Option<Timestamp>,
     attributes: SpinLock<Attributes, C>,
     pub(super) body: Body<C>,
@@ -119,6 +124,8 @@ impl<C: Cpu> Node<C> {
             kind,
             links: AtomicU32::new(links),
             nameable: AtomicBool::new(false),
+            is_covered: AtomicBool::new(false),
+            writes: WriteCount::new(),
             born,
             attributes: SpinLock::new(Rank::FileObject, attributes),
             body,
@@ -232,6 +239,14 @@ impl<C: Cpu> Node<C> {
         }
     }
 
+    /// Whether something is mounted on it.
+    pub(super) fn is_covered(&self) -> bool {
+        match &self.body {
+            Body::Directory(directory) => directory.is_covered(),
+            _ => self.is_covered.load(Ordering::Acquire),
+        }
+    }
+
     /// Where it is in memory: nodes do not move, and kernel addresses are like no other numbers.
     fn place(&self) -> u64 {
         core::ptr::from_ref(self).addr() as u64
@@ -298,6 +313,34 @@ impl<C: Cpu> Inode for Node<C> {
         self.fs.is_read_only()
     }
 
+    fn mount_flags(&self) -> MountFlags {
+        self.fs.flags()
+    }
+
+    fn begin_writing(&self) -> Result<(), FileError> {
+        if !matches!(self.body, Body::Regular(..)) {
+            return Ok(());
+        }
+        self.writes.begin_writing()?;
+        self.fs.writers.fetch_add(1, Ordering::SeqCst);
+        self.fs.check_writable().inspect_err(|_| self.end_writing())
+    }
+
+    fn end_writing(&self) {
+        if matches!(self.body, Body::Regular(..)) {
+            self.writes.end_writing();
+            self.fs.writers.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn deny_writing(&self) -> Result<(), FileError> {
+        self.writes.deny_writing()
+    }
+
+    fn allow_writing(&self) {
+        self.writes.allow_writing();
+    }
+
     fn open(self: Arc<Self>, flags: OpenFlags) -> Result<Arc<dyn FileOperations>, FileError> {
         match &self.body {
             Body::Regular(..) | Body::Directory(_) => Ok(self),
@@ -310,12 +353,24 @@ impl<C: Cpu> Inode for Node<C> {
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
         let child = self.directory()?.find(name).ok_or(FileError::NotFound)?;
-        if let Body::Directory(directory) = &child.body
-            && let Some(root) = directory.cover()
-        {
-            return Ok(root);
+        match child.covering() {
+            Some(root) => Ok(topmost(root)),
+            None => Ok(child),
         }
+    }
+
+    fn lookup_here(&self, name: &[u8]) -> Result<Arc<dyn Inode>, FileError> {
+        let child = self.directory()?.find(name).ok_or(FileError::NotFound)?;
         Ok(child)
+    }
+
+    #[inline]
+    fn covering(&self) -> Option<Arc<dyn Inode>> {
+        match &self.body {
+            Body::Directory(directory) => directory.cover(),
+            _ if self.is_covered.load(Ordering::Acquire) => self.fs.file_cover(self.number),
+            _ => None,
+        }
     }
 
     fn parent(&self) -> Option<Arc<dyn Inode>> {
@@ -334,7 +389,10 @@ impl<C: Cpu> Inode for Node<C> {
     }
 
     fn cover(&self, root: Option<Arc<dyn Inode>>) -> Result<(), FileError> {
-        self.directory()?.set_cover(root)
+        match &self.body {
+            Body::Directory(directory) => directory.set_cover(root),
+            _ => self.fs.set_file_cover(self.number, &self.is_covered, root),
+        }
     }
 
     fn read_directory(&self, from: u64, visit: &mut dyn FnMut(DirectoryEntry<'_>) -> Visit) -> Result<(), FileError> {
@@ -387,7 +445,7 @@ impl<C: Cpu> Inode for Node<C> {
     }
 
     fn note_access(&self) {
-        if self.fs.is_read_only() {
+        if self.fs.flags().keep_access_time(self.kind == FileKind::Directory) {
             return;
         }
         let now = self.fs.now();
