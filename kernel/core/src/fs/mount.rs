@@ -11,7 +11,7 @@ use bitflags::bitflags;
 
 use super::error::FileError;
 use super::inode::{Inode, same_place};
-use super::metadata::DeviceNumber;
+use super::metadata::{DeviceNumber, FileKind};
 use crate::hal::Cpu;
 use crate::sync::{Rank, SpinLock};
 
@@ -171,6 +171,11 @@ impl<C: Cpu> Mounts<C> {
         covered: &Arc<dyn Inode>,
         fs: Arc<dyn Mountable>,
     ) -> Result<(), FileError> {
+        // Only directories stand in the place of directories.
+        let is_directory = |inode: &Arc<dyn Inode>| inode.protection().kind == FileKind::Directory;
+        if is_directory(&fs.root()) != is_directory(covered) {
+            return Err(FileError::NotDirectory);
+        }
         let mount = Mount { source: copy(source)?, place: copy(place)?, fs, covered: Some(Arc::clone(covered)) };
         let fs = Arc::clone(&mount.fs);
         fs.set_covered(Some(covered))?;

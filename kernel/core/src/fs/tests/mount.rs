@@ -75,7 +75,7 @@ fn a_mount_is_found_from_above_and_finds_the_way_back() {
     let above = find(&lab.context, "/a").unwrap();
     assert!(same_file(&find(&lab.context, "/a/m/..").unwrap(), &above));
     assert!(same_file(&find(&lab.context, "/a/m/inside/../..").unwrap(), &above));
-    lab.mounts.unmount(&root, Users::Stay).unwrap();
+    lab.mounts.unmount(&root, Users::Detached).unwrap();
     find(&lab.context, "/a/m/below").unwrap();
     assert!(root.parent().is_none(), "who is in it finds nothing above");
 }
