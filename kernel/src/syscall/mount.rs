@@ -10,7 +10,7 @@ use linux_raw_sys::general as linux;
 use super::argument::{Descriptor, Maybe, Text};
 use super::errno::Errno;
 use super::path::find;
-use super::user::{PATH_MAX, Path};
+use super::user::Path;
 use super::{Answer, Caller};
 use crate::arch::cpu::Arm;
 use crate::task::filesystems::{self, MOUNTS};

@@ -19,6 +19,9 @@ use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 
+/// A file, and the root of what is mounted on it.
+type Covered = (FileId, Arc<dyn Inode>);
+
 /// What all that is seen through one bind mount has in common.
 struct Shared<C: Cpu> {
     /// The directory or the file that is seen.
@@ -28,7 +31,7 @@ struct Shared<C: Cpu> {
     /// What it covers.
     covered: SpinLock<Option<Arc<dyn Inode>>, C>,
     /// What is mounted below it: on which file, and the root. Few, so they are looked through.
-    covers: SpinLock<Vec<(FileId, Arc<dyn Inode>)>, C>,
+    covers: SpinLock<Vec<Covered>, C>,
 }
 
 /// A bind mount.

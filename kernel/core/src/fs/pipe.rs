@@ -14,7 +14,7 @@
 //! leaves something behind wakes the next, however his wait ended: so nobody sleeps beside bytes, and a crowd of waiters costs
 //! no more than one.
 //!
-//! **Other files.** Bytes that go to one without a program's buffer are held until it has taken them: see [`splice`].
+//! **Other files.** Bytes that go to one without a program's buffer are held until it has taken them: see `splice`.
 //!
 //! Writes of up to [`PIPE_BUF`] bytes go in whole. Longer ones go in as there is room, between those of others.
 

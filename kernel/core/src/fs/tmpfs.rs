@@ -132,6 +132,9 @@ impl Limits {
     }
 }
 
+/// A file's number, and the root of what is mounted on it.
+type CoveredFile = (u64, Arc<dyn Inode>);
+
 /// A file system in memory. Its root is an [`Inode`] like any.
 pub struct Tmpfs<C: Cpu> {
     needs: Needs,
@@ -142,7 +145,7 @@ pub struct Tmpfs<C: Cpu> {
     /// How many have a file open for writing.
     writers: AtomicU32,
     /// What is mounted on files that are no directories: on which, and the root.
-    file_covers: SpinLock<Vec<(u64, Arc<dyn Inode>)>, C>,
+    file_covers: SpinLock<Vec<CoveredFile>, C>,
     next_number: AtomicU64,
     pages: Budget,
     files: Budget,

@@ -1,6 +1,7 @@
 //! Every call with every kind of bad pointer: it returns, and the kernel stores nothing where the program may not.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
@@ -122,7 +123,7 @@ impl Ground {
     /// Has a child make the calls, with nothing to wait for at its standard descriptors. It ends with 0 when the constant
     /// is what it was.
     fn sacrifice(&self, calls: &[Attempt]) -> Result<Outcome, Failure> {
-        let quiet = File::open("/dev/null").or_else(|_| File::open("/etc/motd"))?;
+        let quiet = own_device("/dev/null", 3)?;
         let prepare = || {
             // What cannot be replaced stays: then a read may wait, and shows.
             let _ = sys::file::replace_standard(&quiet);
@@ -133,6 +134,19 @@ impl Ground {
     fn is_intact(&self) -> bool {
         (0..PAGE).all(|offset| self.constant.read(offset) == MARK)
     }
+}
+
+/// `/dev/null` (minor number 3) or `/dev/zero` (5) by a node of one's own: calls that change it shall not change what others have.
+fn own_device(name: &str, minor: usize) -> io::Result<File> {
+    const PATH: &str = "/tmp/hostile-device";
+    const MEMORY: usize = 1 << 8;
+    let _ = fs::remove_file(PATH);
+    if sys::names::make_node(c"/tmp/hostile-device", 0o020_600, MEMORY | minor).is_err() {
+        return OpenOptions::new().read(true).write(true).open(name);
+    }
+    let file = OpenOptions::new().read(true).write(true).open(PATH);
+    fs::remove_file(PATH)?;
+    file
 }
 
 /// Every arrangement of one bad address that is worth trying.
@@ -162,7 +176,7 @@ fn attack(number: usize) -> Checked {
         return Ok(());
     }
     let ground = Ground::new()?;
-    let zero = OpenOptions::new().read(true).write(true).open("/dev/zero").or_else(|_| File::open("/"))?;
+    let zero = own_device("/dev/zero", 5)?;
     let descriptor = usize::try_from(zero.as_raw_fd()).unwrap_or(0);
     let fine = ground.edge.address();
     let attempts: Vec<Attempt> =
