@@ -16,6 +16,9 @@ SD ?=
 # For `image`: a directory with firmware (else it is fetched from Debian), the second partition (fat32, none, a file).
 FIRMWARE ?=
 DATA ?=
+# For `image`: LOAD=1 makes a card that waits for a kernel on the serial line. For `push`: the line's speed.
+LOAD ?=
+BAUD ?=
 # For `flash`: the card.
 DEVICE ?=
 # An initramfs inside the kernel's image, for where neither firmware nor QEMU passes one.
@@ -24,7 +27,7 @@ BUILTIN ?=
 BENCH ?= $(USER_BIN)/bench
 WORDS ?=
 PROFILE ?=
-# The serial port of `console`.
+# The serial port of `console` and `push`.
 PORT ?= /dev/ttyUSB0
 # Miri is the one tool that only a nightly has.
 MIRI_TOOLCHAIN ?= nightly
@@ -49,6 +52,7 @@ USER_CRATES := $(PROGRAMS) bsd sys
 TINE := cargo run --quiet --package tools --bin tine --
 SUITE := tools/suite.sh
 KERNEL := --package kernel --bin kernel --target $(KERNEL_TARGET)
+LOADER := --package loader --bin loader --target $(KERNEL_TARGET)
 RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(SD),--sd $(SD)) $(if $(TRACE),--trace)
 
 .DEFAULT_GOAL := build
@@ -56,7 +60,7 @@ RUN = $(TINE) run --board $(BOARD) --initrd $(INITRD) $(if $(CMDLINE),--cmdline 
 .NOTPARALLEL:
 
 ##@ Build and run
-build: build/kernel8.img build/initramfs.cpio $(BOARDS:%=build/%.dtb) ## everything under build/
+build: build/kernel8.img build/loader.img build/initramfs.cpio $(BOARDS:%=build/%.dtb) ## everything under build/
 
 run: build $(INITRD) ## run BOARD in QEMU (INITRD=, CMDLINE=, SD=, TRACE=1, ADD="FILE[:PATH] ...", ROOT=); Ctrl-A x ends it
 	@$(RUN)
@@ -80,12 +84,16 @@ profile: build build/bench.cpio ## its instructions by function of the kernel (B
 	@$(TINE) profile --program build/bench.cpio $(if $(WORDS),--words="$(WORDS)") $(PROFILE)
 
 ##@ Cards
-image: build $(INITRD) ## the image of an SD card: build/tine.img, .bmap, .xz (FIRMWARE=DIRECTORY, CMDLINE=, DATA=)
+image: build $(INITRD) ## the image of an SD card: build/tine.img, .bmap, .xz (FIRMWARE=DIRECTORY, CMDLINE=, DATA=, LOAD=1)
 	@$(TINE) image build/tine.img --initrd $(INITRD) --release --date $(or $(shell git log -1 --format=%cs 2>/dev/null),$(shell date -u +%F)) \
-	    $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(DATA),--data $(DATA))
+	    $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(DATA),--data $(DATA)) $(if $(LOAD),--loader build/loader.img)
 
 flash: image ## write that image to a card and read it back (DEVICE=/dev/sdX)
 	@$(TINE) flash $(or $(DEVICE),$(error DEVICE=/dev/sdX says which card)) --image build/tine.img
+
+push: build ## the kernel over the serial line at PORT, to a card made with LOAD=1, and then a terminal
+	@$(TINE) push build/kernel8.img --port $(PORT) $(if $(BAUD),--baud $(BAUD))
+	@$(TINE) console --port $(PORT) --elf build/kernel.elf
 
 ##@ Tests
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
@@ -100,12 +108,14 @@ soak: $(BOARDS:%=soak-%) ## random calls from many processes on both boards (SOA
 
 check: setup ## format, lints, documentation, layers
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --exclude kernel --exclude stdtest $(USER_CRATES:%=--exclude %) --all-targets -- -D warnings
+	cargo clippy --quiet --workspace --exclude kernel --exclude loader --exclude stdtest $(USER_CRATES:%=--exclude %) --all-targets -- -D warnings
 	cargo clippy --quiet $(KERNEL) -- -D warnings
+	cargo clippy --quiet $(LOADER) -- -D warnings
 	cargo clippy --quiet $(KERNEL) --features ktest -- -D warnings
 	cargo clippy --quiet $(USER_CRATES:%=--package %) --package stdtest --target $(USER_TARGET) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(HOST_CRATES) -p tests
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(KERNEL)
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(LOADER)
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(USER_CRATES:%=--package %) --target $(USER_TARGET)
 	$(TINE) layers
 
@@ -152,6 +162,10 @@ help: ## this list
 build/kernel.elf: $(BUILTIN) FORCE | setup
 	@TINE_BUILTIN=$(abspath $(BUILTIN)) cargo build --quiet --release $(KERNEL)
 	@$(call copy,$(TARGET_DIR)/$(KERNEL_TARGET)/release/kernel)
+
+build/loader.img: FORCE | setup
+	@cargo build --quiet --release $(LOADER)
+	@mkdir -p build; $(TINE) raw $(TARGET_DIR)/$(KERNEL_TARGET)/release/loader $@
 
 build/ktest.elf: FORCE | setup
 	@cargo build --quiet --profile ktest --features ktest $(KERNEL)
@@ -220,4 +234,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash bench test ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash push bench test ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE

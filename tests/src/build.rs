@@ -32,7 +32,7 @@ impl Build {
     fn open(directory: PathBuf) -> Result<Self, Missing> {
         let build = Self { directory };
         let trees = Board::ALL.map(|board| build.tree(board));
-        let files = [build.image(), build.elf(), build.initramfs()].into_iter().chain(trees);
+        let files = [build.image(), build.elf(), build.loader(), build.initramfs()].into_iter().chain(trees);
         match files.into_iter().find(|file| !file.is_file()) {
             Some(file) => Err(Missing(file)),
             None => Ok(build),
@@ -43,6 +43,12 @@ impl Build {
     #[must_use]
     pub fn image(&self) -> PathBuf {
         self.directory.join("kernel8.img")
+    }
+
+    /// What waits for a kernel on the serial line; the same for both boards.
+    #[must_use]
+    pub fn loader(&self) -> PathBuf {
+        self.directory.join("loader.img")
     }
 
     /// The kernel with symbols and the trace's tables.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, raw, run, summary, trace,
+    bench, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, push, raw, run, summary, trace,
 };
 
 /// Builds, runs and watches the Tine kernel.
@@ -32,6 +32,7 @@ enum Command {
     Run(run::Arguments),
     Trace(trace::Arguments),
     Console(console::Arguments),
+    Push(push::Arguments),
     Bench(bench::Arguments),
     Profile(profile::Arguments),
     Layers(layers::Arguments),
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
+        Command::Push(arguments) => push::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),
         Command::Layers(arguments) => layers::run(&arguments),

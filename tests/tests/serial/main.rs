@@ -12,6 +12,7 @@ mod login;
 mod monitor;
 mod panic;
 mod power;
+mod push;
 mod screen;
 mod session;
 mod shell;
@@ -39,6 +40,7 @@ const SUBJECTS: &[&[Case]] = &[
     trace::CASES,
     panic::CASES,
     power::CASES,
+    push::CASES,
     idle::CASES,
     userland::CASES,
     shell::CASES,

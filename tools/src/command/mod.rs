@@ -10,6 +10,7 @@ pub(crate) mod image;
 pub(crate) mod initramfs;
 pub(crate) mod layers;
 pub(crate) mod profile;
+pub(crate) mod push;
 pub(crate) mod raw;
 pub(crate) mod run;
 pub(crate) mod summary;

@@ -1,0 +1,256 @@
+//! Both sides against each other, over a line that makes errors.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver as Queue, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use abi::push::frame::MAX_ENCODED;
+use abi::push::{Line, Receiver};
+
+use super::*;
+
+/// The speeds of the two ends, and what the line does to bytes.
+struct Wire {
+    host_baud: u32,
+    board_baud: u32,
+    /// Damages, loses or doubles every so manieth byte; 0 for none.
+    every: u32,
+    count: u32,
+    /// The most that the wire carries.
+    fastest: u32,
+    /// Cuts the line once, after so many bytes: nothing arrives until the host begins anew.
+    cut_after: Option<u32>,
+}
+
+impl Wire {
+    /// What arrives of a byte.
+    fn carry(&mut self, byte: u8) -> Vec<u8> {
+        self.count = self.count.wrapping_add(1);
+        if self.host_baud != self.board_baud || self.host_baud > self.fastest {
+            return vec![byte ^ 0x55];
+        }
+        if self.cut_after.is_some_and(|after| self.count > after) {
+            return Vec::new();
+        }
+        match (self.every > 0 && self.count.is_multiple_of(self.every), self.count / self.every.max(1) % 3) {
+            (false, _) => vec![byte],
+            (true, 0) => vec![byte ^ 0x08],
+            (true, 1) => Vec::new(),
+            (true, _) => vec![byte, 0, byte],
+        }
+    }
+}
+
+/// One end of the line.
+struct Lead {
+    wire: Arc<Mutex<Wire>>,
+    to: Sender<u8>,
+    from: Queue<u8>,
+}
+
+impl Lead {
+    fn send(&self, byte: u8) {
+        let arrived = self.wire.lock().unwrap().carry(byte);
+        for byte in arrived {
+            // Who is gone hears nothing.
+            let _ = self.to.send(byte);
+        }
+    }
+}
+
+impl Port for Lead {
+    fn read(&mut self, patience: Duration) -> io::Result<Option<u8>> {
+        match self.from.recv_timeout(patience) {
+            Ok(byte) => Ok(Some(byte)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        bytes.iter().for_each(|&byte| self.send(byte));
+        Ok(())
+    }
+
+    fn set_baud(&mut self, baud: u32) -> io::Result<()> {
+        self.wire.lock().unwrap().host_baud = baud;
+        Ok(())
+    }
+}
+
+/// The board's end. Time passes four times as fast for it, so that the tests do not take as long as a board does.
+struct BoardLead(Lead);
+
+impl Line for BoardLead {
+    fn read(&mut self, patience_ms: u32) -> Option<u8> {
+        self.0.from.recv_timeout(Duration::from_millis(u64::from(patience_ms / 4).max(50))).ok()
+    }
+
+    fn write(&mut self, byte: u8) {
+        self.0.send(byte);
+    }
+
+    fn set_baud(&mut self, baud: u32) -> bool {
+        let possible = baud <= 3_000_000;
+        if possible {
+            self.0.wire.lock().unwrap().board_baud = baud;
+        }
+        possible
+    }
+}
+
+fn wire(every: u32) -> Wire {
+    Wire { host_baud: FIRST_BAUD, board_baud: FIRST_BAUD, every, count: 0, fastest: u32::MAX, cut_after: None }
+}
+
+fn inflate(packed: &[u8], room: &mut [u8]) -> Option<usize> {
+    let bytes = miniz_oxide::inflate::decompress_to_vec(packed).ok().filter(|bytes| bytes.len() <= room.len())?;
+    room[..bytes.len()].copy_from_slice(&bytes);
+    Some(bytes.len())
+}
+
+/// An image of some blocks: text, zeros, and what cannot be packed.
+fn image() -> Vec<u8> {
+    let noise =
+        std::iter::successors(Some(1_u32), |word| Some(word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
+    let noise = noise.map(|word| word.to_be_bytes()[0]);
+    let mut image: Vec<u8> = b"kernel ".iter().copied().cycle().take(70_000).collect();
+    image.resize(140_000, 0);
+    image.extend(noise.take(50_001));
+    image
+}
+
+/// What the loader has in its memory when it starts the image, and what happened on the way.
+fn exchange(wire: Wire, image: &[u8], baud: u32) -> (anyhow::Result<()>, Vec<u8>, Vec<Event>) {
+    let wire = Arc::new(Mutex::new(wire));
+    let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
+    let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
+    // The line stays when the loader is done.
+    let _line = to_host.clone();
+    let board = BoardLead(Lead { wire: Arc::clone(&wire), to: to_host, from: from_host });
+    let loader = thread::spawn(move || {
+        let (mut memory, mut frame) = (vec![0xaa; 300_000], [0; MAX_ENCODED]);
+        let started = Receiver::new(board, &mut memory, &mut frame, inflate).run();
+        memory.truncate(started.length);
+        memory
+    });
+    let mut events = Vec::new();
+    let outcome = push(&mut host, &Order { image, baud, patience: Duration::from_secs(10) }, &mut |event| {
+        if event == Event::Lost {
+            wire.lock().unwrap().cut_after = None;
+        }
+        events.push(event);
+    });
+    if outcome.is_err() {
+        return (outcome, Vec::new(), events);
+    }
+    (outcome, loader.join().unwrap(), events)
+}
+
+#[test]
+fn an_image_arrives_as_it_was_sent_and_at_the_speed_that_both_can() {
+    let image = image();
+    let (outcome, memory, events) = exchange(wire(0), &image, 921_600);
+    outcome.unwrap();
+    assert!(memory == image);
+    assert!(events.contains(&Event::Found { baud: 921_600, there: 0 }), "{events:?}");
+    assert!(!events.contains(&Event::Again) && events.ends_with(&[Event::Arrived(image.len())]));
+}
+
+#[test]
+fn a_speed_that_the_loader_cannot_have_is_not_taken() {
+    let (outcome, memory, events) = exchange(wire(0), &image(), 4_000_000);
+    outcome.unwrap();
+    assert!(memory == image());
+    assert!(events.contains(&Event::Found { baud: FIRST_BAUD, there: 0 }), "{events:?}");
+}
+
+#[test]
+fn where_a_speed_does_not_work_both_go_back_to_the_first() {
+    let (outcome, memory, events) = exchange(Wire { fastest: 500_000, ..wire(0) }, &image(), 921_600);
+    outcome.unwrap();
+    assert!(memory == image());
+    assert!(events.contains(&Event::TooFast(921_600)), "{events:?}");
+}
+
+#[test]
+fn bytes_that_are_changed_lost_or_doubled_do_not_matter() {
+    for every in [20_011, 50_021] {
+        let (outcome, memory, events) = exchange(wire(every), &image(), 921_600);
+        outcome.unwrap();
+        assert!(memory == image(), "every {every}");
+        assert!(events.contains(&Event::Again), "every {every}");
+    }
+}
+
+#[test]
+fn after_a_break_it_goes_on_where_it_was() {
+    let (outcome, memory, events) = exchange(Wire { cut_after: Some(30_000), ..wire(0) }, &image(), FIRST_BAUD);
+    outcome.unwrap();
+    assert!(memory == image());
+    let resumed = events.iter().any(|event| matches!(event, Event::Found { there, .. } if *there > 10_000));
+    assert!(events.contains(&Event::Lost) && resumed, "{events:?}");
+}
+
+#[test]
+fn an_image_that_is_too_large_is_refused() {
+    let error = exchange(wire(0), &[7; 300_001], FIRST_BAUD).0.unwrap_err().to_string();
+    assert!(error.contains("no room"), "{error}");
+}
+
+/// A loader as others write them.
+fn foreign_loader(board: &mut BoardLead) -> Vec<u8> {
+    loop {
+        REQUEST.into_iter().for_each(|byte| board.write(byte));
+        let mut length = [0; 4];
+        for slot in &mut length {
+            *slot = board.read(20_000).unwrap();
+        }
+        let length = u32::from_le_bytes(length);
+        let answer = if length > 1_000_000 { RAW_TOO_LARGE } else { RAW_OK };
+        answer.into_iter().for_each(|byte| board.write(byte));
+        if answer == RAW_OK {
+            return (0..length).map(|_| board.read(20_000).unwrap()).collect();
+        }
+    }
+}
+
+#[test]
+fn a_loader_of_another_kind_gets_the_image_in_its_own_way() {
+    let wire = Arc::new(Mutex::new(wire(0)));
+    let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
+    let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
+    let mut board = BoardLead(Lead { wire, to: to_host, from: from_host });
+    let loader = thread::spawn(move || foreign_loader(&mut board));
+    let mut found = false;
+    let order = Order { image: &image(), baud: 921_600, patience: Duration::from_secs(10) };
+    push(&mut host, &order, &mut |event| found |= event == Event::FoundRaw).unwrap();
+    assert!(found && loader.join().unwrap() == image());
+}
+
+#[test]
+fn our_loader_takes_the_image_of_a_host_of_another_kind() {
+    let wire = Arc::new(Mutex::new(wire(0)));
+    let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
+    let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
+    let board = BoardLead(Lead { wire, to: to_host, from: from_host });
+    let loader = thread::spawn(move || {
+        let (mut memory, mut frame) = (vec![0xaa; 300_000], [0; MAX_ENCODED]);
+        let started = Receiver::new(board, &mut memory, &mut frame, inflate).run();
+        memory.truncate(started.length);
+        memory
+    });
+    let order = Order { image: &image(), baud: FIRST_BAUD, patience: Duration::from_secs(10) };
+    push_raw(&mut host, &order, &mut |_| ()).unwrap();
+    assert!(loader.join().unwrap() == image());
+}
+
+#[test]
+fn where_nobody_asks_that_is_an_error_in_time() {
+    let (to, from) = mpsc::channel();
+    let mut host = Lead { wire: Arc::new(Mutex::new(wire(0))), to, from };
+    let order = Order { image: b"x", baud: FIRST_BAUD, patience: Duration::from_millis(20) };
+    let error = push(&mut host, &order, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("no loader asks"), "{error}");
+}
