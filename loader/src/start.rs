@@ -26,7 +26,7 @@ const SCTLR_ON: u64 = SCTLR_OFF | 1 << 0 | 1 << 2 | 1 << 12;
 const TCR: u64 = 1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | 32;
 /// `MAIR_EL2`: attribute 0 normal write-back memory, attribute 1 Device-nGnRE.
 const MAIR: u64 = 0x04ff;
-/// A block of normal memory: AF, inner shareable, AP[1] (RES1 at EL2).
+/// A block of normal memory: AF, inner shareable, `AP[1]` (RES1 at EL2).
 const NORMAL: u64 = 1 << 10 | 3 << 8 | 1 << 6 | 0b01;
 /// A block of device memory, never executed.
 const DEVICE: u64 = 1 << 54 | 1 << 10 | 1 << 6 | 1 << 2 | 0b01;
