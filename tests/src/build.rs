@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_build_is_found_when_every_file_is_there() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["kernel8.img", "kernel.elf", "initramfs.cpio", "raspi3b.dtb", "raspi4b.dtb"] {
+        for name in ["kernel8.img", "kernel.elf", "loader.img", "initramfs.cpio", "raspi3b.dtb", "raspi4b.dtb"] {
             std::fs::write(directory.path().join(name), name).unwrap();
         }
         let build = Build::open(directory.path().to_owned()).unwrap();

@@ -57,14 +57,18 @@ fn a_program_in_the_background_may_not_read(shell: &mut Session) -> anyhow::Resu
 
 /// All its processes are stopped by one key, and go on; a signal that comes while they are stopped ends them when they go on.
 fn a_stopped_pipeline_goes_on_and_is_killed(shell: &mut Session) -> anyhow::Result<()> {
-    let job = "sh -c 'echo begun >&2; exec sleep 1000' | cat | wc -l";
+    // A shell's children ignore the key until they are the programs that they shall be, and a shell says what it takes to the
+    // foreground before it does. So the last one tells when something has come through all, and when it goes on.
+    let first = "sh -c 'echo line; exec sleep 1000'";
+    let last = "sh -c 'trap \"echo again\" CONT; read line; echo begun; while :; do :; done'";
+    let job = &format!("{first} | cat | {last}");
     shell.enter(job)?;
     shell.until(BEGUN)?;
     shell.press(key::CTRL_Z)?;
     let (said, status) = shell.answer()?;
     ensure!(said.contains("Stopped") && status == 128 + 20, "{status} behind {said:?}");
     shell.enter("fg")?;
-    shell.until("wc -l\r\n")?;
+    shell.until("again\r\n")?;
     shell.press(key::CTRL_Z)?;
     let (said, _) = shell.answer()?;
     ensure!(said.contains("Stopped"), "{said:?}");
