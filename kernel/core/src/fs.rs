@@ -18,7 +18,7 @@
 //!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`path_of_id`], [`check_directory`], [`same_file`], [`same_place`]
 //! * opening: [`open`], [`open_by_rules`] ([`WalkRules`]), [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
-//! * mounts: [`Mounts`], [`Mountable`], [`MountFlags`], [`Users`], [`Bind`]
+//! * mounts: [`Mounts`], [`Mountable`], [`MountFlags`], [`Users`], [`Bind`], [`Covered`]
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -52,6 +52,7 @@ mod bind;
 pub mod block;
 mod change;
 mod context;
+mod covered;
 pub mod devices;
 mod directory;
 pub mod epoll;
@@ -86,6 +87,7 @@ pub use access::{AccessId, Wanted};
 pub use bind::Bind;
 pub use change::{NewTime, set_owner, set_permissions, set_times};
 pub use context::{Context, check_directory};
+pub use covered::Covered;
 pub use error::FileError;
 pub use event::{EventCounter, Taking};
 pub use flags::{DescriptorFlags, OpenFlags};

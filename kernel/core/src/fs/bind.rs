@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
+use super::covered::Covered;
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::inode::{Changeable, DirectoryEntry, Inode, Link, Making, Renaming, Visit, same_file};
@@ -20,7 +21,7 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// A file, and the root of what is mounted on it.
-type Covered = (FileId, Arc<dyn Inode>);
+type MountedOn = (FileId, Arc<dyn Inode>);
 
 /// What all that is seen through one bind mount has in common.
 struct Shared<C: Cpu> {
@@ -29,9 +30,9 @@ struct Shared<C: Cpu> {
     kind: &'static str,
     flags: AtomicU32,
     /// What it covers.
-    covered: SpinLock<Option<Arc<dyn Inode>>, C>,
+    covered: Covered<C>,
     /// What is mounted below it: on which file, and the root. Few, so they are looked through.
-    covers: SpinLock<Vec<Covered>, C>,
+    covers: SpinLock<Vec<MountedOn>, C>,
 }
 
 /// A bind mount.
@@ -59,7 +60,7 @@ impl<C: Cpu> Bind<C> {
             top: Arc::clone(&top),
             kind,
             flags: AtomicU32::new(flags.bits()),
-            covered: SpinLock::new(Rank::FileObject, None),
+            covered: Covered::nothing(),
             covers: SpinLock::new(Rank::FileObject, Vec::new()),
         });
         Self { root: Arc::new(View { shared: Arc::clone(&shared), file: top }), shared }
@@ -105,15 +106,7 @@ impl<C: Cpu> Mountable for Bind<C> {
     }
 
     fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
-        let before = {
-            let mut place = self.shared.covered.lock();
-            if covered.is_some() && place.is_some() {
-                return Err(FileError::Busy);
-            }
-            core::mem::replace(&mut *place, covered.cloned())
-        };
-        drop(before);
-        Ok(())
+        self.shared.covered.set(covered)
     }
 
     fn flags(&self) -> MountFlags {
@@ -154,7 +147,7 @@ impl<C: Cpu> View<C> {
     }
 
     fn covered(&self) -> Option<Arc<dyn Inode>> {
-        self.shared.covered.lock().clone()
+        self.shared.covered.get()
     }
 }
 

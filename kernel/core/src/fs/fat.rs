@@ -30,6 +30,7 @@ use geometry::{Geometry, Width};
 use node::Node;
 
 use super::block::Volume;
+use super::covered::Covered;
 use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus};
@@ -37,7 +38,6 @@ use super::mount::{MountFlags, Mountable};
 use super::pages::PageSource;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Rank, SpinLock};
 
 /// `MSDOS_SUPER_MAGIC` (`linux/magic.h`).
 const MAGIC: u64 = 0x4d44;
@@ -51,7 +51,7 @@ pub struct Fat<C: Cpu> {
     /// Numbers for what is mapped.
     next_object: AtomicU64,
     /// The directory that its root covers, if it is mounted.
-    covered: SpinLock<Option<Arc<dyn Inode>>, C>,
+    covered: Covered<C>,
     /// What may be done in it: [`MountFlags`], always without writing.
     flags: AtomicU32,
 }
@@ -74,17 +74,13 @@ impl<C: Cpu> Fat<C> {
         volume.read_at(0, &mut sector)?;
         let geometry = Geometry::parse(&sector, volume.bytes()).map_err(|BadFat| FileError::Invalid)?;
         let next_object = AtomicU64::new(device.encoded() << 32 | 1 << 63);
-        let covered = SpinLock::new(Rank::FileObject, None);
+        let covered = Covered::nothing();
         let flags = AtomicU32::new(MountFlags::READ_ONLY.bits());
         Ok(Arc::new(Self { volume, geometry, device, pages, next_object, covered, flags }))
     }
 
     fn new_object(&self) -> u64 {
         self.next_object.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn covered(&self) -> Option<Arc<dyn Inode>> {
-        self.covered.lock().clone()
     }
 
     fn flags(&self) -> MountFlags {
@@ -132,15 +128,7 @@ impl<C: Cpu> Mountable for MountableFat<C> {
     }
 
     fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
-        let before = {
-            let mut place = self.fs.covered.lock();
-            if covered.is_some() && place.is_some() {
-                return Err(FileError::Busy);
-            }
-            core::mem::replace(&mut *place, covered.cloned())
-        };
-        drop(before);
-        Ok(())
+        self.fs.covered.set(covered)
     }
 
     fn flags(&self) -> MountFlags {

@@ -47,6 +47,7 @@ pub(super) use adopt::{Adopted, Archived};
 use node::Node;
 pub(super) use node::without_set_id;
 
+use super::covered::Covered;
 use super::devices::DeviceTable;
 use super::error::FileError;
 use super::inode::Inode;
@@ -152,7 +153,7 @@ pub struct Tmpfs<C: Cpu> {
     /// Held while a directory moves from one directory to another.
     moving: Parked<()>,
     /// The directory that its root covers.
-    covered: SpinLock<Option<Arc<dyn Inode>>, C>,
+    covered: Covered<C>,
     cpu: core::marker::PhantomData<fn() -> C>,
 }
 
@@ -172,7 +173,7 @@ impl<C: Cpu> Tmpfs<C> {
             pages: Budget::new(limits.pages),
             files: Budget::new(limits.files),
             moving,
-            covered: SpinLock::new(Rank::FileObject, None),
+            covered: Covered::nothing(),
             cpu: core::marker::PhantomData,
         })
     }
@@ -269,10 +270,6 @@ impl<C: Cpu> Tmpfs<C> {
     }
 
     /// The directory that its root covers, if it is mounted.
-    fn covered(&self) -> Option<Arc<dyn Inode>> {
-        self.covered.lock().clone()
-    }
-
     fn now(&self) -> Timestamp {
         (self.needs.now)()
     }
@@ -296,15 +293,7 @@ impl<C: Cpu> Mountable for WithRoot<C> {
     }
 
     fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
-        let before = {
-            let mut place = self.fs.covered.lock();
-            if covered.is_some() && place.is_some() {
-                return Err(FileError::Busy);
-            }
-            core::mem::replace(&mut *place, covered.cloned())
-        };
-        drop(before);
-        Ok(())
+        self.fs.covered.set(covered)
     }
 
     fn flags(&self) -> MountFlags {

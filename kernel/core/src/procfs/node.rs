@@ -11,13 +11,12 @@ use super::process::Tables as ProcessTables;
 use super::system::Tables as SystemTables;
 use crate::addr::PAGE_SIZE;
 use crate::fs::{
-    Blocking, DeviceNumber, DirectoryEntry, Fd, FileError, FileId, FileKind, FileOperations, FileSystemStatus, Inode,
-    Link, Metadata, MountFlags, OpenFlags, Protection, Seeking, Sink, Timestamp, Visit,
+    Blocking, Covered, DeviceNumber, DirectoryEntry, Fd, FileError, FileId, FileKind, FileOperations, FileSystemStatus,
+    Inode, Link, Metadata, MountFlags, OpenFlags, Protection, Seeking, Sink, Timestamp, Visit,
 };
 use crate::proc::{MAX_PID, Pid, Process, ProcessFlags, Thread};
 use crate::sched::Tid;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Rank, SpinLock};
 
 /// The file system's own device number.
 const DEVICE: DeviceNumber = DeviceNumber::new(0, 3);
@@ -36,7 +35,7 @@ type Target = String<32>;
 /// What a node is.
 enum Kind<S: Machine> {
     /// The root, with the directory that it covers, and what may be done in the file system ([`MountFlags`]).
-    Root(SpinLock<Option<Arc<dyn Inode>>, S::Cpu>, AtomicU32),
+    Root(Covered<S::Cpu>, AtomicU32),
     Folder(&'static [Entry]),
     Text(super::entry::WriteText),
     Own(Target),
@@ -96,21 +95,13 @@ fn number_in(directory: u64, name: &[u8]) -> u64 {
 
 impl<S: Machine> Node<S> {
     pub(super) fn root() -> Arc<Self> {
-        Self::new(Kind::Root(SpinLock::new(Rank::FileObject, None), AtomicU32::new(0)), ROOT, None)
+        Self::new(Kind::Root(Covered::nothing(), AtomicU32::new(0)), ROOT, None)
     }
 
     /// Of the root: what it covers from now on.
     pub(super) fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
         let Kind::Root(place, _) = &self.kind else { return Err(FileError::Invalid) };
-        let before = {
-            let mut place = place.lock();
-            if covered.is_some() && place.is_some() {
-                return Err(FileError::Busy);
-            }
-            core::mem::replace(&mut *place, covered.cloned())
-        };
-        drop(before);
-        Ok(())
+        place.set(covered)
     }
 
     /// Of the root: what may be done in the file system from now on.
@@ -123,7 +114,7 @@ impl<S: Machine> Node<S> {
     /// What it covers, if it is the root of a file system that is mounted.
     fn covered(&self) -> Option<Arc<dyn Inode>> {
         match &self.kind {
-            Kind::Root(covered, _) => covered.lock().clone(),
+            Kind::Root(covered, _) => covered.get(),
             _ => None,
         }
     }

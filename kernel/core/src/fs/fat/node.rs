@@ -222,14 +222,14 @@ impl<C: Cpu> Inode for Node<C> {
     fn parent(&self) -> Option<Arc<dyn Inode>> {
         match &self.parent {
             Some(parent) => Some(Arc::clone(parent) as Arc<dyn Inode>),
-            None => self.fs.covered()?.parent(),
+            None => self.fs.covered.get()?.parent(),
         }
     }
 
     fn number_above(&self) -> u64 {
         match &self.parent {
             Some(_) => self.number,
-            None => self.fs.covered().map_or(self.number, |covered| covered.number_above()),
+            None => self.fs.covered.get().map_or(self.number, |covered| covered.number_above()),
         }
     }
 

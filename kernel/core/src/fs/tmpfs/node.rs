@@ -378,13 +378,13 @@ impl<C: Cpu> Inode for Node<C> {
         match directory.parent() {
             Some(parent) => Some(parent),
             None if directory.is_removed() => None,
-            None => self.fs.covered()?.parent(),
+            None => self.fs.covered.get()?.parent(),
         }
     }
 
     fn number_above(&self) -> u64 {
         let is_root = self.directory().is_ok_and(|directory| directory.parent().is_none() && !directory.is_removed());
-        let covered = if is_root { self.fs.covered() } else { None };
+        let covered = if is_root { self.fs.covered.get() } else { None };
         covered.map_or(self.number, |covered| covered.number_above())
     }
 
