@@ -92,13 +92,15 @@ fn log_in(console: &mut Console, user: &str, password: &str) -> anyhow::Result<(
     console.send(format!("{password}{ENTER}"))
 }
 
-/// Runs a command that asks for a password.
+/// Runs a command that asks for a password, which is not shown. It asks first and hides then what is typed, so somebody watches
+/// the terminal meanwhile.
 fn with_password(shell: &mut Session, line: &str, password: &str, status: i32, says: &str) -> anyhow::Result<()> {
-    shell.enter(line)?;
-    shell.until("Password: ")?;
+    shell.enter(&format!("(until stty -F /dev/tty -a | grep -qwe -echo; do :; done; echo hidden) & {line}"))?;
+    shell.until("hidden\r\n")?;
     shell.press(&format!("{password}{ENTER}"))?;
     let (said, found) = shell.answer()?;
     ensure!(found == status && said.contains(says), "{line}: {found} behind {said:?}");
+    ensure!(!said.contains(password), "the password is shown: {said:?}");
     Ok(())
 }
 
