@@ -4,6 +4,8 @@
 //! The two chips differ in how a pull is set, and in one rule: on a BCM2711 pins 48 to 53 carry Ethernet (RGMII), while
 //! QEMU's raspi4b routes its SD card by them. So they are refused there, whatever they would do in QEMU.
 
+mod routes;
+
 use core::error::Error;
 use core::fmt;
 
@@ -319,6 +321,34 @@ mod tests {
         assert_eq!(device.writes(), [(0x20, 1 << 10), (0x2c, 1 << 10)]);
         device.set(0x38, 1 << 10);
         assert_eq!((gpio.level(pin(42)), gpio.level(pin(10))), (Level::High, Level::Low));
+    }
+
+    /// The function of a pin, as the registers have it.
+    fn function(device: &FakeDevice<GpioRegisters>, number: u32) -> u32 {
+        device.get((number / 10 * 4) as usize) >> (3 * (number % 10)) & 7
+    }
+
+    #[test]
+    fn the_console_is_on_the_header_and_nowhere_else() {
+        for chip in [Chip::Bcm2837, Chip::Bcm2711] {
+            let (device, mut gpio) = gpio(chip);
+            // Firmware's: ALT3 of 32 and 33, and the mini-UART (ALT5) on the header.
+            device.set(0x0c, 7 << 6 | 7 << 9);
+            device.set(0x04, 2 << 12 | 2 << 15);
+            assert_eq!(gpio.route_console(), Ok(()));
+            assert_eq!([14, 15].map(|pin| function(&device, pin)), [4; 2]);
+            assert_eq!([30, 31, 32, 33].map(|pin| function(&device, pin)), [0; 4]);
+        }
+    }
+
+    #[test]
+    fn the_card_of_a_pi_3_goes_to_the_arasan_and_a_pi_4s_pins_are_not_touched() {
+        let (device, mut gpio) = gpio(Chip::Bcm2837);
+        assert_eq!(gpio.route_card(), Ok(()));
+        assert_eq!([48, 49, 50, 51, 52, 53].map(|pin| function(&device, pin)), [7; 6]);
+        let (device, mut gpio) = self::gpio(Chip::Bcm2711);
+        assert_eq!(gpio.route_card(), Ok(()));
+        assert_eq!(device.writes(), []);
     }
 
     #[test]

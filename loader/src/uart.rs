@@ -4,7 +4,7 @@ use core::fmt;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, CNTPCT_EL0, Readable};
 use abi::push::{FIRST_BAUD, Line};
-use drivers::gpio::{Chip, Function, Gpio, Pin, Pull};
+use drivers::gpio::{Chip, Gpio};
 use drivers::pl011::Pl011;
 use drivers::wait::Polls;
 
@@ -27,15 +27,8 @@ impl Uart {
     pub(crate) fn open() -> Self {
         let chip = if start::is_pi4() { Chip::Bcm2711 } else { Chip::Bcm2837 };
         let mut gpio = Gpio::new(start::gpio(), chip);
-        // Firmware has it on 30 to 33, for Bluetooth. None of these pins is a reserved one.
-        for pin in (30..=33).filter_map(Pin::new) {
-            let _ = gpio.set_function(pin, Function::Input);
-        }
-        for (pin, pull) in [(14, Pull::None), (15, Pull::Up)] {
-            let Some(pin) = Pin::new(pin) else { continue };
-            let _ = gpio.set_pull(pin, pull);
-            let _ = gpio.set_function(pin, Function::Alt0);
-        }
+        // None of these pins is a reserved one.
+        let _ = gpio.route_console();
         let mut uart = Pl011::new(start::pl011());
         // 48 MHz make 115200 baud.
         let _ = uart.init(CLOCK_HZ, FIRST_BAUD);
