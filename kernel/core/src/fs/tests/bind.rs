@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::vec::Vec;
 
-use super::support::{FakeSource, PARKING, empty_fs, error, find, open_as_root};
-use crate::fs::tmpfs::WithRoot;
+use super::support::{PARKING, empty_mountable, error, find, open_as_root};
 use crate::fs::{
     AccessId, Base, Bind, Context, FileError, Follow, IfTaken, Made, MountFlags, Mountable, Mounts, NewTime, OpenFile,
     OpenFlags, Removal, Side, Users, absolute_path, link, make, open_program, path_of, remove, rename, same_file,
@@ -21,15 +20,9 @@ struct Lab {
     root: Arc<dyn Mountable>,
 }
 
-fn fs(device: u32) -> Arc<dyn Mountable> {
-    let fs = empty_fs(Arc::new(FakeSource::default()), device);
-    let root = fs.make_root(0o755, 0, 0).unwrap();
-    Arc::new(WithRoot { fs, root })
-}
-
 impl Lab {
     fn new() -> Self {
-        let (mounts, root) = (Mounts::new(), fs(2));
+        let (mounts, root) = (Mounts::new(), empty_mountable(2));
         mounts.add_root(b"root", Arc::clone(&root)).unwrap();
         let lab = Self { context: Context::new(root.root(), &PARKING), mounts, root };
         ["a", "a/x", "b", "n"].iter().for_each(|path| lab.directory(path));
@@ -56,7 +49,7 @@ impl Lab {
     }
 
     fn mount(&self, path: &str, device: u32) -> Arc<dyn Mountable> {
-        let new = fs(device);
+        let new = empty_mountable(device);
         self.mounts.mount(b"new", path.as_bytes(), &find(&self.context, path).unwrap(), Arc::clone(&new)).unwrap();
         new
     }

@@ -1,11 +1,10 @@
 use std::sync::Arc;
 use std::vec::Vec;
 
-use super::support::{FakeSource, PARKING, empty_fs, find};
-use crate::fs::tmpfs::WithRoot;
+use super::support::{PARKING, empty_mountable, find};
 use crate::fs::{
-    AccessId, Base, Context, FileError, IfTaken, Inode, Made, Mountable, Mounts, OpenFlags, Removal, Side, Users,
-    absolute_path, make, open, path_of, remove, rename, same_file,
+    AccessId, Base, Context, FileError, IfTaken, Inode, Made, Mounts, OpenFlags, Removal, Side, Users, absolute_path,
+    make, open, path_of, remove, rename, same_file,
 };
 use crate::hal::fake::FakeCpu;
 
@@ -17,16 +16,10 @@ struct Lab {
     mounts: Mounts<FakeCpu>,
 }
 
-fn fs(device: u32) -> Arc<dyn Mountable> {
-    let fs = empty_fs(Arc::new(FakeSource::default()), device);
-    let root = fs.make_root(0o755, 0, 0).unwrap();
-    Arc::new(WithRoot { fs, root })
-}
-
 impl Lab {
     fn new() -> Self {
         let mounts = Mounts::new();
-        let root = fs(2);
+        let root = empty_mountable(2);
         let context = Context::new(root.root(), &PARKING);
         mounts.add_root(b"root", root).unwrap();
         let lab = Self { context, mounts };
@@ -44,7 +37,7 @@ impl Lab {
     }
 
     fn mount(&self, path: &str, device: u32) -> Result<Arc<dyn Inode>, FileError> {
-        let (covered, fs) = (find(&self.context, path)?, fs(device));
+        let (covered, fs) = (find(&self.context, path)?, empty_mountable(device));
         let root = fs.root();
         self.mounts.mount(b"new", path.as_bytes(), &covered, fs)?;
         Ok(root)
@@ -103,11 +96,11 @@ fn mounts_are_refused_where_they_cannot_be_and_leave_nothing_behind() {
     let lab = Lab::new();
     lab.create("file");
     let file = find(&lab.context, "file").unwrap();
-    let other = fs(3);
+    let other = empty_mountable(3);
     assert_eq!(lab.mounts.mount(b"", b"", &file, Arc::clone(&other)), Err(FileError::NotDirectory));
     let covered = find(&lab.context, "n").unwrap();
     lab.mounts.mount(b"", b"/n", &covered, Arc::clone(&other)).unwrap();
-    assert_eq!(lab.mounts.mount(b"", b"/n", &covered, fs(4)), Err(FileError::Busy), "covered already");
+    assert_eq!(lab.mounts.mount(b"", b"/n", &covered, empty_mountable(4)), Err(FileError::Busy), "covered already");
     let free = find(&lab.context, "a").unwrap();
     assert_eq!(lab.mounts.mount(b"", b"/a", &free, other), Err(FileError::Busy), "mounted already");
     let mut count = 0;

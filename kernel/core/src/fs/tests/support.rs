@@ -13,10 +13,10 @@ use crate::fs::initramfs::{Problem, build};
 use crate::fs::operations::Blocking;
 use crate::fs::pages::{PageSource, StaticPage};
 use crate::fs::pipe::{Fifo, NamedPipe, Pipes};
-use crate::fs::tmpfs::{Limits, Mappings, Needs, Purpose, Tmpfs};
+use crate::fs::tmpfs::{Limits, Mappings, Needs, Purpose, Tmpfs, WithRoot};
 use crate::fs::{
-    AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, OpenFile, OpenFlags,
-    Parking, Sink, Source, Surroundings, Timestamp, open, resolve,
+    AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileOperations, Follow, Inode, Mountable, OpenFile,
+    OpenFlags, Parking, Sink, Source, Surroundings, Timestamp, open, resolve,
 };
 use crate::hal::fake::FakeCpu;
 use crate::hal::{Cpu, UserFault};
@@ -415,6 +415,13 @@ pub(super) fn empty_fs(pages: Arc<dyn PageSource>, device: u32) -> Arc<TestFs> {
     let limits = Limits::usual(&*pages);
     let needs = Needs { pages, devices: devices(), fifo, now, parking: &PARKING, mappings: &MAPPINGS };
     Tmpfs::new(needs, DeviceNumber::new(0, device), limits, Purpose::Files)
+}
+
+/// An empty file system that can be mounted.
+pub(super) fn empty_mountable(device: u32) -> Arc<dyn Mountable> {
+    let fs = empty_fs(Arc::new(FakeSource::default()), device);
+    let root = fs.make_root(0o755, 0, 0).unwrap();
+    Arc::new(WithRoot { fs, root })
 }
 
 /// A file system that begins with an archive of these entries, and what was reported of it.
