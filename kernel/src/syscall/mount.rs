@@ -86,7 +86,6 @@ fn spread(place: &Arc<dyn Inode>, flags: u32) -> Answer {
 fn bind(caller: &Caller<'_>, source: Maybe, place: &Arc<dyn Inode>, with_others: bool) -> Answer {
     let source = Text(UserAddr::new(source.0.ok_or(Errno::EINVAL)?.get()));
     let shown = find(caller, Descriptor(linux::AT_FDCWD), source, 0)?;
-    check_kinds(&shown, place)?;
     let path = path_of(caller, place)?;
     let mut below = Vec::new();
     if with_others && shown.protection().kind == FileKind::Directory {
@@ -100,14 +99,16 @@ fn bind(caller: &Caller<'_>, source: Maybe, place: &Arc<dyn Inode>, with_others:
     }
     bind_one(&shown, place, &path)?;
     let context = caller.context()?;
-    for (rest, root, _) in below {
+    for (rest, root) in below {
         let mut path = path.clone();
         path.try_reserve_exact(rest.len()).map_err(|_| Errno::ENOMEM)?;
         path.extend_from_slice(&rest);
         // What is hidden by another mount cannot be seen there either.
         let Ok(place) = fs::resolve(&context, Base::Working, &path, Follow::No, AccessId::ROOT) else { continue };
-        if check_kinds(&root, &place).is_ok() {
-            bind_one(&root, &place, &path)?;
+        match bind_one(&root, &place, &path) {
+            // There is something else by now.
+            Err(Errno::ENOTDIR) => {}
+            bound => bound?,
         }
     }
     Ok(0)
@@ -119,18 +120,11 @@ fn bind_one(shown: &Arc<dyn Inode>, place: &Arc<dyn Inode>, path: &[u8]) -> Resu
     Ok(MOUNTS.mount(&source, path, place, Arc::new(Bind::<Arm>::new(shown, kind)))?)
 }
 
-/// Only directories stand in the place of directories.
-fn check_kinds(shown: &Arc<dyn Inode>, place: &Arc<dyn Inode>) -> Result<(), Errno> {
-    let [shown, place] = [shown, place].map(|inode| inode.protection().kind == FileKind::Directory);
-    if shown == place { Ok(()) } else { Err(Errno::ENOTDIR) }
-}
-
 /// Moves what is mounted at `source` to `place`.
 fn relocate(caller: &Caller<'_>, source: Maybe, place: &Arc<dyn Inode>) -> Answer {
     let source = Text(UserAddr::new(source.0.ok_or(Errno::EINVAL)?.get()));
     let root = find(caller, Descriptor(linux::AT_FDCWD), source, 0)?;
     MOUNTS.find(&root).ok_or(Errno::EINVAL)?;
-    check_kinds(&root, place)?;
     let path = path_of(caller, place)?;
     MOUNTS.relocate(&root, place, &path)?;
     Ok(0)

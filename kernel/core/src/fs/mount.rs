@@ -171,11 +171,7 @@ impl<C: Cpu> Mounts<C> {
         covered: &Arc<dyn Inode>,
         fs: Arc<dyn Mountable>,
     ) -> Result<(), FileError> {
-        // Only directories stand in the place of directories.
-        let is_directory = |inode: &Arc<dyn Inode>| inode.protection().kind == FileKind::Directory;
-        if is_directory(&fs.root()) != is_directory(covered) {
-            return Err(FileError::NotDirectory);
-        }
+        check_kinds(&fs.root(), covered)?;
         let mount = Mount { source: copy(source)?, place: copy(place)?, fs, covered: Some(Arc::clone(covered)) };
         let fs = Arc::clone(&mount.fs);
         fs.set_covered(Some(covered))?;
@@ -275,6 +271,7 @@ impl<C: Cpu> Mounts<C> {
     /// [`Invalid`](FileError::Invalid) where nothing is mounted, and for the root of all;
     /// [`TooManyLinks`](FileError::TooManyLinks) where `to` is in it; those of [`mount`](Self::mount).
     pub fn relocate(&self, root: &Arc<dyn Inode>, to: &Arc<dyn Inode>, place: &[u8]) -> Result<(), FileError> {
+        check_kinds(root, to)?;
         let (fs, covered, old_place) = {
             let all = self.all.lock();
             let mount = all.iter().find(|mount| same_place(&mount.fs.root(), root)).ok_or(FileError::Invalid)?;
@@ -345,15 +342,15 @@ impl<C: Cpu> Mounts<C> {
 
     /// The mount at this index that is below the path `place`: where it is, from there on, and its root.
     #[must_use]
-    pub fn inside(&self, place: &[u8], index: usize) -> Option<(Vec<u8>, Arc<dyn Inode>, &'static str)> {
+    pub fn inside(&self, place: &[u8], index: usize) -> Option<(Vec<u8>, Arc<dyn Inode>)> {
         let all = self.all.lock();
         let place = place.strip_suffix(b"/").unwrap_or(place);
-        let inside = all.iter().filter_map(|mount| {
+        let mut inside = all.iter().filter_map(|mount| {
             let rest = mount.place.strip_prefix(place)?;
             (rest.len() > 1 && rest.starts_with(b"/")).then_some((rest, mount))
         });
-        let (rest, mount) = inside.into_iter().nth(index)?;
-        Some((copy(rest).ok()?, mount.fs.root(), mount.fs.kind()))
+        let (rest, mount) = inside.nth(index)?;
+        Some((copy(rest).ok()?, mount.fs.root()))
     }
 
     /// Calls `visit` for each mount: what, where, and the file system. The table is locked meanwhile.
@@ -374,6 +371,12 @@ pub(super) fn topmost(mut root: Arc<dyn Inode>) -> Arc<dyn Inode> {
         root = next;
     }
     root
+}
+
+/// Only directories stand in the place of directories.
+fn check_kinds(root: &Arc<dyn Inode>, covered: &Arc<dyn Inode>) -> Result<(), FileError> {
+    let [root, covered] = [root, covered].map(|inode| inode.protection().kind == FileKind::Directory);
+    if root == covered { Ok(()) } else { Err(FileError::NotDirectory) }
 }
 
 fn copy(bytes: &[u8]) -> Result<Vec<u8>, FileError> {
