@@ -1,5 +1,6 @@
 //! Where read puts bytes and where write takes them from.
 
+use super::error::FileError;
 use crate::hal::UserFault;
 
 /// Where read(2) puts bytes: a program's buffer or several, or the kernel's own.
@@ -102,5 +103,27 @@ impl Source for BufferSource<'_> {
 
     fn left(&self) -> usize {
         self.rest.len()
+    }
+}
+
+/// Gives `sink` what is at `at` and behind, by way of `buffer`: as many bytes at a time as `piece` says for an offset and the most
+/// that are wanted, until that is none. An error behind the first piece is for the next call to say.
+pub(super) fn give(
+    sink: &mut dyn Sink,
+    at: u64,
+    buffer: &mut [u8],
+    piece: impl Fn(u64, usize) -> usize,
+    read: impl Fn(u64, &mut [u8]) -> Result<(), FileError>,
+) -> Result<usize, FileError> {
+    let mut done = 0_usize;
+    loop {
+        let here = at.saturating_add(done as u64);
+        let count = piece(here, sink.room().min(buffer.len()));
+        let Some(bytes) = buffer.get_mut(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(done) };
+        match read(here, bytes).and_then(|()| Ok(sink.put(bytes)?)) {
+            Ok(count) => done = done.saturating_add(count),
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => return Ok(done),
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::disk::BLOCK_SIZE;
 use crate::addr::{PAGE_SIZE, UserAddr};
 use crate::fs::error::FileError;
 use crate::fs::operations::{Blocking, FileOperations, Seeking};
-use crate::fs::transfer::{Sink, Source};
+use crate::fs::transfer::{Sink, Source, give};
 use crate::hal::{Cpu, UserMemory};
 
 /// `ioctl` requests of `linux/fs.h`.
@@ -119,20 +119,7 @@ fn buffer() -> Result<Vec<u8>, FileError> {
 
 impl<C: Cpu> FileOperations for Volume<C> {
     fn read(&self, at: u64, _blocking: Blocking, sink: &mut dyn Sink) -> Result<usize, FileError> {
-        let mut buffer = buffer()?;
-        let mut done = 0_usize;
-        loop {
-            let here = at.saturating_add(done as u64);
-            let count = self.piece(here, sink.room());
-            let Some(bytes) = buffer.get_mut(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(done) };
-            let outcome = self.read_at(here, bytes).and_then(|()| Ok(sink.put(bytes)?));
-            match outcome {
-                Ok(count) => done = done.saturating_add(count),
-                Err(error) if done == 0 => return Err(error),
-                // The next call says so.
-                Err(_) => return Ok(done),
-            }
-        }
+        give(sink, at, &mut buffer()?, |at, wanted| self.piece(at, wanted), |at, bytes| self.read_at(at, bytes))
     }
 
     fn write(&self, at: u64, _blocking: Blocking, source: &mut dyn Source) -> Result<usize, FileError> {

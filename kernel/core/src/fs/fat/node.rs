@@ -13,7 +13,7 @@ use crate::fs::inode::{DirectoryEntry, Inode, Visit};
 use crate::fs::metadata::{FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
 use crate::fs::mount::MountFlags;
 use crate::fs::operations::{Blocking, FileOperations, Mapping, Seeking};
-use crate::fs::transfer::{Sink, Source};
+use crate::fs::transfer::{Sink, Source, give};
 use crate::hal::Cpu;
 use crate::paging::FewFrames;
 use crate::sync::{Rank, SpinLock};
@@ -262,20 +262,8 @@ impl<C: Cpu> FileOperations for Node<C> {
         if self.is_directory {
             return Err(FileError::IsDirectory);
         }
-        let mut buffer = [0; CHUNK];
-        let mut done = 0_usize;
-        loop {
-            let here = at.saturating_add(done as u64);
-            let left = usize::try_from(u64::from(self.size).saturating_sub(here)).unwrap_or(usize::MAX);
-            let count = left.min(sink.room()).min(CHUNK);
-            let Some(bytes) = buffer.get_mut(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(done) };
-            match self.read_at(here, bytes).and_then(|()| Ok(sink.put(bytes)?)) {
-                Ok(count) => done = done.saturating_add(count),
-                Err(error) if done == 0 => return Err(error),
-                // The next call says so.
-                Err(_) => return Ok(done),
-            }
-        }
+        let left = |at| usize::try_from(u64::from(self.size).saturating_sub(at)).unwrap_or(usize::MAX);
+        give(sink, at, &mut [0; CHUNK], |at, wanted| wanted.min(left(at)), |at, bytes| self.read_at(at, bytes))
     }
 
     fn write(&self, _at: u64, _blocking: Blocking, _source: &mut dyn Source) -> Result<usize, FileError> {
