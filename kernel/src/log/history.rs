@@ -38,10 +38,14 @@ pub(crate) fn set_notify(notify: fn()) {
 
 /// Notes what the kernel prints.
 pub(super) fn note(text: fmt::Arguments<'_>) {
-    let before = end();
-    // Writing cannot fail.
-    let _ = HISTORY.lock().write_fmt(text);
-    if before != end() {
+    let has_records = {
+        let mut history = HISTORY.lock();
+        let before = history.journal.end();
+        // Writing cannot fail.
+        let _ = history.write_fmt(text);
+        history.journal.end() != before
+    };
+    if has_records {
         tell();
     }
 }

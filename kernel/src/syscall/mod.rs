@@ -10,8 +10,8 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`], [`splice`], [`socket`], [`messages`]; [`poll`],
-//!   [`epoll`]: waiting for them
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`],
+//!   [`splice`], [`socket`], [`messages`]; [`poll`], [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).

@@ -1,10 +1,11 @@
 //! Bytes that go from a pipe to another file, or from one into a pipe, without a program's buffer: `splice(2)`, `tee(2)`,
 //! `vmsplice(2)`.
 //!
-//! The ring's lock is not held while another file takes or gives bytes, for that may last, and may be a stream with a lock of the same rank. Who takes bytes **holds** the ring instead: other
-//! readers find it empty, bytes that come go behind the others, and what the other file has taken leaves the ring
-//! only then. Who puts bytes in has pages of his own, filled from the other file, which become slots; where somebody
-//! else was faster, the ring has a few more than it should for a while: so nothing that came out of a stream is lost.
+//! The ring's lock is not held while another file takes or gives bytes, for that may last, and may be a stream with a lock of
+//! the same rank. Who takes bytes **holds** the ring instead: other readers find it empty, bytes that come go behind the
+//! others, and what the other file has taken leaves the ring only then. Who puts bytes in has pages of his own, filled from
+//! the other file, which become slots; where somebody else was faster, the ring has a few more than it should for a while:
+//! so nothing that came out of a stream is lost.
 
 use alloc::vec::Vec;
 
@@ -288,7 +289,8 @@ impl<S: Surroundings> PipeEnd<S> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](FileError::WouldBlock), [`Interrupted`](FileError::Interrupted), [`OutOfMemory`](FileError::OutOfMemory), and those of `write` for the first.
+    /// [`WouldBlock`](FileError::WouldBlock), [`Interrupted`](FileError::Interrupted),
+    /// [`OutOfMemory`](FileError::OutOfMemory), and those of `write` for the first.
     pub fn splice_out(
         &self,
         most: usize,
