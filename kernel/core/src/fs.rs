@@ -65,6 +65,7 @@ mod inode;
 mod lock;
 mod metadata;
 mod mount;
+mod name_cache;
 mod nameless;
 mod offset;
 mod open;

@@ -7,8 +7,8 @@
 //! Node                          a file, as the walk over names and open files see it
 //! ```
 //!
-//! Nothing is kept but what a node needs: bytes come from the disk's cache each time, and inodes are made as they are looked
-//! up. A file's number is the place of its directory entry.
+//! Bytes come from the disk's cache each time, and inodes are made as they are looked up; what is kept is where names were
+//! found ([`NameCache`]). A file's number is the place of its directory entry.
 //!
 //! Images come from strangers. A chain that leads out of the table, to a free cluster or in a circle is an input/output
 //! error where it does so; directories end after as many entries as one can have; names that are no names are left out.
@@ -35,6 +35,7 @@ use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus};
 use super::mount::{MountFlags, Mountable};
+use super::name_cache::NameCache;
 use super::pages::PageSource;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -48,6 +49,8 @@ pub struct Fat<C: Cpu> {
     geometry: Geometry,
     device: DeviceNumber,
     pages: Arc<dyn PageSource>,
+    /// Where names were found.
+    names: NameCache<C>,
     /// Numbers for what is mapped.
     next_object: AtomicU64,
     /// The directory that its root covers, if it is mounted.
@@ -76,7 +79,8 @@ impl<C: Cpu> Fat<C> {
         let next_object = AtomicU64::new(device.encoded() << 32 | 1 << 63);
         let covered = Covered::nothing();
         let flags = AtomicU32::new(MountFlags::READ_ONLY.bits());
-        Ok(Arc::new(Self { volume, geometry, device, pages, next_object, covered, flags }))
+        let names = NameCache::new();
+        Ok(Arc::new(Self { volume, geometry, device, pages, names, next_object, covered, flags }))
     }
 
     fn new_object(&self) -> u64 {

@@ -101,3 +101,8 @@ pub(super) fn resolve_by_rules(
 ) -> Result<Arc<dyn Inode>, FileError> {
     Walk::new(context, base, path, follow, id, rules)?.run(path, Missing::Fail)
 }
+
+/// A hash of a name: FNV-1a.
+pub(super) fn hash(name: &[u8]) -> u32 {
+    name.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

@@ -11,6 +11,7 @@ mod lock;
 mod metadata;
 mod model;
 mod mount;
+mod name_cache;
 mod offset;
 mod open;
 mod open_file;

@@ -95,6 +95,20 @@ impl<C: Cpu> Fat<C> {
         }
         Ok(())
     }
+
+    /// The file whose number is `number`, with its name of eight and three.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`](FileError::Stale) where there is none.
+    pub(super) fn entry(&self, number: u64) -> Result<Entry, FileError> {
+        let mut bytes = [0; ENTRY];
+        self.volume.read_at(number.saturating_mul(ENTRY_BYTES), &mut bytes)?;
+        let Taken::File(mut entry) = take(&bytes, &mut LongName::new()) else { return Err(FileError::Stale) };
+        entry.first_cluster &= self.geometry.width.cluster_mask();
+        entry.number = number;
+        Ok(entry)
+    }
 }
 
 /// The pieces of a directory, one after the other.

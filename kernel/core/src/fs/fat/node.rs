@@ -107,6 +107,19 @@ impl<C: Cpu> Node<C> {
         Ok(cluster)
     }
 
+    /// The number of the file that has this name, in whichever case, or this short name.
+    fn search(&self, name: &[u8]) -> Result<Option<u64>, FileError> {
+        let mut found = None;
+        self.fs.entries(self.place, 0, &mut |entry| {
+            if same(&entry.name, name) || entry.short.as_ref().is_some_and(|short| same(short, name)) {
+                found = Some(entry.number);
+                return Visit::Enough;
+            }
+            Visit::More
+        })?;
+        Ok(found)
+    }
+
     /// Fills `into` from `at` on, all of which is in the file.
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), FileError> {
         let bytes = u64::from(self.fs.geometry.cluster_bytes);
@@ -207,15 +220,8 @@ impl<C: Cpu> Inode for Node<C> {
         if !self.is_directory {
             return Err(FileError::NotDirectory);
         }
-        let mut found = None;
-        self.fs.entries(self.place, 0, &mut |entry| {
-            if same(&entry.name, name) || entry.short.as_ref().is_some_and(|short| same(short, name)) {
-                found = Some(entry.clone());
-                return Visit::Enough;
-            }
-            Visit::More
-        })?;
-        let entry = found.ok_or(FileError::NotFound)?;
+        let number = self.fs.names.find(self.number, name, || self.search(name))?;
+        let entry = self.fs.entry(number.ok_or(FileError::NotFound)?)?;
         Ok(self.child(&entry))
     }
 

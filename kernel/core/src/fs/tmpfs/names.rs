@@ -12,6 +12,8 @@ use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::mem;
 
+use crate::fs::path::hash;
+
 /// A name. Those of the archive stay where they lie.
 #[derive(Clone)]
 pub(in crate::fs) enum Name {
@@ -179,9 +181,4 @@ impl Ord for Key {
 
 fn probe(name: &[u8]) -> (u32, &[u8]) {
     (hash(name), name)
-}
-
-/// FNV-1a.
-fn hash(name: &[u8]) -> u32 {
-    name.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
