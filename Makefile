@@ -99,8 +99,8 @@ push: build ## the kernel over the serial line at PORT, to a card made with LOAD
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
 	@$(TINE) summary build/test/*.log
 
-test-long: setup build build/debian.cpio ## tests of Debian's programs on both boards, which a build has to fetch
-	cargo test --no-fail-fast --package tests --test serial debian
+test-long: setup build build/debian.cpio build/fallback.cpio ## tests on both boards of what a build has to fetch: Debian's programs, a shell of a crate
+	cargo test --no-fail-fast --package tests --test serial -- debian fallback
 
 ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
 
@@ -181,7 +181,18 @@ build/ktest.img: build/ktest.elf
 
 build/initramfs.cpio: build/busybox FORCE | setup
 	@cargo build --quiet --profile user $(PROGRAMS:%=--package %) --target $(USER_TARGET)
-	@$(USUAL)
+	@test -s build/busybox || $(FALLBACK_SHELL)
+	@$(USUAL) $$(test -s build/busybox || echo "--add $(FALLBACK):bin/sh")
+
+# Where no busybox could be had: a shell of a crate.
+FALLBACK = $(TARGET_DIR)/fallback/$(USER_TARGET)/release/shell
+FALLBACK_SHELL = cargo build --quiet --locked --release --manifest-path user/shell/Cargo.toml --target $(USER_TARGET) --target-dir $(TARGET_DIR)/fallback
+
+# The usual one as it is without a busybox.
+build/fallback.cpio: build/initramfs.cpio FORCE
+	@$(FALLBACK_SHELL)
+	@$(TINE) initramfs $@ --root user/root --add $(USER_BIN)/init:init \
+	    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) --add $(FALLBACK):bin/sh
 
 USUAL = $(TINE) initramfs $@ --root user/root $(ROOT:%=--root %) --busybox build/busybox --add $(USER_BIN)/init:init \
     $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)

@@ -76,7 +76,17 @@ impl Build {
     /// The initramfs with Debian's programs; not there where it was not asked for.
     #[must_use]
     pub fn debian(&self) -> Option<PathBuf> {
-        Some(self.directory.join("debian.cpio")).filter(|path| path.is_file())
+        self.if_there("debian.cpio")
+    }
+
+    /// The initramfs as it is where no busybox can be had; not there where it was not asked for.
+    #[must_use]
+    pub fn fallback(&self) -> Option<PathBuf> {
+        self.if_there("fallback.cpio")
+    }
+
+    fn if_there(&self, name: &str) -> Option<PathBuf> {
+        Some(self.directory.join(name)).filter(|path| path.is_file())
     }
 
     /// Whether the C program is among them: where there was no compiler for the board, it is not.

@@ -28,6 +28,8 @@ pub(crate) enum Needs {
     Compiler,
     /// The same, and an initramfs with Debian's programs.
     Debian,
+    /// QEMU, and the initramfs without busybox.
+    Fallback,
 }
 
 /// A table of cases, named after their functions.
@@ -49,13 +51,16 @@ impl Needs {
                 Self::Debian if bench.build.debian().is_none() => {
                     Some("needs build/debian.cpio; `make test-long` makes it".to_owned())
                 }
+                Self::Fallback if bench.build.fallback().is_none() => {
+                    Some("needs build/fallback.cpio; `make test-long` makes it".to_owned())
+                }
                 Self::Shell | Self::Compiler | Self::Debian if !bench.build.has_shell() => {
                     Some("needs a shell; build/busybox is empty".to_owned())
                 }
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
                 }
-                Self::Shell | Self::Compiler | Self::Debian => None,
+                Self::Shell | Self::Compiler | Self::Debian | Self::Fallback => None,
             },
         }
     }

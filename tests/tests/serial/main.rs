@@ -7,6 +7,7 @@ mod card;
 mod case;
 mod debian;
 mod editing;
+mod fallback;
 mod idle;
 mod login;
 mod monitor;
@@ -48,6 +49,7 @@ const SUBJECTS: &[&[Case]] = &[
     card::CASES,
     login::CASES,
     debian::CASES,
+    fallback::CASES,
 ];
 
 fn main() -> ExitCode {
