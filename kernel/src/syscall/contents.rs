@@ -16,7 +16,7 @@ use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::file::offset;
 use super::user::{self, Pieces, writer};
-use super::{Answer, Caller};
+use super::{Answer, Caller, WholeCaller};
 
 /// The most bytes that one call moves.
 pub(super) const MOST_BYTES: u64 = 0x7fff_f000;
@@ -106,7 +106,7 @@ fn check_transfer_flags(flags: Bits) -> Result<(), Errno> {
 }
 
 pub(super) fn preadv2(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     file: Descriptor,
     pieces: UserAddr,
     count: i32,
@@ -119,7 +119,7 @@ pub(super) fn preadv2(
 }
 
 pub(super) fn pwritev2(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     file: Descriptor,
     pieces: UserAddr,
     count: i32,
@@ -222,7 +222,13 @@ fn pass(
     Ok(done)
 }
 
-pub(super) fn sendfile(caller: &mut Caller<'_>, to: Descriptor, from: Descriptor, place: Maybe, bytes: u64) -> Answer {
+pub(super) fn sendfile(
+    caller: &mut WholeCaller<'_>,
+    to: Descriptor,
+    from: Descriptor,
+    place: Maybe,
+    bytes: u64,
+) -> Answer {
     let (input, output) = (caller.file(from)?, caller.file(to)?);
     if !input.status().is_readable() || !output.status().is_writable() {
         return Err(Errno::EBADF);

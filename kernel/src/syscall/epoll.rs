@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::time::TimeSpec;
-use super::{Again, Answer, Caller, file, poll, signal, user};
+use super::{Again, Answer, Caller, WholeCaller, file, poll, signal, user};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
 use crate::task::{Kernel, NESTING, PARKING};
@@ -87,7 +87,7 @@ pub(super) fn epoll_ctl(
 }
 
 pub(super) fn epoll_pwait(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     events: UserAddr,
     most: i32,
@@ -101,7 +101,7 @@ pub(super) fn epoll_pwait(
 }
 
 pub(super) fn epoll_pwait2(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     events: UserAddr,
     most: i32,
@@ -114,7 +114,7 @@ pub(super) fn epoll_pwait2(
 }
 
 fn wait(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     (events, most): (UserAddr, i32),
     deadline_ns: Option<u64>,

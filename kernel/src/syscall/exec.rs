@@ -12,16 +12,16 @@ use super::argument::{Bits, Descriptor, Text};
 use super::errno::Errno;
 use super::path::access_id;
 use super::user::Path;
-use super::{Answer, Caller};
+use super::{Answer, WholeCaller};
 use crate::arch::user_copy;
 use crate::task::program;
 
-pub(super) fn execve(caller: &mut Caller<'_>, path: Text, arguments: UserAddr, environment: UserAddr) -> Answer {
+pub(super) fn execve(caller: &mut WholeCaller<'_>, path: Text, arguments: UserAddr, environment: UserAddr) -> Answer {
     execveat(caller, Descriptor(linux::AT_FDCWD), path, arguments, environment, Bits(0))
 }
 
 pub(super) fn execveat(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     directory: Descriptor,
     path: Text,
     arguments: UserAddr,

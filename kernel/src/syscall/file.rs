@@ -14,32 +14,32 @@ use linux_raw_sys::{general as linux, ioctl};
 use super::argument::{Bits, Descriptor};
 use super::errno::Errno;
 use super::user::Pieces;
-use super::{Answer, Caller, lock, pipe, process};
+use super::{Answer, Caller, WholeCaller, lock, pipe, process};
 use crate::arch::user_copy::CurrentUser;
 use crate::mem::user::MEMORY;
 
-pub(super) fn read(caller: &mut Caller<'_>, file: Descriptor, to: UserAddr, bytes: u64) -> Answer {
+pub(super) fn read(caller: &mut WholeCaller<'_>, file: Descriptor, to: UserAddr, bytes: u64) -> Answer {
     transfer_in(caller, file, Pieces::one(to, bytes))
 }
 
-pub(super) fn write(caller: &mut Caller<'_>, file: Descriptor, from: UserAddr, bytes: u64) -> Answer {
+pub(super) fn write(caller: &mut WholeCaller<'_>, file: Descriptor, from: UserAddr, bytes: u64) -> Answer {
     transfer_out(caller, file, Pieces::one(from, bytes))
 }
 
-pub(super) fn readv(caller: &mut Caller<'_>, file: Descriptor, pieces: UserAddr, count: i32) -> Answer {
+pub(super) fn readv(caller: &mut WholeCaller<'_>, file: Descriptor, pieces: UserAddr, count: i32) -> Answer {
     transfer_in(caller, file, Pieces::many(pieces, count)?)
 }
 
-pub(super) fn writev(caller: &mut Caller<'_>, file: Descriptor, pieces: UserAddr, count: i32) -> Answer {
+pub(super) fn writev(caller: &mut WholeCaller<'_>, file: Descriptor, pieces: UserAddr, count: i32) -> Answer {
     transfer_out(caller, file, Pieces::many(pieces, count)?)
 }
 
-fn transfer_in(caller: &mut Caller<'_>, file: Descriptor, mut pieces: Pieces) -> Answer {
+fn transfer_in(caller: &mut WholeCaller<'_>, file: Descriptor, mut pieces: Pieces) -> Answer {
     let file = caller.file(file)?;
     caller.restarting(|_| Ok(file.read(&mut pieces)? as u64))
 }
 
-fn transfer_out(caller: &mut Caller<'_>, file: Descriptor, mut pieces: Pieces) -> Answer {
+fn transfer_out(caller: &mut WholeCaller<'_>, file: Descriptor, mut pieces: Pieces) -> Answer {
     let file = caller.file(file)?;
     caller.restarting(|caller| Ok(caller.heeding_limit(file.write(&mut pieces))? as u64))
 }
@@ -79,7 +79,7 @@ pub(super) fn getdents64(caller: &mut Caller<'_>, file: Descriptor, to: UserAddr
     Ok(file.read_directory(&mut Pieces::one(to, bytes))? as u64)
 }
 
-pub(super) fn ioctl(caller: &mut Caller<'_>, file: Descriptor, request: u32, argument: u64) -> Answer {
+pub(super) fn ioctl(caller: &mut WholeCaller<'_>, file: Descriptor, request: u32, argument: u64) -> Answer {
     let number = file;
     let file = caller.file(file)?;
     match request {
@@ -130,7 +130,7 @@ pub(super) fn dup3(caller: &mut Caller<'_>, from: Descriptor, to: Descriptor, fl
     Ok(to.fd()?.get().into())
 }
 
-pub(super) fn fcntl(caller: &mut Caller<'_>, file: Descriptor, command: u32, argument: u64) -> Answer {
+pub(super) fn fcntl(caller: &mut WholeCaller<'_>, file: Descriptor, command: u32, argument: u64) -> Answer {
     let number = file;
     let file = caller.file(file)?;
     if lock::is_command(command) {

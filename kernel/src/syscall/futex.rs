@@ -9,7 +9,7 @@ use linux_raw_sys::general as linux;
 use super::argument::Maybe;
 use super::errno::Errno;
 use super::time::{self, TimeSpec};
-use super::{Again, Answer, Caller, user};
+use super::{Again, Answer, Caller, WholeCaller, user};
 use crate::arch::user_copy;
 use crate::dev::clock;
 use crate::task::{FUTEXES, futexes, with_seat};
@@ -42,7 +42,7 @@ impl Command {
 const ANY: u32 = linux::FUTEX_BITSET_MATCH_ANY;
 
 pub(super) fn futex(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     word: UserAddr,
     operation: u32,
     value: u32,
@@ -107,7 +107,7 @@ fn key(caller: &Caller<'_>, scope: Scope, word: UserAddr) -> Result<Key, Errno> 
 }
 
 fn wait(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     command: &Command,
     word: UserAddr,
     value: u32,

@@ -9,13 +9,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Bits, Descriptor};
 use super::errno::Errno;
-use super::{Answer, Caller, user};
+use super::{Answer, WholeCaller, user};
 use crate::task::Kernel;
 
 /// All locks.
 static LOCKS: FileLocks<Kernel> = FileLocks::new();
 
-pub(super) fn flock(caller: &mut Caller<'_>, file: Descriptor, operation: Bits) -> Answer {
+pub(super) fn flock(caller: &mut WholeCaller<'_>, file: Descriptor, operation: Bits) -> Answer {
     let open = caller.file(file)?;
     if open.operations().is_none() {
         return Err(Errno::EBADF);
@@ -68,7 +68,7 @@ pub(super) fn is_command(command: u32) -> bool {
 
 /// Such an `fcntl`.
 pub(super) fn control(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     number: Descriptor,
     open: &Arc<OpenFile>,
     command: u32,

@@ -9,7 +9,7 @@ use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::socket::{MESSAGE_HEAD, find, receive_message, send_message};
 use super::time::TimeSpec;
-use super::{Again, Answer, Caller, user};
+use super::{Again, Answer, WholeCaller, user};
 use crate::dev::clock;
 
 /// The most messages that one call sends: `UIO_MAXIOV`.
@@ -47,7 +47,7 @@ enum Go {
 }
 
 pub(super) fn sendmmsg(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     array: UserAddr,
     count: u32,
@@ -59,7 +59,7 @@ pub(super) fn sendmmsg(
 
 /// The time is looked at after each message: with none coming the call waits for ever, as on Linux.
 pub(super) fn recvmmsg(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     array: UserAddr,
     count: u32,

@@ -46,6 +46,7 @@ mod timer;
 mod user;
 
 use alloc::sync::Arc;
+use core::ops::{Deref, DerefMut};
 
 use kcore::fs::{Context, OpenFile};
 use kcore::proc::cred::Credentials;
@@ -64,22 +65,32 @@ type Answer = Result<u64, Errno>;
 /// Who calls, and with which registers.
 struct Caller<'a> {
     thread: &'a Arc<UserThread>,
-    /// Use [`whole_frame`](Self::whole_frame) for more than the stack pointer.
+    /// Without x19 to x28, which the call keeps; all are there in the frame of a [`WholeCaller`].
     frame: &'a mut Frame,
-    frames: Frames,
+}
+
+/// One whose registers are all in the frame, so that a signal's handler may run before the call returns: only such calls can
+/// wait. The [`table`] says which they are.
+struct WholeCaller<'a> {
+    caller: Caller<'a>,
     /// The signal that ended the call's wait; its handler runs before the program goes on.
     caught: Option<(Info, Action)>,
     /// Whether the call is made again after such a handler, if that one's action says so.
     again: Again,
 }
 
-/// Which of the program's registers are in the frame of a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Frames {
-    /// All but x19 to x28, which the call keeps.
-    Quick,
-    /// All.
-    Whole,
+impl<'a> Deref for WholeCaller<'a> {
+    type Target = Caller<'a>;
+
+    fn deref(&self) -> &Caller<'a> {
+        &self.caller
+    }
+}
+
+impl DerefMut for WholeCaller<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.caller
+    }
 }
 
 /// What becomes of an interrupted call.
@@ -106,20 +117,26 @@ extern "C" fn tine_syscall(frame: &mut Frame) {
 
 /// Makes a call in the name of the current program, and says what x0 holds afterwards.
 #[inline(always)]
-fn make(frame: &mut Frame, frames: Frames, call: impl FnOnce(&mut Caller<'_>) -> Answer) -> u64 {
+fn make(frame: &mut Frame, call: impl FnOnce(&mut Caller<'_>) -> Answer) -> u64 {
+    with_current_user(|thread| call(&mut Caller { thread, frame }).unwrap_or_else(Errno::to_register))
+}
+
+/// The same for a frame that is whole.
+#[inline(always)]
+fn make_whole(frame: &mut Frame, call: impl FnOnce(&mut WholeCaller<'_>) -> Answer) -> u64 {
     with_current_user(|thread| {
-        let mut caller = Caller { thread, frame, frames, caught: None, again: Again::IfWanted };
+        let mut caller = WholeCaller { caller: Caller { thread, frame }, caught: None, again: Again::IfWanted };
         let answer = call(&mut caller).unwrap_or_else(Errno::to_register);
-        if frames == Frames::Whole && caller.caught.is_some() { handle_caught(&mut caller, answer) } else { answer }
+        if caller.caught.is_some() { handle_caught(&mut caller, answer) } else { answer }
     })
 }
 
 /// Lets the handler run whose signal ended the call's wait, before the call is made again or the program learns that it was
-/// interrupted. The frame is whole: [`table`] says so of calls that wait.
+/// interrupted.
 #[cold]
 #[inline(never)]
-fn handle_caught(caller: &mut Caller<'_>, answer: u64) -> u64 {
-    let Caller { thread, caught, again, frame, .. } = caller;
+fn handle_caught(caller: &mut WholeCaller<'_>, answer: u64) -> u64 {
+    let WholeCaller { caller: Caller { thread, frame }, caught, again } = caller;
     let Some((info, action)) = caught.take() else { return answer };
     let restarts = match again {
         Again::IfWanted => action.flags.contains(ActionFlags::RESTART),
@@ -140,16 +157,6 @@ impl Caller<'_> {
     /// The process that the caller is a thread of.
     fn process(&self) -> &Arc<Process<Kernel>> {
         self.thread.process()
-    }
-
-    /// All of the program's registers.
-    ///
-    /// # Panics
-    ///
-    /// If the table does not say that the call needs them.
-    fn whole_frame(&mut self) -> &mut Frame {
-        assert!(self.frames == Frames::Whole, "the frame is not whole");
-        self.frame
     }
 
     /// Does something with the address space, alone.
@@ -194,6 +201,23 @@ impl Caller<'_> {
         self.thread.attention()
     }
 
+    /// How long the process has run, in nanoseconds.
+    fn process_time_ns(&self) -> u64 {
+        self.process().run_time_ns()
+    }
+
+    /// How long the thread has run, in nanoseconds.
+    fn thread_time_ns(&self) -> u64 {
+        self.thread.run_time_ns()
+    }
+}
+
+impl WholeCaller<'_> {
+    /// All of the program's registers.
+    const fn whole_frame(&mut self) -> &mut Frame {
+        self.caller.frame
+    }
+
     /// Does something that waits. A signal interrupts the wait; if it is one that the program does not see, such as a stop
     /// that was continued, the call goes on where it was.
     fn restarting<T>(&mut self, mut wait: impl FnMut(&mut Self) -> Result<T, Errno>) -> Result<T, Errno> {
@@ -208,15 +232,12 @@ impl Caller<'_> {
     /// Does something that no signal may be pending for; what is pending is acted upon first.
     fn undisturbed<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T, Errno>) -> Result<T, Errno> {
         self.again = Again::Always;
-        // It is a new thread that gets a copy of it.
-        self.whole_frame();
         self.restarting(work)
     }
 
     /// Does what a signal wants of the thread that its program does not see: stops it for as long as it is to be stopped.
     /// Says whether that was all.
     fn settles(&mut self) -> bool {
-        self.whole_frame();
         match proc::before_user(self.thread) {
             Next::Run => true,
             // What is left is found again on the way out.
@@ -242,15 +263,5 @@ impl Caller<'_> {
             self.thread.restore_mask();
         }
         outcome
-    }
-
-    /// How long the process has run, in nanoseconds.
-    fn process_time_ns(&self) -> u64 {
-        self.process().run_time_ns()
-    }
-
-    /// How long the thread has run, in nanoseconds.
-    fn thread_time_ns(&self) -> u64 {
-        self.thread.run_time_ns()
     }
 }

@@ -19,7 +19,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Bits, Descriptor, Text};
 use super::errno::Errno;
 use super::user::{self, Path};
-use super::{Answer, Caller, file};
+use super::{Answer, Caller, WholeCaller, file};
 use crate::arch::user_copy::CurrentUser;
 use crate::task::filesystems::MOUNTS;
 
@@ -67,7 +67,13 @@ pub(super) fn make_socket_node(caller: &Caller<'_>, path: &[u8]) -> Result<Arc<d
     })
 }
 
-pub(super) fn openat(caller: &mut Caller<'_>, directory: Descriptor, path: Text, flags: Bits, mode: u32) -> Answer {
+pub(super) fn openat(
+    caller: &mut WholeCaller<'_>,
+    directory: Descriptor,
+    path: Text,
+    flags: Bits,
+    mode: u32,
+) -> Answer {
     let from = path;
     let mut path = Path::new();
     path.read(from)?;
@@ -144,7 +150,13 @@ impl OpenHow {
     }
 }
 
-pub(super) fn openat2(caller: &mut Caller<'_>, directory: Descriptor, path: Text, how: UserAddr, bytes: u64) -> Answer {
+pub(super) fn openat2(
+    caller: &mut WholeCaller<'_>,
+    directory: Descriptor,
+    path: Text,
+    how: UserAddr,
+    bytes: u64,
+) -> Answer {
     let (flags, mode, rules) = OpenHow::read(how, bytes)?.check()?;
     let from = path;
     let mut path = Path::new();

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Descriptor, Maybe};
 use super::errno::Errno;
 use super::time::TimeSpec;
-use super::{Again, Answer, Caller, file, signal, user};
+use super::{Again, Answer, WholeCaller, file, signal, user};
 use crate::dev::clock;
 use crate::task::Kernel;
 
@@ -44,7 +44,7 @@ pub(super) fn deadline_ns(time_ns: u64) -> u64 {
 
 /// Waits for one of `files`, with the signal mask that is given, and says of how many there is something to tell.
 fn wait(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     files: &mut [Polled],
     timeout: &Timeout,
     mask: Option<SignalSet>,
@@ -70,7 +70,7 @@ struct PollFile {
 const POLLNVAL: u16 = 0x20;
 
 pub(super) fn ppoll(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     array: UserAddr,
     count: u32,
     timeout: Maybe,
@@ -184,7 +184,7 @@ struct Mask {
 }
 
 pub(super) fn pselect6(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     count: i32,
     read: Maybe,
     write: Maybe,

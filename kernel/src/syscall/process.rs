@@ -18,20 +18,20 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Bits, Maybe};
 use super::errno::Errno;
-use super::{Answer, Caller, user};
+use super::{Answer, Caller, WholeCaller, user};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
 use crate::task::{self, Kernel, UserProcess};
 
-pub(super) fn fork(caller: &mut Caller<'_>) -> Answer {
+pub(super) fn fork(caller: &mut WholeCaller<'_>) -> Answer {
     caller.undisturbed(|caller| Ok(proc::fork(caller.thread)?.0.into()))
 }
 
-pub(super) fn vfork(caller: &mut Caller<'_>) -> Answer {
+pub(super) fn vfork(caller: &mut WholeCaller<'_>) -> Answer {
     caller.undisturbed(|caller| Ok(proc::vfork(caller.thread)?.0.into()))
 }
 
-pub(super) fn tfork(caller: &mut Caller<'_>, parameters: UserAddr, bytes: u64) -> Answer {
+pub(super) fn tfork(caller: &mut WholeCaller<'_>, parameters: UserAddr, bytes: u64) -> Answer {
     let parameters = TforkParameters::read(&CurrentUser, parameters, bytes)?;
     caller.undisturbed(|caller| Ok(proc::tfork(caller.thread, &parameters)?.0.into()))
 }
@@ -40,7 +40,7 @@ pub(super) fn tfork(caller: &mut Caller<'_>, parameters: UserAddr, bytes: u64) -
 const EXIT_SIGNAL: u64 = 0xff;
 
 pub(super) fn clone(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     flags: u64,
     stack: Maybe,
     parent_tid: Maybe,
@@ -82,7 +82,7 @@ const CLONE3_LEAST: u64 = 64;
 /// A larger structure is another kernel's; what this one does not know must be zero.
 const CLONE3_MOST: u64 = 4096;
 
-pub(super) fn clone3(caller: &mut Caller<'_>, from: UserAddr, bytes: u64) -> Answer {
+pub(super) fn clone3(caller: &mut WholeCaller<'_>, from: UserAddr, bytes: u64) -> Answer {
     if bytes > CLONE3_MOST {
         return Err(Errno::E2BIG);
     }
@@ -169,11 +169,11 @@ fn patience(options: u32) -> Patience {
     if options & linux::WNOHANG != 0 { Patience::Return } else { Patience::Wait }
 }
 
-fn wait(caller: &mut Caller<'_>, request: &WaitRequest) -> Result<Option<WaitResult<Kernel>>, Errno> {
+fn wait(caller: &mut WholeCaller<'_>, request: &WaitRequest) -> Result<Option<WaitResult<Kernel>>, Errno> {
     caller.restarting(|caller| Ok(proc::wait(caller.thread, request)?))
 }
 
-pub(super) fn wait4(caller: &mut Caller<'_>, which: i32, status: Maybe, options: Bits, usage: Maybe) -> Answer {
+pub(super) fn wait4(caller: &mut WholeCaller<'_>, which: i32, status: Maybe, options: Bits, usage: Maybe) -> Answer {
     let known =
         linux::WNOHANG | linux::WUNTRACED | linux::WCONTINUED | linux::__WALL | linux::__WCLONE | linux::__WNOTHREAD;
     if options.0 & !known != 0 {
@@ -208,7 +208,14 @@ pub(super) fn wait4(caller: &mut Caller<'_>, which: i32, status: Maybe, options:
     Ok(told.pid.0.into())
 }
 
-pub(super) fn waitid(caller: &mut Caller<'_>, kind: u32, id: i32, info: Maybe, options: Bits, usage: Maybe) -> Answer {
+pub(super) fn waitid(
+    caller: &mut WholeCaller<'_>,
+    kind: u32,
+    id: i32,
+    info: Maybe,
+    options: Bits,
+    usage: Maybe,
+) -> Answer {
     let events = linux::WEXITED | linux::WSTOPPED | linux::WCONTINUED;
     let known = events | linux::WNOHANG | linux::WNOWAIT | linux::__WALL | linux::__WCLONE | linux::__WNOTHREAD;
     if options.0 & !known != 0 || options.0 & events == 0 {

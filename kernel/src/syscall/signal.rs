@@ -10,7 +10,7 @@ use kcore::signal::{Action, Info, MaskChange, Signal, SignalSet, StackError, Sta
 use super::argument::Maybe;
 use super::errno::Errno;
 use super::time::TimeSpec;
-use super::{Again, Answer, Caller, user};
+use super::{Again, Answer, Caller, WholeCaller, user};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
 use crate::task::{self, Slept, signals};
@@ -150,7 +150,7 @@ pub(super) fn rt_tgsigqueueinfo(
 
 /// Takes a signal that is pending, blocked or not, or waits until one comes. Its handler does not run.
 pub(super) fn rt_sigtimedwait(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     set: UserAddr,
     info: Maybe,
     timeout: Maybe,
@@ -185,7 +185,7 @@ pub(super) fn restart_syscall(_caller: &mut Caller<'_>) -> Answer {
 }
 
 /// Waits for a signal with another mask. The mask before is the one that the handler returns to.
-pub(super) fn rt_sigsuspend(caller: &mut Caller<'_>, mask: UserAddr, bytes: u64) -> Answer {
+pub(super) fn rt_sigsuspend(caller: &mut WholeCaller<'_>, mask: UserAddr, bytes: u64) -> Answer {
     let mask = read_set(mask, bytes)?;
     caller.again = Again::Never;
     caller.with_mask(Some(mask), |caller| {
@@ -197,7 +197,7 @@ pub(super) fn rt_sigsuspend(caller: &mut Caller<'_>, mask: UserAddr, bytes: u64)
 }
 
 /// Goes back from a handler. What x0 was then is what the frame says.
-pub(super) fn rt_sigreturn(caller: &mut Caller<'_>) -> Answer {
+pub(super) fn rt_sigreturn(caller: &mut WholeCaller<'_>) -> Answer {
     let thread = caller.thread;
     let frame = caller.whole_frame();
     signals::go_back(thread, frame);

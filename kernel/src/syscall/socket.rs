@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::argument::{Bits, Descriptor, Maybe};
 use super::errno::Errno;
 use super::user::{self, Pieces};
-use super::{Again, Answer, Caller, file, path, pipe};
+use super::{Again, Answer, Caller, WholeCaller, file, path, pipe};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
 use crate::task::{Kernel, PARKING, SOCKETS};
@@ -172,12 +172,12 @@ pub(super) fn listen(caller: &mut Caller<'_>, descriptor: Descriptor, backlog: i
     Ok(0)
 }
 
-pub(super) fn accept(caller: &mut Caller<'_>, descriptor: Descriptor, at: Maybe, length_at: Maybe) -> Answer {
+pub(super) fn accept(caller: &mut WholeCaller<'_>, descriptor: Descriptor, at: Maybe, length_at: Maybe) -> Answer {
     accept4(caller, descriptor, at, length_at, Bits(0))
 }
 
 pub(super) fn accept4(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     at: Maybe,
     length_at: Maybe,
@@ -201,9 +201,9 @@ pub(super) fn accept4(
 
 /// Does something that waits. With a time limit it is not made again after a signal (signal(7)).
 fn waiting<T>(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     timeout_ns: u64,
-    wait: impl FnMut(&mut Caller<'_>) -> Result<T, Errno>,
+    wait: impl FnMut(&mut WholeCaller<'_>) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     if timeout_ns != 0 {
         caller.again = Again::Never;
@@ -211,7 +211,7 @@ fn waiting<T>(
     caller.restarting(wait)
 }
 
-pub(super) fn connect(caller: &mut Caller<'_>, descriptor: Descriptor, at: UserAddr, bytes: u32) -> Answer {
+pub(super) fn connect(caller: &mut WholeCaller<'_>, descriptor: Descriptor, at: UserAddr, bytes: u32) -> Answer {
     let (socket, blocking) = find(caller, descriptor)?;
     let to = named(caller, read_name(at, bytes)?)?;
     waiting(caller, socket.timeout(false), |_| Ok(socket.connect(to.as_ref(), who(), blocking)?))?;
@@ -241,7 +241,7 @@ fn blocking_with(blocking: Blocking, flags: Bits) -> Blocking {
 
 /// Sends what `pieces` names.
 fn send(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     (socket, blocking): &Found,
     mut pieces: Pieces,
     flags: Bits,
@@ -258,7 +258,7 @@ fn send(
 }
 
 pub(super) fn sendto(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     from: UserAddr,
     bytes: u64,
@@ -277,7 +277,7 @@ pub(super) fn sendto(
 
 /// Receives into `pieces`.
 fn receive(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     socket: &Arc<Socket>,
     blocking: Blocking,
     pieces: &mut Pieces,
@@ -301,7 +301,7 @@ fn count(socket: &Socket, received: &Received, flags: Bits) -> u64 {
 }
 
 pub(super) fn recvfrom(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     to: UserAddr,
     bytes: u64,
@@ -422,13 +422,13 @@ fn check_credentials(caller: &Caller<'_>, data: &[u8]) -> Result<(), Errno> {
     if is_true || credentials.is_root() { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-pub(super) fn sendmsg(caller: &mut Caller<'_>, descriptor: Descriptor, message: UserAddr, flags: Bits) -> Answer {
+pub(super) fn sendmsg(caller: &mut WholeCaller<'_>, descriptor: Descriptor, message: UserAddr, flags: Bits) -> Answer {
     let found = find(caller, descriptor)?;
     send_message(caller, &found, message, flags)
 }
 
 /// Sends the message that the `struct msghdr` at `message` names.
-pub(super) fn send_message(caller: &mut Caller<'_>, found: &Found, message: UserAddr, flags: Bits) -> Answer {
+pub(super) fn send_message(caller: &mut WholeCaller<'_>, found: &Found, message: UserAddr, flags: Bits) -> Answer {
     check_send_flags(flags)?;
     let head: MessageHead = user::read(message)?;
     let pieces = head.pieces()?;
@@ -441,13 +441,13 @@ pub(super) fn send_message(caller: &mut Caller<'_>, found: &Found, message: User
     send(caller, found, pieces, flags, to.as_ref(), &files)
 }
 
-pub(super) fn recvmsg(caller: &mut Caller<'_>, descriptor: Descriptor, message: UserAddr, flags: Bits) -> Answer {
+pub(super) fn recvmsg(caller: &mut WholeCaller<'_>, descriptor: Descriptor, message: UserAddr, flags: Bits) -> Answer {
     let found = find(caller, descriptor)?;
     receive_message(caller, &found, message, flags)
 }
 
 /// Receives a message into what the `struct msghdr` at `message` names.
-pub(super) fn receive_message(caller: &mut Caller<'_>, found: &Found, message: UserAddr, flags: Bits) -> Answer {
+pub(super) fn receive_message(caller: &mut WholeCaller<'_>, found: &Found, message: UserAddr, flags: Bits) -> Answer {
     let (socket, blocking) = found;
     let mut head: MessageHead = user::read(message)?;
     let mut pieces = head.pieces()?;

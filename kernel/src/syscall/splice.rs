@@ -10,7 +10,7 @@ use super::argument::{Bits, Descriptor, Maybe};
 use super::contents::{Cursor, MOST_BYTES, Passing};
 use super::errno::Errno;
 use super::user::{Pieces, writer};
-use super::{Answer, Caller, pipe};
+use super::{Answer, WholeCaller, pipe};
 use crate::task::Kernel;
 
 /// An end of a pipe.
@@ -38,7 +38,7 @@ fn with_status(blocking: Blocking, files: &[&OpenFile]) -> Blocking {
 }
 
 pub(super) fn splice(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     from: Descriptor,
     from_place: Maybe,
     to: Descriptor,
@@ -79,7 +79,7 @@ pub(super) fn splice(
 
 /// From a pipe to a file that is none.
 fn to_file(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     from: &End,
     output: &OpenFile,
     at: Maybe,
@@ -106,7 +106,7 @@ fn to_file(
 
 /// From a file that is no pipe to one.
 fn from_file(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     input: &OpenFile,
     at: Maybe,
     to: &End,
@@ -149,7 +149,7 @@ fn read_stream(file: &OpenFile, page: &mut [u8], first: First, blocking: Blockin
     operations.read(0, blocking, &mut BufferSink::new(page))
 }
 
-pub(super) fn tee(caller: &mut Caller<'_>, from: Descriptor, to: Descriptor, bytes: u64, flags: Bits) -> Answer {
+pub(super) fn tee(caller: &mut WholeCaller<'_>, from: Descriptor, to: Descriptor, bytes: u64, flags: Bits) -> Answer {
     let blocking = blocking(flags)?;
     if bytes == 0 {
         return Ok(0);
@@ -164,7 +164,13 @@ pub(super) fn tee(caller: &mut Caller<'_>, from: Descriptor, to: Descriptor, byt
     caller.restarting(|_| Ok(from.splice_to(&to, length(bytes), blocking, Original::Kept)? as u64))
 }
 
-pub(super) fn vmsplice(caller: &mut Caller<'_>, file: Descriptor, pieces: UserAddr, count: u64, flags: Bits) -> Answer {
+pub(super) fn vmsplice(
+    caller: &mut WholeCaller<'_>,
+    file: Descriptor,
+    pieces: UserAddr,
+    count: u64,
+    flags: Bits,
+) -> Answer {
     let blocking = blocking(flags)?;
     let file = caller.file(file)?;
     let end = pipe::end(&file).ok_or(Errno::EBADF)?;

@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Bits, Maybe};
 use super::errno::Errno;
-use super::{Answer, Caller, user};
+use super::{Answer, Caller, WholeCaller, user};
 use crate::arch::boot::STACK_SIZE;
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::{card, clock, kmsg, power, random};
@@ -50,7 +50,7 @@ fn new_name(caller: &Caller<'_>, from: UserAddr, bytes: i32) -> Result<Name, Err
 }
 
 /// The kernel's own lines. The console always shows all of them.
-pub(super) fn syslog(caller: &mut Caller<'_>, action: u32, to: UserAddr, bytes: i32) -> Answer {
+pub(super) fn syslog(caller: &mut WholeCaller<'_>, action: u32, to: UserAddr, bytes: i32) -> Answer {
     const CLOSE: u32 = 0;
     const OPEN: u32 = 1;
     const READ: u32 = 2;
@@ -113,7 +113,7 @@ fn copy_history(to: UserAddr, wanted: usize) -> Result<u64, Errno> {
 }
 
 /// Waits until there is a line that was not taken, and takes as many bytes as there are and `wanted` says.
-fn take_history(caller: &mut Caller<'_>, to: UserAddr, wanted: usize) -> Answer {
+fn take_history(caller: &mut WholeCaller<'_>, to: UserAddr, wanted: usize) -> Answer {
     if wanted == 0 {
         return Ok(0);
     }

@@ -5,7 +5,7 @@
 //!
 //! At the end stands `whole` where the handler needs all of the program's registers in the frame (see
 //! [`crate::arch::vectors`]): where it makes a thread, or replaces the registers, or waits, so that a signal's handler may
-//! run before it returns.
+//! run before it returns. Such a handler takes a [`WholeCaller`](super::WholeCaller), and only that can wait.
 
 use kcore::addr::UserAddr;
 use linux_raw_sys::general as linux;
@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    Frames, attributes, contents, epoll, exec, file, futex, identity, lock, make, memory, messages, mount, names, path,
-    pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
+    attributes, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memory, messages, mount, names,
+    path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -60,6 +60,15 @@ pub(super) struct Call {
     frames: Frames,
     /// Makes it.
     run: SystemCall,
+}
+
+/// Which of the program's registers are in the frame of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Frames {
+    /// All but x19 to x28, which the call keeps.
+    Quick,
+    /// All.
+    Whole,
 }
 
 /// Where OpenBSD's numbers begin.
@@ -117,12 +126,12 @@ extern "C" fn unknown(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64, frame: &mu
 
 macro_rules! call {
     ($handler:path, ($($argument:ty),*), $promise:ident) => {
-        call!($handler, ($($argument),*), $promise, Frames::Quick)
+        call!($handler, ($($argument),*), $promise, Frames::Quick, make)
     };
     ($handler:path, ($($argument:ty),*), $promise:ident, whole) => {
-        call!($handler, ($($argument),*), $promise, Frames::Whole)
+        call!($handler, ($($argument),*), $promise, Frames::Whole, make_whole)
     };
-    ($handler:path, ($($argument:ty),*), $promise:ident, $frames:expr) => {
+    ($handler:path, ($($argument:ty),*), $promise:ident, $frames:expr, $make:ident) => {
         Call {
             name: stringify!($handler),
             promise: Promise::$promise,
@@ -130,7 +139,7 @@ macro_rules! call {
             frames: $frames,
             run: {
                 extern "C" fn run(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, frame: &mut Frame) -> u64 {
-                    make(frame, $frames, #[inline(always)] |caller| {
+                    $make(frame, #[inline(always)] |caller| {
                         let mut registers = [a, b, c, d, e, f].into_iter();
                         let _ = &mut registers;
                         $handler(caller, $(<$argument>::decode(registers.next().unwrap_or(0))?),*)
@@ -362,7 +371,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_uname, system::uname, (UserAddr), Stdio;
     linux::__NR_sethostname, system::sethostname, (UserAddr, i32), Never;
     linux::__NR_setdomainname, system::setdomainname, (UserAddr, i32), Never;
-    linux::__NR_syslog, system::syslog, (u32, UserAddr, i32), Never;
+    linux::__NR_syslog, system::syslog, (u32, UserAddr, i32), Never, whole;
     linux::__NR_membarrier, system::membarrier, (u32, Bits, i32), Stdio;
     linux::__NR_personality, system::personality, (u32), Stdio;
     linux::__NR_sysinfo, system::sysinfo, (UserAddr), Stdio;

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::argument::{Bits, Maybe};
 use super::errno::Errno;
-use super::{Again, Answer, Caller, user};
+use super::{Again, Answer, Caller, WholeCaller, user};
 use crate::dev::clock;
 use crate::task::{self, Kernel, Slept};
 
@@ -138,13 +138,13 @@ pub(super) fn gettimeofday(_caller: &mut Caller<'_>, to: Maybe, zone: Maybe) -> 
     Ok(0)
 }
 
-pub(super) fn nanosleep(caller: &mut Caller<'_>, request: UserAddr, remaining: Maybe) -> Answer {
+pub(super) fn nanosleep(caller: &mut WholeCaller<'_>, request: UserAddr, remaining: Maybe) -> Answer {
     let time_ns = user::read::<TimeSpec>(request)?.to_ns()?;
     sleep(caller, clock::now_ns().saturating_add(time_ns), remaining)
 }
 
 pub(super) fn clock_nanosleep(
-    caller: &mut Caller<'_>,
+    caller: &mut WholeCaller<'_>,
     number: u32,
     flags: Bits,
     request: UserAddr,
@@ -166,7 +166,7 @@ pub(super) fn clock_nanosleep(
 }
 
 /// Sleeps until `deadline_ns`. A signal that ends the sleep leaves what was left of it in `remaining`.
-fn sleep(caller: &mut Caller<'_>, deadline_ns: u64, remaining: Maybe) -> Answer {
+fn sleep(caller: &mut WholeCaller<'_>, deadline_ns: u64, remaining: Maybe) -> Answer {
     caller.again = Again::Never;
     let slept = caller.restarting(|caller| match task::sleep_until(deadline_ns, || caller.is_interrupted()) {
         Slept::ToTheEnd => Ok(0),

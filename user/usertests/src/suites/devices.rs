@@ -7,16 +7,18 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::time::Duration;
 
 use sys::process::{Signal, kill, spawn};
+use sys::signal::{Handler, caught, handle};
 use sys::stream::{self, PollFile, ready};
+use sys::timer::{Interval, Setting, set_interval};
 use sys::{Errno, file, names, terminal};
 
-use crate::expect::{Checked, as_root, ensure, equal, known, on_tine, refused};
+use crate::expect::{Checked, as_root, ensure, equal, in_child, known, on_tine, refused};
 
 super::tests!("device":
     dev_is_mounted_before_anybody_could, nodes_have_the_numbers_of_linux, a_node_made_elsewhere_is_the_same_device,
     a_number_that_nobody_has, dev_takes_further_files, a_terminals_node_comes_and_goes,
     the_log_is_read_record_by_record, who_reads_the_log_waits_for_its_end, a_slow_reader_of_the_log_is_told,
-    the_log_is_the_same_for_syslog);
+    the_log_is_the_same_for_syslog, a_signal_ends_a_wait_for_the_log);
 
 /// `makedev`, for numbers below 256.
 const fn number(major: u64, minor: u64) -> u64 {
@@ -204,4 +206,23 @@ fn the_log_is_the_same_for_syslog() -> Checked {
     let text = String::from_utf8_lossy(&buffer[..parts[0] + parts[1]]).into_owned();
     ensure(parts[0] == 10 && text.starts_with("<15>[") && text.ends_with("] taken\n"), &text)?;
     equal(sys::machine::log(9, &mut [])?, 0)
+}
+
+fn a_signal_ends_a_wait_for_the_log() -> Checked {
+    on_tine()?;
+    as_root()?;
+    in_child(|| {
+        handle(Signal::ALRM, Handler::Count)?;
+        // Should the first come before the wait has begun, the next one ends it.
+        set_interval(Interval::Real, Setting::every(Duration::from_millis(5)))?;
+        let mut buffer = [0; 200];
+        let end = loop {
+            if let Err(error) = sys::machine::log(2, &mut buffer) {
+                break error;
+            }
+        };
+        set_interval(Interval::Real, Setting::default())?;
+        equal(end, Errno::INTR)?;
+        ensure(caught() > 0, "no handler ran")
+    })
 }
