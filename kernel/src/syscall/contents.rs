@@ -86,6 +86,18 @@ pub(super) fn fadvise64(caller: &mut Caller<'_>, file: Descriptor, _at: i64, byt
     }
 }
 
+/// A hint as those of `fadvise64`: files are in memory, or come through a disk's cache.
+pub(super) fn readahead(caller: &mut Caller<'_>, file: Descriptor, _at: i64, _bytes: u64) -> Answer {
+    let file = caller.file(file)?;
+    if !file.status().is_readable() {
+        return Err(Errno::EBADF);
+    }
+    match file.inode().protection().kind {
+        FileKind::Regular | FileKind::BlockDevice => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 pub(super) fn preadv(caller: &mut Caller<'_>, file: Descriptor, pieces: UserAddr, count: i32, at: i64) -> Answer {
     let at = offset(at)?;
     let file = caller.file(file)?;

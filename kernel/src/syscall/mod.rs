@@ -8,7 +8,7 @@
 //! * [`table`]: numbers, names, promises, argument formats, handlers
 //! * [`argument`], [`user`]: registers and memory of the program, as values
 //! * [`errno`], [`failure`]: errors as programs see them
-//! * [`process`], [`exec`], [`identity`], [`signal`], [`schedule`]: processes and threads
+//! * [`process`], [`exec`], [`identity`], [`capability`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
 //! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`],
 //!   [`splice`], [`socket`], [`messages`]; [`poll`], [`epoll`]: waiting for them
@@ -18,6 +18,7 @@
 
 mod argument;
 mod attributes;
+mod capability;
 mod contents;
 mod epoll;
 mod errno;

@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    attributes, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memory, messages, mount, names,
-    path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
+    attributes, capability, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memory, messages,
+    mount, names, path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -233,6 +233,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
+    linux::__NR_readahead, contents::readahead, (Descriptor, i64, u64), Stdio;
     linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;
     linux::__NR_pwritev, contents::pwritev, (Descriptor, UserAddr, i32, i64), Stdio;
@@ -300,6 +301,8 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_setfsgid, identity::setfsgid, (u32), Id;
     linux::__NR_getgroups, identity::getgroups, (i32, UserAddr), Stdio;
     linux::__NR_setgroups, identity::setgroups, (i32, UserAddr), Id;
+    linux::__NR_capget, capability::capget, (UserAddr, Maybe), Stdio;
+    linux::__NR_capset, capability::capset, (UserAddr, UserAddr), Id;
     linux::__NR_setpgid, identity::setpgid, (i32, i32), Proc;
     linux::__NR_getpgid, identity::getpgid, (i32), Stdio;
     linux::__NR_setsid, identity::setsid, (), Proc;

@@ -252,6 +252,16 @@ pub fn advise(file: &impl AsRawFd, advice: usize) -> Result<(), Errno> {
     unsafe { call(number::FADVISE64, [int(file.as_raw_fd()), 0, 0, advice]) }.map(drop)
 }
 
+/// `readahead` of all.
+///
+/// # Errors
+///
+/// `BADF`, `INVAL` for what is no file of bytes.
+pub fn read_ahead(file: &impl AsRawFd) -> Result<(), Errno> {
+    // SAFETY: no memory is named.
+    unsafe { call(number::READAHEAD, [int(file.as_raw_fd()), 0, usize::MAX]) }.map(drop)
+}
+
 /// `getxattr`: how many bytes the attribute has.
 ///
 /// # Errors

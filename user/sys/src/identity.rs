@@ -2,7 +2,7 @@
 
 use bsd::Errno;
 
-use crate::call::{call, output};
+use crate::call::{call, input, output};
 use crate::number;
 
 /// Real, effective and saved.
@@ -88,4 +88,31 @@ pub fn supplementary() -> Result<Vec<u32>, Errno> {
     let count = unsafe { call(number::GETGROUPS, [groups.len(), groups.as_mut_ptr().expose_provenance()]) }?;
     groups.truncate(count);
     Ok(groups)
+}
+
+/// The header of `capget` and `capset`: the version of the sets, and whose they are.
+pub type CapabilityHeader = [u32; 2];
+/// Effective, permitted and inheritable capabilities, those of the first word and those of the second.
+pub type Capabilities = [[u32; 3]; 2];
+
+/// `capget`, with sets of two words. The header has the version that there is where it had one that there is not.
+///
+/// # Errors
+///
+/// `INVAL` for such a version, `SRCH`.
+pub fn capabilities(header: &mut CapabilityHeader) -> Result<Capabilities, Errno> {
+    let mut sets = Capabilities::default();
+    // SAFETY: two words, and at most two times three, are stored.
+    unsafe { call(number::CAPGET, [output(header), output(&mut sets)]) }?;
+    Ok(sets)
+}
+
+/// `capset`.
+///
+/// # Errors
+///
+/// `PERM` for what is not what there is, and for other threads.
+pub fn set_capabilities(header: &mut CapabilityHeader, sets: &Capabilities) -> Result<(), Errno> {
+    // SAFETY: two words may be stored.
+    unsafe { call(number::CAPSET, [output(header), input(sets)]) }.map(drop)
 }

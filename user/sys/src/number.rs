@@ -47,6 +47,8 @@ numbers! {
     TIMERFD_SETTIME = 86
     TIMERFD_GETTIME = 87
     UTIMENSAT = 88
+    CAPGET = 90
+    CAPSET = 91
     EXIT = 93
     EXIT_GROUP = 94
     WAITID = 95
@@ -111,6 +113,7 @@ numbers! {
     GETSOCKOPT = 209
     SENDMSG = 211
     RECVMSG = 212
+    READAHEAD = 213
     BRK = 214
     MUNMAP = 215
     MREMAP = 216
