@@ -80,6 +80,9 @@ console: setup ## a terminal on the board at PORT, with names in backtraces
 bench: build build/bench.cpio ## size, boot time, and a benchmark beside Linux (BENCH=PROGRAM, WORDS="GROUP ... --quick")
 	@$(TINE) bench --program build/bench.cpio --name $(notdir $(BENCH)) $(if $(WORDS),--words="$(WORDS)",--record docs/bench.md)
 
+bench-card: build ## how fast a card is read, beside Debian's Linux, which is fetched: some 60 to 100 MB
+	@$(TINE) bench-card --record docs/bench.md
+
 profile: build build/bench.cpio ## its instructions by function of the kernel (BENCH=, WORDS=, PROFILE="--from FUNCTION --with FUNCTION")
 	@$(TINE) profile --program build/bench.cpio $(if $(WORDS),--words="$(WORDS)") $(PROFILE)
 
@@ -154,7 +157,7 @@ clean: ## delete build/ and target/
 	cargo clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
 
 # ---- what a build makes ----
 
@@ -245,4 +248,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash push bench test ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash push bench bench-card test ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE

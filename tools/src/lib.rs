@@ -11,6 +11,7 @@
 //! * [`image`]: the SD card image, with firmware that is not ours
 //! * [`flash`]: writing that to a card, and to nothing else
 //! * [`push`]: sending a kernel to a loader, over the serial line
+//! * [`linux`]: Debian's Linux, to measure beside
 //! * [`qemu`]: finding QEMU, and one command line for everybody
 //!
 //! From a running board back to a reader:
@@ -41,6 +42,7 @@ pub mod flash;
 pub mod function_names;
 pub mod image;
 pub mod layers;
+pub mod linux;
 pub mod profile;
 pub mod push;
 pub mod qemu;

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, push, raw, run, summary, trace,
+    bench, bench_card, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, push, raw, run,
+    summary, trace,
 };
 
 /// Builds, runs and watches the Tine kernel.
@@ -34,6 +35,7 @@ enum Command {
     Console(console::Arguments),
     Push(push::Arguments),
     Bench(bench::Arguments),
+    BenchCard(bench_card::Arguments),
     Profile(profile::Arguments),
     Layers(layers::Arguments),
     Summary(summary::Arguments),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Console(arguments) => console::run(&arguments),
         Command::Push(arguments) => push::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchCard(arguments) => bench_card::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),
         Command::Layers(arguments) => layers::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),

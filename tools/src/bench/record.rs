@@ -1,11 +1,11 @@
 //! `docs/bench.md`: the last run in full, and of every commit that was measured the rows that have a goal.
 //!
-//! The document is made anew each time; of the old one only the lines of earlier runs are kept.
+//! The document is made anew each time; of the old one the lines of earlier runs are kept, and the section on the card.
 
 use std::fmt::Write as _;
 
 use super::figures::{Figure, Figures};
-use super::{goals, table};
+use super::{card, goals, table};
 
 /// What was run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ you read is written by `make bench`.
 /// The document after a run: `old` is the one before, empty at first.
 #[must_use]
 pub fn updated(old: &str, run: &Run, tine: &Figures, linux: &Figures) -> String {
-    let mut text = format!("{INTRODUCTION}\n## The last run\n\n");
+    let mut text = format!("{INTRODUCTION}\n{}## The last run\n\n", card::kept(old));
     // Writing to a string cannot fail.
     let _ = write!(
         text,
@@ -103,6 +103,16 @@ mod tests {
         assert_eq!(runs(&again).len(), 3);
         assert!(runs(&again)[2].starts_with("| `aaa` | 2026-11-24 | bench | | 99.0 | |"), "{again}");
         assert!(runs(&again)[0].contains("| 120.0 |") && runs(&again)[0].contains("| skipped |"));
+    }
+
+    #[test]
+    fn what_was_measured_of_the_card_stays() {
+        let first = updated("", &run("aaa", "bench"), &Figures::default(), &Figures::default());
+        let section = card::table("linux", &[]);
+        let second =
+            updated(&card::record(&first, &section), &run("bbb", "bench"), &Figures::default(), &Figures::default());
+        assert_eq!(card::kept(&second).trim_end(), section.trim_end());
+        assert_eq!(runs(&second).len(), 2);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 pub(crate) mod bench;
+pub(crate) mod bench_card;
 pub(crate) mod busybox;
 pub(crate) mod console;
 pub(crate) mod debian;

@@ -68,12 +68,26 @@ impl Source {
         read_all(&self.place.join("cache/archives"))
     }
 
+    /// Fetches the package of the architecture's present kernel.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch).
+    pub fn fetch_kernel(&self) -> anyhow::Result<Package> {
+        let stand_in = format!("linux-image-{}", self.architecture);
+        let kernel = self.dependencies(&stand_in)?.into_iter().find(|name| name.starts_with("linux-image-"));
+        let kernel = kernel.with_context(|| format!("{stand_in} depends on no kernel"))?;
+        // What was fetched before is fetched along.
+        let fetched = self.fetch(&[&kernel])?.into_iter().find(|package| package.name == kernel);
+        fetched.context("apt-get fetched no kernel")
+    }
+
     /// What `package` depends on, in its order: the package of the present kernel, say, for one that stands for it.
     ///
     /// # Errors
     ///
     /// Where there is no such package.
-    pub fn dependencies(&self, package: &str) -> anyhow::Result<Vec<String>> {
+    fn dependencies(&self, package: &str) -> anyhow::Result<Vec<String>> {
         let listed = self.run("apt-cache", &["depends", "--important", package])?;
         let names = listed.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")).map(str::to_owned);
         Ok(names.collect())

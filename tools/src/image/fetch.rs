@@ -17,8 +17,6 @@ use crate::debian::{Content, Package, Source};
 /// The component of the archive that has the firmware.
 const COMPONENT: &str = "non-free-firmware";
 const FIRMWARE_PACKAGE: &str = "raspi-firmware";
-/// Depends on the package of the present kernel.
-const KERNEL_PACKAGE: &str = "linux-image-arm64";
 
 /// The firmware's packages that are known: SHA-256 and version. Debian 12, Debian 13.
 const KNOWN_FIRMWARE: [(&str, &str); 2] = [
@@ -79,12 +77,7 @@ pub fn fetch(directory: &Path, untried: Untried) -> anyhow::Result<()> {
     if untried == Untried::Refuse {
         firmware.require(&KNOWN_FIRMWARE)?;
     }
-    let kernel = source.dependencies(KERNEL_PACKAGE)?;
-    let kernel = kernel.iter().find(|name| name.starts_with("linux-image-"));
-    let kernel = kernel.with_context(|| format!("{KERNEL_PACKAGE} depends on no kernel"))?;
-    // What was fetched before is fetched along.
-    let kernel = source.fetch(&[kernel])?.into_iter().find(|package| &package.name == kernel);
-    let kernel = kernel.context("apt-get fetched no kernel")?;
+    let kernel = source.fetch_kernel()?;
     let mut files = firmware_files(&firmware)?;
     files.extend(kernel_files(&kernel, untried)?);
     let origin =
