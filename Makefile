@@ -71,7 +71,9 @@ debian: build build/debian.cpio ## run BOARD with programs of Debian and their l
 trace: build ## run BOARD and print its trace
 	@$(RUN) $(if $(TRACE),,--trace)
 
-gdb: build ## run BOARD under a debugger, or print how
+gdb: build ## run BOARD under gdb, with commands for Tine (`tine help` there), or print how
+	@# Where none can be installed, the script says how to use one elsewhere.
+	-@tools/setup.sh --gdb
 	@tools/gdb.sh $(RUN)
 
 console: setup ## a terminal on the board at PORT, with names in backtraces
@@ -139,7 +141,7 @@ loom: setup ## every interleaving of the lock-free code that three preemptions c
 # Miri keeps one core busy for minutes, so it runs beside everything else and is shown afterwards.
 prepush: setup clean-logs ## all that CI does
 	@# Where it cannot be had, the test that wants it says so.
-	-@tools/setup.sh --cross
+	-@tools/setup.sh --cross --gdb
 	@$(MAKE) --no-print-directory suite-miri >/dev/null & $(MAKE) --no-print-directory suites-but-miri; wait; cat build/test/miri.log
 	@$(TINE) summary --out build/test/total build/test/*.log
 

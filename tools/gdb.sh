@@ -6,6 +6,7 @@
 set -eu
 
 elf=build/kernel.elf
+commands=tools/gdb/tine.py
 console=build/gdb-console.log
 
 debugger=
@@ -18,17 +19,17 @@ done
 
 if [ -z "$debugger" ]; then
     echo "No gdb here knows AArch64 (Debian: apt-get install gdb-multiarch). The board waits; connect with"
-    echo "    gdb-multiarch $elf -ex 'target remote :1234'"
+    echo "    gdb-multiarch $elf -ex 'source $commands' -ex 'target remote :1234'"
     exec "$@" --gdb
 fi
 
 "$@" --gdb --no-console --serial-log "$console" &
 board=$!
 trap 'kill "$board" 2>/dev/null || true' EXIT
-echo "the board's console is in $console"
+echo "the board's console is in $console; \`continue\` lets the board go, Ctrl-C stops it, \`tine help\` lists what there is for Tine"
 # rust-gdb adds the printers for Rust's types.
 if command -v rust-gdb >/dev/null 2>&1; then
-    RUST_GDB=$debugger rust-gdb "$elf" -ex 'target remote :1234'
+    RUST_GDB=$debugger rust-gdb "$elf" -ex "source $commands" -ex 'target remote :1234'
 else
-    "$debugger" "$elf" -ex 'target remote :1234'
+    "$debugger" "$elf" -ex "source $commands" -ex 'target remote :1234'
 fi

@@ -1,16 +1,17 @@
 #!/bin/sh
 # Makes sure that what a build needs is there: a C linker, the pinned Rust toolchain with its targets, QEMU 9 or newer.
 #
-#   tools/setup.sh [--dry-run] [--cross]
+#   tools/setup.sh [--dry-run] [--cross] [--gdb]
 #
-# With --cross a C compiler for the board, too, which only the serial tests' C program wants: some 50 MB on Debian.
+# With --cross a C compiler for the board, too, which only the serial tests' C program wants: some 50 MB on Debian. With --gdb
+# a gdb that knows AArch64.
 #
 # Every make target that needs it runs it first. Where nothing is missing it is silent and takes a few hundredths of a
 # second. What is missing is installed, with a word about it before; where that is not possible without asking
 # (another user's machine, an unknown system), the exact commands are printed instead and the script fails.
 #
-# For its own tests: SETUP_ROOT stands before /etc, SETUP_UNAME, SETUP_UID and SETUP_QEMU
-# answer for uname, id and qemu.
+# For its own tests: SETUP_ROOT stands before /etc, SETUP_UNAME, SETUP_UID, SETUP_QEMU and SETUP_GDB
+# answer for uname, id, qemu and gdb.
 set -eu
 
 OLDEST_QEMU=9
@@ -18,11 +19,13 @@ QEMU=${SETUP_QEMU:-${TINE_QEMU:-qemu-system-aarch64}}
 ROOT=${SETUP_ROOT:-}
 DRY_RUN=
 CROSS=
+GDB=
 for option; do
     case $option in
         --dry-run) DRY_RUN=$option ;;
         --cross) CROSS=$option ;;
-        *) echo "usage: tools/setup.sh [--dry-run] [--cross]" >&2; exit 2 ;;
+        --gdb) GDB=$option ;;
+        *) echo "usage: tools/setup.sh [--dry-run] [--cross] [--gdb]" >&2; exit 2 ;;
     esac
 done
 cd "$(dirname "$0")/.."
@@ -34,6 +37,7 @@ main() {
     check_linker
     check_qemu
     [ -z "$CROSS" ] || check_cross
+    [ -z "$GDB" ] || check_gdb
     carry_out
     check_rust
 }
@@ -118,6 +122,23 @@ check_cross() {
     [ "$(system)" = debian ] || fail "no package of this system is known; name one that makes programs for Linux with CROSS_CC"
     plan "${SUDO:+$SUDO }apt-get update -q"
     plan "${SUDO:+$SUDO }env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+}
+
+check_gdb() {
+    for debugger in ${SETUP_GDB:-gdb-multiarch aarch64-elf-gdb aarch64-none-elf-gdb aarch64-linux-gnu-gdb}; do
+        have "$debugger" && return
+    done
+    # Elsewhere the usual gdb knows all architectures.
+    case $(system) in
+        debian)
+            say "a gdb that knows AArch64 (gdb-multiarch) is missing"
+            plan "${SUDO:+$SUDO }apt-get update -q"
+            plan "${SUDO:+$SUDO }env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gdb-multiarch"
+            ;;
+        fedora) have gdb || plan "${SUDO:+$SUDO }dnf install -y gdb" ;;
+        macos) run brew install aarch64-elf-gdb ;;
+        *) have gdb || fail "install a gdb that knows AArch64" ;;
+    esac
 }
 
 # ---- which system ----

@@ -35,7 +35,7 @@ impl System {
         self.setup_with(uid, &[])
     }
 
-    /// The same with options, where there is no C compiler for the board.
+    /// The same with options, where there is no C compiler and no debugger for the board.
     fn setup_with(&self, uid: &str, options: &[&str]) -> (bool, String) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
         let output = Command::new("sh")
@@ -43,6 +43,7 @@ impl System {
             .arg("--dry-run")
             .args(options)
             .env("CROSS_CC", "/no/such/compiler")
+            .env("SETUP_GDB", "/no/such/debugger")
             .env("SETUP_ROOT", self.root.path())
             .env("SETUP_UNAME", "Linux")
             .env("SETUP_UID", uid)
@@ -69,6 +70,14 @@ fn a_compiler_for_the_board_is_installed_when_asked_for() {
     assert!(success && said.contains("install -y -q --no-install-recommends gcc-aarch64-linux-gnu"), "{said}");
     let (success, said) = System::new("ID=arch\n", "9.0.0").setup_with("0", &["--cross"]);
     assert!(!success && said.contains("CROSS_CC"), "{said}");
+}
+
+#[test]
+fn a_debugger_for_the_board_is_installed_when_asked_for() {
+    let (success, said) = System::new(BOOKWORM, "9.0.0").setup_with("0", &["--gdb"]);
+    assert!(success && said.contains("install -y -q --no-install-recommends gdb-multiarch"), "{said}");
+    let (success, said) = System::new(BOOKWORM, "9.0.0").setup_with("1000", &["--gdb"]);
+    assert!(success || said.contains("gdb-multiarch"), "{said}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) enum Needs {
     Debian,
     /// QEMU, and the initramfs without busybox.
     Fallback,
+    /// The same as with a shell, and a gdb that knows AArch64.
+    Debugger,
 }
 
 /// A table of cases, named after their functions.
@@ -54,13 +56,15 @@ impl Needs {
                 Self::Fallback if bench.build.fallback().is_none() => {
                     Some("needs build/fallback.cpio; `make test-long` makes it".to_owned())
                 }
-                Self::Shell | Self::Compiler | Self::Debian if !bench.build.has_shell() => {
-                    Some("needs a shell; build/busybox is empty".to_owned())
-                }
+                Self::Fallback => None,
+                _ if !bench.build.has_shell() => Some("needs a shell; build/busybox is empty".to_owned()),
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
                 }
-                Self::Shell | Self::Compiler | Self::Debian | Self::Fallback => None,
+                Self::Debugger if crate::gdb::debugger().is_none() => {
+                    Some("needs gdb for AArch64, with Python; `tools/setup.sh --gdb` installs one on Debian".to_owned())
+                }
+                Self::Shell | Self::Compiler | Self::Debian | Self::Debugger => None,
             },
         }
     }

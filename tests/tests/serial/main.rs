@@ -8,6 +8,7 @@ mod case;
 mod debian;
 mod editing;
 mod fallback;
+mod gdb;
 mod idle;
 mod login;
 mod monitor;
@@ -50,6 +51,7 @@ const SUBJECTS: &[&[Case]] = &[
     login::CASES,
     debian::CASES,
     fallback::CASES,
+    gdb::CASES,
 ];
 
 fn main() -> ExitCode {
