@@ -221,9 +221,9 @@ impl<C: Cpu> Cache<C> {
         let mut frames = Frames::new();
         let frame = self.fresh()?;
         let _fits = frames.push(frame);
-        // What is read ahead is not worth pushing others out.
+        // What is read ahead pushes out only what nobody had lately.
         while (frames.len() as u64) < wanted
-            && let Some(frame) = self.spare(frames.len())
+            && let Some(frame) = self.ahead(frames.len())
         {
             let _fits = frames.push(frame);
         }

@@ -1,6 +1,7 @@
 //! Frames for pages, and frames back.
 
 use super::Cache;
+use super::pages::Evict;
 use crate::addr::PhysFrame;
 use crate::fs::error::FileError;
 use crate::hal::Cpu;
@@ -24,9 +25,21 @@ impl<C: Cpu> Cache<C> {
     }
 
     /// One for which nothing has to go, when `taken` others were taken already.
-    pub(super) fn spare(&self, taken: usize) -> Option<PhysFrame> {
-        let is_full = self.pages.lock().len().saturating_add(taken) >= self.most_pages;
-        if is_full || !self.source.has_room() { None } else { self.source.fresh() }
+    fn spare(&self, taken: usize) -> Option<PhysFrame> {
+        if self.is_full(taken) || !self.source.has_room() { None } else { self.source.fresh() }
+    }
+
+    /// One for a page that is read ahead: of those that are there only one that nobody had lately goes for it.
+    pub(super) fn ahead(&self, taken: usize) -> Option<PhysFrame> {
+        if self.is_full(taken) {
+            let idle = self.pages.lock().evict(Evict::Idle)?;
+            self.source.release(idle);
+        }
+        self.spare(taken)
+    }
+
+    fn is_full(&self, taken: usize) -> bool {
+        self.pages.lock().len().saturating_add(taken) >= self.most_pages
     }
 
     /// Gives all pages back that the disk has, too, and nobody uses.
@@ -42,7 +55,7 @@ impl<C: Cpu> Cache<C> {
 
     /// Gives up to `count` pages back that the disk has, too; says how many. Does not sleep.
     pub fn shrink(&self, count: usize) -> usize {
-        (0..count).map_while(|_| self.pages.lock().evict()).map(|frame| self.source.release(frame)).count()
+        (0..count).map_while(|_| self.pages.lock().evict(Evict::Any)).map(|frame| self.source.release(frame)).count()
     }
 
     pub(super) fn forget_filling(&self, index: u64) {

@@ -30,6 +30,15 @@ pub(super) enum Look {
     Missing,
 }
 
+/// Which pages may go for a new one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evict {
+    /// Those that nobody had lately, for what may never be wanted.
+    Idle,
+    /// Any, if there is none of these near.
+    Any,
+}
+
 /// All of them.
 pub(super) struct Pages {
     all: BTreeMap<u64, Slot>,
@@ -164,7 +173,7 @@ impl Pages {
     }
 
     /// Takes a page out that can go, one that was not used lately if there is any near. Looks at some only.
-    pub(super) fn evict(&mut self) -> Option<PhysFrame> {
+    pub(super) fn evict(&mut self, which: Evict) -> Option<PhysFrame> {
         let mut used = None;
         for _ in 0..MOST_LOOKS.min(self.all.len().saturating_mul(2)) {
             let next = self.all.range_mut(self.hand..).next();
@@ -177,7 +186,9 @@ impl Pages {
                 continue;
             }
             if core::mem::take(&mut slot.used) {
-                used = used.or(Some(index));
+                if which == Evict::Any {
+                    used = used.or(Some(index));
+                }
             } else {
                 used = Some(index);
                 break;

@@ -48,6 +48,37 @@ fn who_reads_on_is_read_ahead_for() {
 }
 
 #[test]
+fn who_reads_on_is_read_ahead_for_in_a_full_cache_too() {
+    let (disk, cache, source) = cache(1024 * BLOCKS, 128);
+    for page in 0..512 {
+        read(&cache, page * PAGE, PAGE_SIZE).unwrap();
+    }
+    disk.asked();
+    for page in 512..1024 {
+        read(&cache, page * PAGE, PAGE_SIZE).unwrap();
+        assert!(cache.pages().0 <= 128);
+    }
+    // Now and then all pages were used since the last look, and there is one without others.
+    let asked = disk.asked();
+    assert!(asked.len() <= 512 / 16, "{asked:?}");
+    drop(cache);
+    assert_eq!(source.references(), (0, 0));
+}
+
+#[test]
+fn what_is_used_again_and_again_is_not_pushed_out_by_what_is_read_ahead() {
+    let (disk, cache, _) = cache(1024 * BLOCKS, 128);
+    for page in 0..512 {
+        read(&cache, page * PAGE, PAGE_SIZE).unwrap();
+        for often in 1000..1008 {
+            read(&cache, often * PAGE, 1).unwrap();
+        }
+    }
+    let often = |asked: &&Asked| matches!(asked, Asked::Read(at, _) if *at >= 1000 * BLOCKS as u64);
+    assert!(disk.asked().iter().filter(often).count() <= 8);
+}
+
+#[test]
 fn what_is_written_goes_to_the_disk_in_one_piece_when_it_is_synced() {
     let (disk, cache, _) = cache(64 * BLOCKS, 64);
     for page in [5, 3, 4, 2, 9] {
