@@ -35,7 +35,8 @@ fn sets(who: &Credentials) -> [Words; MOST_WORDS] {
     let uid = &who.uid;
     let effective = if who.is_root() { ALL } else { 0 };
     let permitted = if [uid.real, uid.effective, uid.saved].contains(&0) { ALL } else { 0 };
-    array::from_fn(|word| [effective, permitted, 0].map(|set: u64| (set >> (32 * word)) as u32))
+    let part = |set: u64, word: usize| u32::try_from(set >> (32 * word) & u64::from(u32::MAX)).unwrap_or(0);
+    array::from_fn(|word| [effective, permitted, 0].map(|set| part(set, word)))
 }
 
 /// Reads the header: how many words the program's sets have, and whose they are. A version that there is not is answered
