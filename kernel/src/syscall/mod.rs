@@ -10,7 +10,7 @@
 //! * [`errno`], [`failure`]: errors as programs see them
 //! * [`process`], [`exec`], [`identity`], [`capability`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
-//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`]: files; [`pipe`],
+//! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`], [`memfd`]: files; [`pipe`],
 //!   [`splice`], [`socket`], [`messages`]; [`poll`], [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
@@ -28,6 +28,7 @@ mod file;
 mod futex;
 mod identity;
 mod lock;
+mod memfd;
 mod memory;
 mod messages;
 mod mount;

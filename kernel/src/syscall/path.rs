@@ -88,7 +88,7 @@ pub(super) fn openat(
 }
 
 /// Gives the file the lowest free descriptor.
-fn install_opened(caller: &Caller<'_>, open: Arc<OpenFile>, flags: OpenFlags) -> Answer {
+pub(super) fn install_opened(caller: &Caller<'_>, open: Arc<OpenFile>, flags: OpenFlags) -> Answer {
     let descriptor = if flags.contains(OpenFlags::CLOSE_ON_EXEC) {
         DescriptorFlags::CLOSE_ON_EXEC
     } else {

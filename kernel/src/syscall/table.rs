@@ -13,8 +13,8 @@ use linux_raw_sys::general as linux;
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
 use super::{
-    attributes, capability, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memory, messages,
-    mount, names, path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
+    attributes, capability, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memfd, memory,
+    messages, mount, names, path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -207,6 +207,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_epoll_ctl, epoll::epoll_ctl, (Descriptor, u32, Descriptor, Maybe), Stdio;
     linux::__NR_epoll_pwait, epoll::epoll_pwait, (Descriptor, UserAddr, i32, i32, Maybe, u64), Stdio, whole;
     linux::__NR_epoll_pwait2, epoll::epoll_pwait2, (Descriptor, UserAddr, i32, Maybe, Maybe, u64), Stdio, whole;
+    linux::__NR_memfd_create, memfd::memfd_create, (Text, Bits), Stdio;
     linux::__NR_eventfd2, epoll::eventfd2, (u32, Bits), Stdio;
     linux::__NR_pipe2, pipe::pipe2, (UserAddr, Bits), Stdio;
     linux::__NR_mount, mount::mount, (Maybe, Text, Maybe, u64, Maybe), Never;

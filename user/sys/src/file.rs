@@ -36,6 +36,18 @@ pub fn open(path: &CStr, flags: usize) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
 }
 
+/// `memfd_create`: a file in memory without a name.
+///
+/// # Errors
+///
+/// `INVAL` for a name that is too long, and for flags that there are not.
+pub fn in_memory(name: &CStr, flags: usize) -> Result<OwnedFd, Errno> {
+    // SAFETY: the name is read.
+    let descriptor = unsafe { call(number::MEMFD_CREATE, [text(name), flags]) }?;
+    // SAFETY: new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(to_int(descriptor)) })
+}
+
 /// How a file is opened: `struct open_how`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(C)]

@@ -1,5 +1,6 @@
 //! Files, directories and devices, as far as programs need them to start.
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -7,6 +8,7 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use sys::file::{self, OnExec, UNSHARE, close_range, is_open};
+use sys::memory::{Mapping, PAGE, Protection, Request, flag};
 use sys::process::{CLONE_FILES, CLONE_FS, clone, exit, unshare};
 use sys::{Errno, Forked, machine};
 
@@ -19,7 +21,8 @@ super::tests!("file":
     the_root_is_listed, a_listing_can_start_again, links_are_read_and_followed, names_are_checked, metadata,
     null, zero, random_devices, full, random_bytes, dup3_closes_what_was_there,
     f19_a_childs_descriptors_are_its_own, f60_a_descriptor_is_closed_by_fork, relative_names, a_program_is_read_whole,
-    what_is_shared_can_be_parted_with, a_range_is_closed_in_a_table_of_ones_own);
+    what_is_shared_can_be_parted_with, a_range_is_closed_in_a_table_of_ones_own,
+    a_file_in_memory_is_a_file_without_a_name, a_file_in_memory_is_shared_with_children, reading_ahead_changes_nothing);
 
 const MOTD: &str = "/etc/motd";
 
@@ -221,7 +224,7 @@ fn random_bytes() -> Checked {
     equal(machine::random(&mut two)?, 256)?;
     ensure(one != two, "twice the same")?;
     // A child does not repeat its parent.
-    let shared = sys::Mapping::shared(sys::memory::PAGE)?;
+    let shared = Mapping::shared(PAGE)?;
     in_child(|| {
         let mut bytes = [0; 8];
         machine::random(&mut bytes)?;
@@ -309,4 +312,49 @@ fn a_range_is_closed_in_a_table_of_ones_own() -> Checked {
         close_range(copy, UNSHARE)?;
         ensure(!is_open(number), "it is open")
     })
+}
+
+fn a_file_in_memory_is_a_file_without_a_name() -> Checked {
+    const CLOSE: usize = 1;
+    let mut file = File::from(known(file::in_memory(c"scratch", CLOSE))?);
+    equal(file::on_exec(&file)?, OnExec::Close)?;
+    equal(file::on_exec(&file::in_memory(c"", 0)?)?, OnExec::Keep)?;
+    let about = file.metadata()?;
+    equal((about.is_file(), about.nlink(), about.len()), (true, 0, 0))?;
+    file.write_all(b"a line\n")?;
+    file.set_len(10_000)?;
+    // Whoever is shown it opens it anew.
+    let mut again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let mut bytes = Vec::new();
+    again.read_to_end(&mut bytes)?;
+    ensure(bytes.len() == 10_000 && bytes.starts_with(b"a line\n\0"), "other contents")?;
+    equal(again.metadata()?.ino(), about.ino())?;
+    refused(file::in_memory(c"", 1 << 20), Errno::INVAL)?;
+    let name = |length: usize| CString::new(vec![b'x'; length]).unwrap_or_default();
+    known(file::in_memory(&name(249), 0))?;
+    refused(file::in_memory(&name(250), 0), Errno::INVAL)
+}
+
+fn a_file_in_memory_is_shared_with_children() -> Checked {
+    let file = File::from(file::in_memory(c"shared", 0)?);
+    file.set_len(4096)?;
+    let (flags, file_at) = (flag::SHARED, Some((&file, 0)));
+    let mapping =
+        Mapping::new(Request { address: 0, bytes: 4096, protection: Protection::WRITE, flags, file: file_at })?;
+    in_child(|| {
+        mapping.write(100, 7);
+        Ok(())
+    })?;
+    equal(mapping.read(100), 7)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 100)?;
+    equal(byte, [7])
+}
+
+fn reading_ahead_changes_nothing() -> Checked {
+    let file = File::open(MOTD)?;
+    known(file::read_ahead(&file))?;
+    equal((&file).stream_position()?, 0)?;
+    refused(file::read_ahead(&File::open("/dev/null")?), Errno::INVAL)?;
+    refused(file::read_ahead(&OpenOptions::new().write(true).open(MOTD)?), Errno::BADF)
 }
