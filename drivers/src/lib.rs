@@ -15,7 +15,7 @@
 //! * time: [`generic_timer`], [`system_timer`]
 //! * consoles: [`pl011`], [`mini_uart`], with [`serial`] for what they share
 //! * firmware: [`mailbox`], with the property tags
-//! * the rest of the board: [`gpio`], [`pm`] (reset, power-off, watchdog)
+//! * the rest of the board: [`gpio`], [`act_led`], [`pm`] (reset, power-off, watchdog)
 //! * cards: [`sd`], the protocol; [`sdhci`], the controllers
 //! * entropy: [`bcm2835_rng`] (Pi 3), [`rng200`] (Pi 4), with [`entropy`] for what they share
 //!
@@ -26,6 +26,7 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod act_led;
 pub mod bcm2835_irq;
 pub mod bcm2835_rng;
 pub mod bcm2836_local;

@@ -27,12 +27,15 @@ mod monitor;
 mod syscall;
 mod task;
 
+use core::time::Duration;
+
 use kcore::addr::{CpuSet, PhysAddr};
 use kcore::boot::command_line::{CommandLine, Console, PanicAction, Trace, Verbosity};
 use kcore::random::Quality;
 use kcore::sched::Priority;
 
 use crate::board::facts::{self, Facts};
+use crate::board::led::{self, Trouble};
 use crate::log::panic::AfterPanic;
 use crate::log::println;
 use crate::log::trace::Mode;
@@ -42,11 +45,17 @@ use crate::log::trace::Mode;
 #[unsafe(no_mangle)]
 extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     let board = board::current();
+    if !board::is_known() {
+        led::set_stage(Trouble::UnknownBoard);
+        panic!("the core is none of a Raspberry Pi 3 or 4");
+    }
     let pins = dev::pins::init();
     let facts = facts::gather(board, x0);
     log::console::init(board::uart_clock_hz());
+    led::set_stage(Trouble::NoMemory);
     dev::power::init();
     mem::init(&facts.memory, &facts.reserved).expect("a kernel needs its memory");
+    led::set_stage(Trouble::Panic);
     task::smp::release(&facts.release);
     let options = CommandLine::parse(&facts.command_line);
     apply(&options);
@@ -70,6 +79,10 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     dev::uart::init();
     task::filesystems::describe(&facts.model, &facts.command_line);
     start(&facts, &options);
+    if !facts.source.is_tree() {
+        // For who has no serial line: this board lacks what others have, and may lack more for it.
+        spawn(|| led::show(Trouble::NoTree, 10, |ms| task::sleep(Duration::from_millis(ms.into()))));
+    }
     task::idle::run()
 }
 

@@ -7,6 +7,7 @@
 //! ```text
 //! _start ──► moved to 0x80000? ──► drop_to_el1 ──► bss = 0 ──► boot_tables (Rust, MMU off)
 //!        ──► mmu_on ──► high half ──► kernel_entry(tree, counter)
+//! an exception before kernel_entry ──► early_vectors ──► early_trouble (Rust, MMU off): the ACT LED
 //! secondary_start ──► drop_to_el1 ──► mmu_on ──► high half ──► secondary_entry()
 //! ```
 //!
@@ -49,6 +50,9 @@ _start:
     adr     x30, 1f
     b       drop_to_el1
 1:  mrs     x20, cntvct_el0             // the moment of entry, for the boot time
+    adr     x0, early_vectors           // where exceptions go until the kernel has vectors of its own
+    msr     vbar_el1, x0
+    isb
 
     // RAM holds whatever firmware left: clear bss ourselves.
     adrp    x0, __bss_start
@@ -237,6 +241,25 @@ primary_high:
     mov     x0, x19
     mov     x1, x20
     b       kernel_entry
+
+    // An exception of the boot CPU before that: back to how it came in, with the MMU off, and the LED tells.
+early_exception:
+    msr     daifset, #0xf
+    ldr     x0, ={sctlr_off}
+    msr     sctlr_el1, x0
+    isb
+    adrp    x0, __boot_stacks
+    add     x0, x0, #{stack_slot}
+    mov     sp, x0
+    mov     x29, xzr
+    b       early_trouble
+
+    .balign 2048
+early_vectors:
+    .rept 16
+    b       early_exception
+    .balign 128
+    .endr
 
     // Where the spin table sends the other cores, with the MMU off.
     .global secondary_start

@@ -61,6 +61,13 @@ pub(crate) enum Source {
     BuiltIn,
 }
 
+impl Source {
+    /// Whether they come from a device tree.
+    pub(crate) const fn is_tree(self) -> bool {
+        matches!(self, Self::Tree)
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,13 +2,14 @@
 //! tree.
 
 pub(crate) mod facts;
+pub(crate) mod led;
 mod pi3;
 mod pi4;
 pub(crate) mod videocore;
 
 use core::ops::Range;
 
-use drivers::gpio::Level;
+use drivers::gpio::{self, Level};
 use drivers::mailbox::tags::{ClockId, ClockRate, ExpanderLine, Power, PowerDevice, SetExpander, SetPower};
 use drivers::sdhci::Chip;
 use kcore::addr::{PhysAddr, VirtAddr};
@@ -49,6 +50,16 @@ pub(crate) struct Board {
     pub(crate) card_slots: &'static [CardSlot],
     /// Interrupt line of the generic (virtual) timer, as `dev::irq` numbers lines.
     pub(crate) timer_line: u32,
+}
+
+impl Board {
+    /// The chip whose pins it has.
+    pub(crate) const fn gpio_chip(&self) -> gpio::Chip {
+        match self.pulls {
+            Pulls::Clocked => gpio::Chip::Bcm2837,
+            Pulls::Direct => gpio::Chip::Bcm2711,
+        }
+    }
 }
 
 /// A device with registers and an interrupt line.
@@ -117,9 +128,17 @@ pub(crate) fn current() -> &'static Board {
 
 /// Chooses by the core's part number. Every supported board with a Cortex-A72 is a Pi 4; anything else is taken for a
 /// Pi 3, whose cores are Cortex-A53.
-fn by_part() -> &'static Board {
-    let part = cpu::midr() >> 4 & 0xfff;
-    if part == pi4::BOARD.part { &pi4::BOARD } else { &pi3::BOARD }
+pub(crate) fn by_part() -> &'static Board {
+    if part() == pi4::BOARD.part { &pi4::BOARD } else { &pi3::BOARD }
+}
+
+fn part() -> u64 {
+    cpu::midr() >> 4 & 0xfff
+}
+
+/// Whether the core is that of one of the boards.
+pub(crate) fn is_known() -> bool {
+    [pi3::BOARD.part, pi4::BOARD.part].contains(&part())
 }
 
 /// Where the kernel sees the registers at `address`.

@@ -1,8 +1,8 @@
 //! The pins of the console's line, before its first byte, and of the card.
 
-use drivers::gpio::{Chip, Gpio, ReservedPin};
+use drivers::gpio::{Gpio, ReservedPin};
 
-use crate::board::{self, Pulls};
+use crate::board;
 use crate::mem::devices;
 
 /// Routes the card to the controller that [`CardSlot`](crate::board::CardSlot) names.
@@ -16,9 +16,5 @@ pub(crate) fn init() -> Result<(), ReservedPin> {
 }
 
 fn gpio() -> Gpio {
-    let chip = match board::current().pulls {
-        Pulls::Clocked => Chip::Bcm2837,
-        Pulls::Direct => Chip::Bcm2711,
-    };
-    Gpio::new(devices::gpio(), chip)
+    Gpio::new(devices::gpio(), board::current().gpio_chip())
 }

@@ -19,13 +19,14 @@ use crate::arch::cpu::Arm;
 use crate::arch::upcall::{Fatal, FatalKind};
 use crate::arch::vectors::Frame;
 use crate::arch::{cpu, mmu, semihosting, unwind};
+use crate::board::led;
 use crate::mem::layout;
 
 /// What the kernel does after a panic (`panic=` on the command line).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum AfterPanic {
-    /// Stay, so that the report can be read.
+    /// Stay, so that the report can be read; the ACT LED blinks.
     Halt,
     /// Start again.
     Reboot,
@@ -113,7 +114,7 @@ fn end() -> ! {
     {
         (actions.reboot)();
     }
-    cpu::park()
+    led::end()
 }
 
 fn write_exception(out: &mut Emergency, report: Fatal<'_>) {

@@ -20,6 +20,14 @@ unsafe impl Sync for Words {}
 static BUFFER: Words = Words(UnsafeCell::new([0; WORDS]));
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Its size.
+pub(super) const BYTES: usize = size_of::<Words>();
+
+/// Where it is, as the program counter sees it: for the head, before there is a [`Message`].
+pub(super) const fn buffer() -> *mut [u32; WORDS] {
+    BUFFER.0.get()
+}
+
 /// The one buffer. It is part of the image, hence below 1 GiB, and has cache lines of its own.
 #[derive(Debug)]
 pub(crate) struct Message(());

@@ -2,6 +2,7 @@
 //!
 //! * [`layout`]: where everything lies
 //! * [`boot_tables`]: the tables that the MMU is turned on with
+//! * `early`: the end of a boot that did not get as far as the kernel's vectors
 //! * [`kernel_map`]: the linear map, and what is mapped and unmapped later
 //! * [`frames`]: the allocator of all physical memory
 //! * [`heap`]: `alloc`'s memory
@@ -16,6 +17,7 @@
 
 mod boot_tables;
 pub(crate) mod devices;
+mod early;
 pub(crate) mod firmware;
 pub(crate) mod frames;
 pub(crate) mod heap;

@@ -10,6 +10,7 @@ mod editing;
 mod fallback;
 mod gdb;
 mod idle;
+mod led;
 mod login;
 mod monitor;
 mod panic;
@@ -41,6 +42,7 @@ const SUBJECTS: &[&[Case]] = &[
     editing::CASES,
     trace::CASES,
     panic::CASES,
+    led::CASES,
     power::CASES,
     push::CASES,
     idle::CASES,
