@@ -11,7 +11,7 @@
 //! * [`process`], [`exec`], [`identity`], [`capability`], [`signal`], [`schedule`]: processes and threads
 //! * [`memory`], [`futex`]: address spaces
 //! * [`file`](mod@file), [`contents`], [`path`], [`names`], [`lock`], [`attributes`], [`mount`], [`memfd`]: files; [`pipe`],
-//!   [`splice`], [`socket`], [`messages`]; [`poll`], [`epoll`]: waiting for them
+//!   [`splice`], [`socket`]; [`poll`], [`epoll`]: waiting for them
 //! * [`time`], [`timer`], [`system`]: clocks; timers; the machine
 //!
 //! What Linux does is what these calls do, unless their number is OpenBSD's (0x1000 and up).
@@ -30,7 +30,6 @@ mod identity;
 mod lock;
 mod memfd;
 mod memory;
-mod messages;
 mod mount;
 mod names;
 mod path;

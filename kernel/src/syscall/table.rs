@@ -12,9 +12,10 @@ use linux_raw_sys::general as linux;
 
 use super::argument::{Argument, Bits, Descriptor, Format, Maybe, Text};
 use super::errno::Errno;
+use super::socket::{messages, options, transfer};
 use super::{
-    attributes, capability, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memfd, memory,
-    messages, mount, names, path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
+    attributes, capability, contents, epoll, exec, file, futex, identity, lock, make, make_whole, memfd, memory, mount,
+    names, path, pipe, poll, process, schedule, signal, socket, splice, system, time, timer,
 };
 use crate::arch::upcall::{SystemCall, TABLE_NUMBERS};
 use crate::arch::vectors::{Frame, system_call_whole};
@@ -256,15 +257,15 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_connect, socket::connect, (Descriptor, UserAddr, u32), Stdio, whole;
     linux::__NR_getsockname, socket::getsockname, (Descriptor, UserAddr, UserAddr), Stdio;
     linux::__NR_getpeername, socket::getpeername, (Descriptor, UserAddr, UserAddr), Stdio;
-    linux::__NR_sendto, socket::sendto, (Descriptor, UserAddr, u64, Bits, Maybe, u32), Stdio, whole;
-    linux::__NR_recvfrom, socket::recvfrom, (Descriptor, UserAddr, u64, Bits, Maybe, Maybe), Stdio, whole;
-    linux::__NR_sendmsg, socket::sendmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
-    linux::__NR_recvmsg, socket::recvmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_sendto, transfer::sendto, (Descriptor, UserAddr, u64, Bits, Maybe, u32), Stdio, whole;
+    linux::__NR_recvfrom, transfer::recvfrom, (Descriptor, UserAddr, u64, Bits, Maybe, Maybe), Stdio, whole;
+    linux::__NR_sendmsg, transfer::sendmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
+    linux::__NR_recvmsg, transfer::recvmsg, (Descriptor, UserAddr, Bits), Stdio, whole;
     linux::__NR_sendmmsg, messages::sendmmsg, (Descriptor, UserAddr, u32, Bits), Stdio, whole;
     linux::__NR_recvmmsg, messages::recvmmsg, (Descriptor, UserAddr, u32, Bits, Maybe), Stdio, whole;
     linux::__NR_shutdown, socket::shutdown, (Descriptor, u32), Stdio;
-    linux::__NR_setsockopt, socket::setsockopt, (Descriptor, u32, u32, UserAddr, u32), Stdio;
-    linux::__NR_getsockopt, socket::getsockopt, (Descriptor, u32, u32, UserAddr, UserAddr), Stdio;
+    linux::__NR_setsockopt, options::setsockopt, (Descriptor, u32, u32, UserAddr, u32), Stdio;
+    linux::__NR_getsockopt, options::getsockopt, (Descriptor, u32, u32, UserAddr, UserAddr), Stdio;
     // ---- processes and threads
     linux::__NR_clone, process::clone, (u64, Maybe, Maybe, u64, Maybe), Proc, whole;
     linux::__NR_clone3, process::clone3, (UserAddr, u64), Proc, whole;

@@ -5,12 +5,13 @@
 use kcore::addr::UserAddr;
 use linux_raw_sys::net;
 
-use super::argument::{Bits, Descriptor, Maybe};
-use super::errno::Errno;
-use super::socket::{MESSAGE_HEAD, find, receive_message, send_message};
-use super::time::TimeSpec;
-use super::{Again, Answer, WholeCaller, user};
+use super::find;
+use super::transfer::{MESSAGE_HEAD, receive_message, send_message};
 use crate::dev::clock;
+use crate::syscall::argument::{Bits, Descriptor, Maybe};
+use crate::syscall::errno::Errno;
+use crate::syscall::time::TimeSpec;
+use crate::syscall::{Again, Answer, WholeCaller, user};
 
 /// The most messages that one call sends: `UIO_MAXIOV`.
 const MOST_SENT: u32 = 1024;
@@ -46,7 +47,7 @@ enum Go {
     Back,
 }
 
-pub(super) fn sendmmsg(
+pub(in crate::syscall) fn sendmmsg(
     caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     array: UserAddr,
@@ -58,7 +59,7 @@ pub(super) fn sendmmsg(
 }
 
 /// The time is looked at after each message: with none coming the call waits for ever, as on Linux.
-pub(super) fn recvmmsg(
+pub(in crate::syscall) fn recvmmsg(
     caller: &mut WholeCaller<'_>,
     descriptor: Descriptor,
     array: UserAddr,
