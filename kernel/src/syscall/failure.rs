@@ -48,6 +48,8 @@ impl From<FileError> for Errno {
             FileError::Unsupported => Self::EOPNOTSUPP,
             FileError::NoProcess => Self::ESRCH,
             FileError::Io => Self::EIO,
+            FileError::Damaged => Self::EUCLEAN,
+            FileError::Checksum => Self::EBADMSG,
             FileError::NotConnected => Self::ENOTCONN,
             FileError::IsConnected => Self::EISCONN,
             FileError::Refused => Self::ECONNREFUSED,

@@ -4,7 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kcore::addr::UserAddr;
-use kcore::fs::{self, AccessId, Base, Bind, FileError, FileKind, Follow, Inode, MountFlags, Mountable, Users};
+use kcore::fs::{
+    self, AccessId, Base, Bind, DeviceNumber, FileError, FileKind, Follow, Inode, MountFlags, Mountable, Users, ext,
+};
 use linux_raw_sys::general as linux;
 
 use super::argument::{Descriptor, Maybe, Text};
@@ -154,20 +156,23 @@ fn make(caller: &mut Caller<'_>, kind: Maybe, source: Maybe, options: Maybe) -> 
         b"tmpfs" => Ok(filesystems::tmpfs(options.bytes())?),
         b"devtmpfs" => Ok(again(filesystems::devices()?)),
         b"devpts" => Ok(again(filesystems::terminals()?)),
-        b"vfat" | b"msdos" => on_disk(caller, source),
+        b"vfat" | b"msdos" => Ok(filesystems::fat(disk(caller, source)?)?),
+        b"ext2" => Ok(filesystems::ext(ext::Kind::Ext2, disk(caller, source)?, options.bytes())?),
+        b"ext3" => Ok(filesystems::ext(ext::Kind::Ext3, disk(caller, source)?, options.bytes())?),
+        b"ext4" => Ok(filesystems::ext(ext::Kind::Ext4, disk(caller, source)?, options.bytes())?),
         b"" => Err(Errno::EINVAL),
         _ => Err(Errno::ENODEV),
     }
 }
 
-/// The file system on the disk, or the partition, that `source` names.
-fn on_disk(caller: &mut Caller<'_>, source: Maybe) -> Result<Arc<dyn Mountable>, Errno> {
+/// The disk, or the partition, whose node `source` names.
+fn disk(caller: &Caller<'_>, source: Maybe) -> Result<DeviceNumber, Errno> {
     let source = source.0.ok_or(Errno::EINVAL)?;
     let node = find(caller, Descriptor(linux::AT_FDCWD), Text(UserAddr::new(source.get())), 0)?;
     if node.protection().kind != FileKind::BlockDevice {
         return Err(Errno::ENOTBLK);
     }
-    Ok(filesystems::fat(node.metadata().represents)?)
+    Ok(node.metadata().represents)
 }
 
 /// A file system of which there is one: seen in one more place, if it is mounted already.

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use kcore::fs::block::Volume;
 use kcore::fs::devices::DeviceNodes;
+use kcore::fs::ext::{self, Ext, MountableExt, Problem};
 use kcore::fs::fat::{Fat, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
@@ -50,11 +51,30 @@ pub(crate) fn page_source() -> Option<Arc<dyn PageSource>> {
 
 /// The FAT file system on the disk or partition of this number, to be read.
 pub(crate) fn fat(number: DeviceNumber) -> Result<Arc<dyn Mountable>, FileError> {
+    let pages = page_source().ok_or(FileError::NoDevice)?;
+    Ok(Arc::new(MountableFat::new(Fat::open(volume(number)?, number, pages)?)))
+}
+
+/// The ext2, ext3 or ext4 file system there, to be read; `options` as in `ext4(5)`, of which only `noload`, or `norecovery`,
+/// matters to who does not write.
+#[cold]
+pub(crate) fn ext(kind: ext::Kind, number: DeviceNumber, options: &[u8]) -> Result<Arc<dyn Mountable>, FileError> {
+    let needs = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
+    let needs = ext::Needs { pages: needs.pages, devices: needs.devices, fifo: needs.fifo, report };
+    let without_journal = options.split(|&byte| byte == b',').any(|word| matches!(word, b"noload" | b"norecovery"));
+    let reading = ext::Reading { kind, without_journal };
+    Ok(Arc::new(MountableExt::new(Ext::open(volume(number)?, number, reading, needs)?)?))
+}
+
+fn report(number: DeviceNumber, problem: Problem) {
+    println!("ext4 on {}:{}: {problem}", number.major, number.minor);
+}
+
+/// The disk or partition of this number.
+fn volume(number: DeviceNumber) -> Result<Arc<Volume<Arm>>, FileError> {
     let device =
         nodes::find(FileKind::BlockDevice, number).and_then(FileOperations::as_any).ok_or(FileError::NoDevice)?;
-    let volume = device.downcast::<Volume<Arm>>().map_err(|_| FileError::NoDevice)?;
-    let pages = page_source().ok_or(FileError::NoDevice)?;
-    Ok(Arc::new(MountableFat::new(Fat::open(volume, number, pages)?)))
+    device.downcast::<Volume<Arm>>().map_err(|_| FileError::NoDevice)
 }
 
 /// Makes `/dev` and `/dev/pts` and mounts them, before there is anybody who could: so the first program has a console

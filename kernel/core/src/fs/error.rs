@@ -62,6 +62,10 @@ pub enum FileError {
     NoProcess,
     /// `EIO`: the device failed.
     Io,
+    /// `EUCLEAN`: the file system on the disk contradicts itself.
+    Damaged,
+    /// `EBADMSG`: what is on the disk is not what its checksum says.
+    Checksum,
     /// `ENOTCONN`: the socket has no peer.
     NotConnected,
     /// `EISCONN`: the socket has a peer.
@@ -137,6 +141,8 @@ impl fmt::Display for FileError {
             Self::Unsupported => "not supported",
             Self::NoProcess => "no such process",
             Self::Io => "input/output error",
+            Self::Damaged => "structure needs cleaning",
+            Self::Checksum => "bad checksum",
             Self::NotConnected => "not connected",
             Self::IsConnected => "connected already",
             Self::Refused => "connection refused",

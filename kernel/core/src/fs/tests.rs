@@ -5,6 +5,7 @@ mod block;
 mod devices;
 mod directory;
 mod epoll;
+mod ext;
 mod fat;
 mod initramfs;
 mod lock;

@@ -169,7 +169,7 @@ fn command_line<S: Machine>(text: &mut Text) -> fmt::Result {
 }
 
 fn filesystems(text: &mut Text) -> fmt::Result {
-    text.write_str("nodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n\tvfat\n")
+    text.write_str("nodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n\text3\n\text2\n\text4\n\tvfat\n")
 }
 
 fn loadavg<S: Machine>(text: &mut Text) -> fmt::Result {

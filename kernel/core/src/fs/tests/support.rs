@@ -405,7 +405,7 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) type TestFs = Tmpfs<FakeCpu>;
 
-fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
+pub(super) fn fifo(owner: (u32, u32)) -> Arc<dyn NamedPipe> {
     static PIPES: Pipes<HostSwitch> = Pipes::new();
     Fifo::new(&PIPES, owner)
 }

@@ -1,0 +1,278 @@
+//! ext2, ext3 and ext4, to be read (Linux's `Documentation/filesystems/ext4`).
+//!
+//! ```text
+//! superblock  ─► Layout        where things are; what cannot be is refused
+//! group       ─► inode table
+//! inode       ─► Record        kind, owner, times, size, and the map
+//! map         ─► Run           where blocks are: extents, or blocks of their numbers; or the data is in the inode
+//! directory   ─► Entry         name, number of the inode
+//! Node                         a file, as the walk over names and open files see it
+//! ```
+//!
+//! Nothing is kept but what a node needs: bytes come from the disk's cache each time, and nodes are made as they are looked
+//! up. Only what is open is known by its number, so that programs share the pages of what they map, and the pipe of a FIFO.
+//!
+//! Images come from strangers. What has a checksum is read only if that is right; numbers of blocks and inodes lead nowhere
+//! but into the file system; and whatever is walked along (levels of a map, entries, attributes, directories above) gets less
+//! with each step. What is wrong is an error for whoever came by, and a line in the kernel's messages, the first few times.
+//!
+//! A journal is not looked at. If it has changes that were not written to their places, what is there may be of two times:
+//! so, as Linux does where it cannot write, such a file system is mounted only by those who say `noload`.
+//!
+//! Attributes and access lists are not read.
+
+mod checksum;
+mod directory;
+mod extents;
+mod features;
+mod fields;
+mod indirect;
+mod inline;
+mod layout;
+mod map;
+mod node;
+mod problem;
+mod record;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use core::fmt;
+
+pub use features::Incompatible;
+use layout::{Layout, ROOT, SUPERBLOCK_AT, SUPERBLOCK_BYTES};
+use node::Node;
+pub use problem::{Part, Problem};
+
+use super::block::Volume;
+use super::covered::Covered;
+use super::devices::DeviceTable;
+use super::error::FileError;
+use super::inode::Inode;
+use super::metadata::{DeviceNumber, FileSystemStatus};
+use super::mount::{MountFlags, Mountable};
+use super::pages::PageSource;
+use super::pipe::NamedPipe;
+use crate::hal::Cpu;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Rank, SpinLock};
+
+/// `EXT4_SUPER_MAGIC` (`linux/magic.h`), that of all three.
+const MAGIC: u64 = 0xef53;
+/// How many problems of one file system are told.
+const MOST_TOLD: u32 = 16;
+
+/// As what it is mounted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Without a journal and what came later.
+    Ext2,
+    /// With one.
+    Ext3,
+    /// With everything that is known.
+    Ext4,
+}
+
+impl Kind {
+    /// The name, as in `/proc/filesystems`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ext2 => "ext2",
+            Self::Ext3 => "ext3",
+            Self::Ext4 => "ext4",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How it shall be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// As what.
+    pub kind: Kind,
+    /// Even if there is something in its journal (`noload`).
+    pub without_journal: bool,
+}
+
+/// What such a file system needs of the kernel.
+#[derive(Clone)]
+pub struct Needs {
+    /// Frames for files that are mapped.
+    pub pages: Arc<dyn PageSource>,
+    /// What is behind device nodes.
+    pub devices: &'static dyn DeviceTable,
+    /// What is behind the node of a FIFO that this user and group own.
+    pub fifo: fn((u32, u32)) -> Arc<dyn NamedPipe>,
+    /// Tells what is wrong with the file system on this device. May sleep.
+    pub report: fn(DeviceNumber, Problem),
+}
+
+/// A file system on a volume.
+pub struct Ext<C: Cpu> {
+    volume: Arc<Volume<C>>,
+    layout: Layout,
+    kind: Kind,
+    device: DeviceNumber,
+    needs: Needs,
+    /// Numbers for what is mapped.
+    next_object: AtomicU64,
+    /// The directory that its root covers, if it is mounted.
+    covered: Covered<C>,
+    /// What may be done in it: [`MountFlags`], always without writing.
+    flags: AtomicU32,
+    /// How many problems there were.
+    problems: AtomicU32,
+    /// Regular files that somebody has open, by their inodes: the nodes that have their pages.
+    open: SpinLock<BTreeMap<u32, Weak<Node<C>>>, C>,
+    /// FIFOs that somebody has opened.
+    fifos: SpinLock<BTreeMap<u32, Arc<dyn NamedPipe>>, C>,
+}
+
+impl<C: Cpu> Ext<C> {
+    /// What is on `volume`, whose number is `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](FileError::Invalid) for what is no such file system, or one that cannot be read;
+    /// [`Checksum`](FileError::Checksum); [`ReadOnly`](FileError::ReadOnly) for one whose journal is to be written back;
+    /// [`Io`](FileError::Io). But for the first and the last it is told why.
+    pub fn open(
+        volume: Arc<Volume<C>>,
+        device: DeviceNumber,
+        reading: Reading,
+        needs: Needs,
+    ) -> Result<Arc<Self>, FileError> {
+        let mut superblock = [0; SUPERBLOCK_BYTES];
+        if volume.bytes() < SUPERBLOCK_AT.saturating_add(superblock.len() as u64) {
+            return Err(FileError::Invalid);
+        }
+        volume.read_at(SUPERBLOCK_AT, &mut superblock)?;
+        let layout = Layout::parse(&superblock, volume.bytes(), reading).map_err(|problem| {
+            (needs.report)(device, problem);
+            problem.error()
+        })?;
+        let fs = Arc::new(Self {
+            volume,
+            layout: layout.ok_or(FileError::Invalid)?,
+            kind: reading.kind,
+            device,
+            needs,
+            next_object: AtomicU64::new(device.encoded() << 32 | 1 << 63),
+            covered: Covered::nothing(),
+            flags: AtomicU32::new(MountFlags::READ_ONLY.bits()),
+            problems: AtomicU32::new(0),
+            open: SpinLock::new(Rank::FileObject, BTreeMap::new()),
+            fifos: SpinLock::new(Rank::FileObject, BTreeMap::new()),
+        });
+        if fs.layout.incompatible.contains(Incompatible::RECOVER) {
+            let _ = fs.problem(Problem::NotRecovered);
+        }
+        if fs.layout.has_errors {
+            let _ = fs.problem(Problem::HasErrors);
+        }
+        Ok(fs)
+    }
+
+    /// Tells of a problem, and what a program is told of it.
+    fn problem(&self, problem: Problem) -> FileError {
+        match self.problems.fetch_add(1, Ordering::Relaxed) {
+            ..MOST_TOLD => (self.needs.report)(self.device, problem),
+            MOST_TOLD => (self.needs.report)(self.device, Problem::More),
+            // As many again are not counted to the end.
+            _ => self.problems.store(MOST_TOLD.saturating_add(1), Ordering::Relaxed),
+        }
+        problem.error()
+    }
+
+    fn damaged(&self, part: Part, what: &'static str) -> FileError {
+        self.problem(Problem::Damaged(part, what))
+    }
+
+    /// Fills `bytes` from `into` on in a block that is to have a part of the file system.
+    fn read(&self, block: u64, into: u64, bytes: &mut [u8], part: Part) -> Result<(), FileError> {
+        if !self.layout.has_blocks(block, 1) {
+            return Err(self.damaged(part, "it is not on the device"));
+        }
+        self.volume.read_at((block << self.layout.block_bits).saturating_add(into), bytes)
+    }
+
+    fn new_object(&self) -> u64 {
+        self.next_object.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn flags(&self) -> MountFlags {
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// All that statfs(2) tells, as the superblock has it.
+    fn status(&self) -> FileSystemStatus {
+        FileSystemStatus {
+            magic: MAGIC,
+            block_size: self.layout.block_bytes().into(),
+            blocks: self.layout.blocks.saturating_sub(self.layout.overhead),
+            free_blocks: self.layout.free_blocks,
+            files: self.layout.inodes.into(),
+            free_files: self.layout.free_inodes.into(),
+            device: self.device,
+            read_only: true,
+            flags: self.flags(),
+        }
+    }
+}
+
+/// A file system with its root, to be mounted.
+pub struct MountableExt<C: Cpu> {
+    fs: Arc<Ext<C>>,
+    root: Arc<dyn Inode>,
+}
+
+impl<C: Cpu> MountableExt<C> {
+    /// Of `fs`.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](FileError::Damaged), [`Checksum`](FileError::Checksum), [`Io`](FileError::Io) where the root cannot be
+    /// read.
+    pub fn new(fs: Arc<Ext<C>>) -> Result<Self, FileError> {
+        let record = fs.record(ROOT)?;
+        let root = Node::root(&fs, record)?;
+        Ok(Self { fs, root })
+    }
+}
+
+impl<C: Cpu> Mountable for MountableExt<C> {
+    fn kind(&self) -> &'static str {
+        self.fs.kind.name()
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        Arc::clone(&self.root)
+    }
+
+    fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
+        self.fs.covered.set(covered)
+    }
+
+    fn flags(&self) -> MountFlags {
+        self.fs.flags()
+    }
+
+    fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
+        if !flags.contains(MountFlags::READ_ONLY) {
+            return Err(FileError::ReadOnly);
+        }
+        self.fs.flags.store(flags.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Each node has the file system: the root does, and this.
+    fn is_used(&self, own: usize) -> Result<bool, FileError> {
+        const IDLE: usize = 2;
+        Ok(Arc::strong_count(&self.root) > own || Arc::strong_count(&self.fs) > IDLE)
+    }
+}
