@@ -44,7 +44,7 @@ fn image(partitions: &[(u32, u32)]) -> Vec<u8> {
 
 /// Boots to the shell with this card in the slot. What is said up to the line that says that the card can be used comes
 /// with it.
-fn boot(bench: &Bench, card: &Path) -> anyhow::Result<(Session, String)> {
+pub(crate) fn boot(bench: &Bench, card: &Path) -> anyhow::Result<(Session, String)> {
     let command = bench.command().initrd(bench.build.initramfs()).cmdline("quiet").card(card);
     let mut console = Console::start(command.to_process(bench.qemu()?))?;
     let begin = console.until(" lines, ")?;

@@ -4,6 +4,7 @@
 
 mod boot;
 mod card;
+mod card_ext;
 mod case;
 mod debian;
 mod editing;
@@ -50,6 +51,7 @@ const SUBJECTS: &[&[Case]] = &[
     shell::CASES,
     screen::CASES,
     card::CASES,
+    card_ext::CASES,
     login::CASES,
     debian::CASES,
     fallback::CASES,

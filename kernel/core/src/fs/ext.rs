@@ -9,8 +9,8 @@
 //! Node                         a file, as the walk over names and open files see it
 //! ```
 //!
-//! Nothing is kept but what a node needs: bytes come from the disk's cache each time, and nodes are made as they are looked
-//! up. Only what is open is known by its number, so that programs share the pages of what they map, and the pipe of a FIFO.
+//! Nothing is kept but what a node needs, and what names stand for: bytes come from the disk's cache each time, and nodes are
+//! made as they are looked up. Only what is open is known by its number, so that programs share the pages of what they map, and the pipe of a FIFO.
 //!
 //! Images come from strangers. What has a checksum is read only if that is right; numbers of blocks and inodes lead nowhere
 //! but into the file system; and whatever is walked along (levels of a map, entries, attributes, directories above) gets less
@@ -34,8 +34,8 @@ mod node;
 mod problem;
 mod record;
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::fmt;
 
 pub use features::Incompatible;
@@ -50,6 +50,7 @@ use super::error::FileError;
 use super::inode::Inode;
 use super::metadata::{DeviceNumber, FileSystemStatus};
 use super::mount::{MountFlags, Mountable};
+use super::name_cache::NameCache;
 use super::pages::PageSource;
 use super::pipe::NamedPipe;
 use crate::hal::Cpu;
@@ -112,6 +113,9 @@ pub struct Needs {
     pub report: fn(DeviceNumber, Problem),
 }
 
+/// Things by the numbers of inodes.
+type ByInode<T> = Vec<(u32, T)>;
+
 /// A file system on a volume.
 pub struct Ext<C: Cpu> {
     volume: Arc<Volume<C>>,
@@ -127,10 +131,12 @@ pub struct Ext<C: Cpu> {
     flags: AtomicU32,
     /// How many problems there were.
     problems: AtomicU32,
-    /// Regular files that somebody has open, by their inodes: the nodes that have their pages.
-    open: SpinLock<BTreeMap<u32, Weak<Node<C>>>, C>,
+    /// Regular files that somebody has open, in the order of their inodes: the nodes that have their pages.
+    open: SpinLock<ByInode<Weak<Node<C>>>, C>,
     /// FIFOs that somebody has opened.
-    fifos: SpinLock<BTreeMap<u32, Arc<dyn NamedPipe>>, C>,
+    fifos: SpinLock<ByInode<Arc<dyn NamedPipe>>, C>,
+    /// What names were found to stand for.
+    names: NameCache<C>,
 }
 
 impl<C: Cpu> Ext<C> {
@@ -166,8 +172,9 @@ impl<C: Cpu> Ext<C> {
             covered: Covered::nothing(),
             flags: AtomicU32::new(MountFlags::READ_ONLY.bits()),
             problems: AtomicU32::new(0),
-            open: SpinLock::new(Rank::FileObject, BTreeMap::new()),
-            fifos: SpinLock::new(Rank::FileObject, BTreeMap::new()),
+            open: SpinLock::new(Rank::FileObject, Vec::new()),
+            fifos: SpinLock::new(Rank::FileObject, Vec::new()),
+            names: NameCache::new(),
         });
         if fs.layout.incompatible.contains(Incompatible::RECOVER) {
             let _ = fs.problem(Problem::NotRecovered);

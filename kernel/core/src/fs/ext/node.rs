@@ -74,36 +74,54 @@ impl<C: Cpu> Node<C> {
 
     /// The node of this file that has its pages: the first that was opened, as long as it is.
     fn opened(self: Arc<Self>) -> Result<Arc<Self>, FileError> {
-        if !self.fs.needs.pages.has_room() {
-            return Err(FileError::OutOfMemory);
-        }
         let mut open = self.fs.open.lock();
-        match open.get(&self.record.number).and_then(Weak::upgrade) {
-            Some(first) => {
-                drop(open);
-                Ok(first)
+        match open.binary_search_by_key(&self.record.number, |(number, _)| *number) {
+            Ok(index) => {
+                let place = open.get_mut(index).map(|(_, node)| node);
+                if let Some(first) = place.as_ref().and_then(|node| node.upgrade()) {
+                    drop(open);
+                    return Ok(first);
+                }
+                // That one is about to go.
+                if let Some(place) = place {
+                    place.clone_from(&self.itself);
+                }
             }
-            None => {
-                open.insert(self.record.number, Weak::clone(&self.itself));
-                drop(open);
-                Ok(self)
+            Err(index) => {
+                open.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
+                open.insert(index, (self.record.number, Weak::clone(&self.itself)));
             }
         }
+        drop(open);
+        Ok(self)
     }
 
     /// The pipe of a FIFO, the same for all who open it. It stays as long as the file system: who opens it later may come while
     /// the pipe is in use.
     fn pipe(&self) -> Result<Arc<dyn NamedPipe>, FileError> {
-        let known = self.fs.fifos.lock().get(&self.record.number).cloned();
-        if let Some(pipe) = known {
-            return Ok(pipe);
-        }
-        if !self.fs.needs.pages.has_room() {
-            return Err(FileError::OutOfMemory);
-        }
+        let is_it = |known: &&(u32, Arc<dyn NamedPipe>)| known.0 == self.record.number;
         let new = (self.fs.needs.fifo)((self.record.uid, self.record.gid));
-        let pipe = Arc::clone(self.fs.fifos.lock().entry(self.record.number).or_insert_with(|| Arc::clone(&new)));
-        Ok(pipe)
+        let mut fifos = self.fs.fifos.lock();
+        let known = fifos.iter().find(is_it).map(|(_, known)| Arc::clone(known));
+        if known.is_none() {
+            fifos.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
+            fifos.push((self.record.number, Arc::clone(&new)));
+        }
+        drop(fifos);
+        Ok(known.unwrap_or(new))
+    }
+
+    /// The inode that a directory has under this name.
+    fn search(&self, name: &[u8]) -> Result<Option<u64>, FileError> {
+        let mut found = None;
+        self.fs.entries(&self.record, 0, &mut |entry| {
+            if entry.name == name {
+                found = Some(entry.inode.into());
+                return Visit::Enough;
+            }
+            Visit::More
+        })?;
+        Ok(found)
     }
 
     /// Whether a directory is above this one, or is this.
@@ -160,8 +178,11 @@ impl<C: Cpu> Drop for Node<C> {
         }
         if self.record.kind == FileKind::Regular {
             let mut open = self.fs.open.lock();
-            if open.get(&self.record.number).is_some_and(|weak| core::ptr::eq(Weak::as_ptr(weak), self)) {
-                open.remove(&self.record.number);
+            // Another may have come into its place.
+            if let Ok(index) = open.binary_search_by_key(&self.record.number, |(number, _)| *number)
+                && open.get(index).is_some_and(|(_, node)| core::ptr::eq(Weak::as_ptr(node), self))
+            {
+                open.remove(index);
             }
         }
         // One after the other: a walk may have gone so deep that the stack would not do.
@@ -222,15 +243,10 @@ impl<C: Cpu> Inode for Node<C> {
         if !self.is_directory() {
             return Err(FileError::NotDirectory);
         }
-        let mut found = None;
-        self.fs.entries(&self.record, 0, &mut |entry| {
-            if entry.name == name {
-                found = Some(entry.inode);
-                return Visit::Enough;
-            }
-            Visit::More
-        })?;
-        let record = self.fs.record(found.ok_or(FileError::NotFound)?)?;
+        let found =
+            self.fs.names.find(self.record.number.into(), name, || self.search(name))?.ok_or(FileError::NotFound)?;
+        // It was such a number.
+        let record = self.fs.record(u32::try_from(found).unwrap_or(0))?;
         if record.kind == FileKind::Directory && self.is_below(record.number) {
             let _ = self.fs.damaged(Part::Inode(record.number), "the directory is below itself");
             return Err(FileError::TooManyLinks);
