@@ -28,7 +28,7 @@
 //! * [`block`]: disks, their partitions and caches
 //! * [`devices`]: devices by number, and their nodes in `/dev`; null, zero, full and random
 //! * [`epoll`]: sets of watched files; [`EventCounter`]; [`Nameless`], the inode of both and of timers
-//! * [`ext`], [`fat`]: the file systems of cards, to be read
+//! * [`ext`], [`fat`]: the file systems of cards, the first to be read
 //! * [`socket`]: sockets between programs of this machine
 //! * [`pipe`]: pipes and FIFOs; [`Surroundings`], what they ask of the kernel
 //! * locks that bind those who ask: [`FileLocks`], [`RangeLock`] ([`LockRange`], [`LockKind`], [`LockOwner`]), [`LockKeeper`]

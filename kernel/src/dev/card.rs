@@ -60,6 +60,11 @@ pub(crate) fn init() {
     }
 }
 
+/// Something waits that the thread is to write back.
+pub(crate) fn wake_writer() {
+    WRITER.wake_all();
+}
+
 /// Writes back what is in memory only: sync(2).
 pub(crate) fn sync() {
     if let Some(cache) = CACHE.get() {
@@ -158,9 +163,10 @@ fn describe(identity: &Identity, partitions: &[Partition]) {
 /// Writes back, for ever.
 fn write_back(cache: &CardCache) -> ! {
     loop {
-        WRITER.wait_while(|| !cache.is_dirty());
+        WRITER.wait_while(|| !cache.is_dirty() && !filesystems::waits());
         task::sleep(WRITE_BACK_AFTER);
         // What could not be written is still dirty, and tried again.
+        filesystems::write_back();
         let _ = cache.write_back();
     }
 }

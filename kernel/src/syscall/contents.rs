@@ -17,6 +17,7 @@ use super::errno::Errno;
 use super::file::offset;
 use super::user::{self, Pieces, writer};
 use super::{Answer, Caller, WholeCaller};
+use crate::task::filesystems;
 
 /// The most bytes that one call moves.
 pub(super) const MOST_BYTES: u64 = 0x7fff_f000;
@@ -70,10 +71,12 @@ pub(super) fn fsync(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
 
 /// All that is in the file system of an open file.
 pub(super) fn syncfs(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
-    match caller.file(file)?.operations() {
-        Some(_) => Ok(0),
-        None => Err(Errno::EBADF),
+    let file = caller.file(file)?;
+    if file.operations().is_none() {
+        return Err(Errno::EBADF);
     }
+    filesystems::sync_one(file.inode().id().device)?;
+    Ok(0)
 }
 
 /// Advice is checked and, as all files are in memory, not needed.

@@ -1,7 +1,5 @@
 //! The program's address space: `mmap(2)` and what belongs to it, `brk(2)`.
 
-use alloc::sync::Arc;
-
 use bitflags::bitflags;
 use kcore::addr::{PAGE_SIZE, UserAddr};
 use kcore::fs::{Mapping, MountFlags};
@@ -123,7 +121,13 @@ fn file_source(
     match mapping {
         Mapping::None => Err(Errno::ENODEV),
         Mapping::Anonymous => Ok(Source::Anonymous),
-        Mapping::Pager(pager) => Ok(Source::File { pager: Arc::clone(&pager), offset, max_protection: most }),
+        Mapping::Pager(pager) => Ok(Source::File { pager, offset, max_protection: most }),
+        // What cannot keep stores is mapped as long as there are none.
+        Mapping::ReadOnly(_) if wanted.contains(Protection::WRITE) => Err(Errno::ENODEV),
+        Mapping::ReadOnly(pager) => {
+            most.remove(Protection::WRITE);
+            Ok(Source::File { pager, offset, max_protection: most })
+        }
     }
 }
 

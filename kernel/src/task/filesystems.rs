@@ -1,20 +1,21 @@
 //! What is mounted, and what `/proc` has from the kernel.
 
 use alloc::string::ToString as _;
-use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kcore::fs::block::Volume;
 use kcore::fs::devices::DeviceNodes;
 use kcore::fs::ext::{self, Ext, MountableExt, Problem};
-use kcore::fs::fat::{Fat, MountableFat};
+use kcore::fs::fat::{Fat, FatNeeds, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
-    self, AccessId, Base, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made, MountFlags,
-    Mountable, Mounts, PageSource,
+    self, AccessId, Base, Bind, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made,
+    MountFlags, Mountable, Mounts, PageSource,
 };
 use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
-use kcore::sync::Once;
+use kcore::sync::{Once, Rank, SpinLock};
 use kcore::vm::MemorySystem as _;
 
 use super::init::PARKING;
@@ -22,7 +23,7 @@ use super::names;
 use super::statistics;
 use super::switch::{self, Kernel};
 use crate::arch::cpu::{self, Arm};
-use crate::dev::{clock, irq, nodes, pty};
+use crate::dev::{card, clock, irq, nodes, pty};
 use crate::log::println;
 use crate::mem::frames::frames;
 use crate::mem::user::MEMORY;
@@ -37,6 +38,14 @@ static FACTS: Once<Facts> = Once::new();
 /// The file systems of devices' nodes and of pseudo-terminals': there is one of each, wherever it is mounted.
 static DEVICES: Once<Arc<dyn Mountable>> = Once::new();
 static TERMINALS: Once<Arc<dyn Mountable>> = Once::new();
+/// The kind of FAT file systems.
+const KIND: &str = "vfat";
+/// A disk or partition, and the file system on it.
+type OnDisk = (DeviceNumber, Weak<Fat<Arm>>);
+/// Those that are in use, mounted or not.
+static FATS: SpinLock<Vec<OnDisk>, Arm> = SpinLock::new(Rank::FileObject, Vec::new());
+/// Whether one of them may have something that waits for [`write_back`].
+static WAITS: AtomicBool = AtomicBool::new(false);
 
 /// The root is there: notes it, and what others need. Called once.
 pub(super) fn init(root: WithRoot<Arm>, needs: Needs) -> Result<(), FileError> {
@@ -49,10 +58,87 @@ pub(crate) fn page_source() -> Option<Arc<dyn PageSource>> {
     NEEDS.get().map(|needs| Arc::clone(&needs.pages))
 }
 
-/// The FAT file system on the disk or partition of this number, to be read.
+/// The FAT file system on the disk or partition of this number. What is mounted already is seen in one more place.
+///
+/// # Errors
+///
+/// [`Busy`](FileError::Busy) where it was unmounted and somebody still uses it; those of [`Fat::open`].
 pub(crate) fn fat(number: DeviceNumber) -> Result<Arc<dyn Mountable>, FileError> {
-    let pages = page_source().ok_or(FileError::NoDevice)?;
-    Ok(Arc::new(MountableFat::new(Fat::open(volume(number)?, number, pages)?)))
+    if let Some(root) = MOUNTS.root_of_device(number) {
+        let is_fat = MOUNTS.of(&*root).is_some_and(|fs| fs.kind() == KIND);
+        return if is_fat { Ok(Arc::new(Bind::<Arm>::new(&root, KIND))) } else { Err(FileError::Busy) };
+    }
+    let Needs { pages, now, parking, mappings, .. } = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
+    let fs = Fat::open(volume(number)?, number, FatNeeds { pages, now, parking, mappings, dirtied })?;
+    if fs.was_left_open() {
+        println!("vfat: {}:{} was not unmounted when it was last written to", number.major, number.minor);
+    }
+    {
+        let mut fats = FATS.lock();
+        fats.retain(|(_, fat)| fat.strong_count() > 0);
+        if fats.iter().any(|(other, _)| *other == number) {
+            return Err(FileError::Busy);
+        }
+        fats.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
+        fats.push((number, Arc::downgrade(&fs)));
+    }
+    Ok(Arc::new(MountableFat::new(fs)))
+}
+
+/// A file system has something that waits.
+fn dirtied() {
+    WAITS.store(true, Ordering::Release);
+    card::wake_writer();
+}
+
+/// Whether [`write_back`] may have something to do.
+pub(crate) fn waits() -> bool {
+    WAITS.load(Ordering::Acquire)
+}
+
+/// Brings to the disks what waits. What cannot be written goes on waiting.
+pub(crate) fn write_back() {
+    WAITS.store(false, Ordering::Release);
+    let failed = each(|_| true, &mut |fs| fs.write_back()).is_err();
+    if failed {
+        WAITS.store(true, Ordering::Release);
+    }
+}
+
+/// Waits until all that was changed in all file systems stays: sync(2).
+pub(crate) fn sync() {
+    // fsync tells those who ask what goes wrong.
+    let _outcome = each(|_| true, &mut |fs| fs.sync());
+}
+
+/// The same for that which has this number.
+///
+/// # Errors
+///
+/// Those of [`Mountable::sync`].
+pub(crate) fn sync_one(number: DeviceNumber) -> Result<(), FileError> {
+    each(|fs| fs.root().id().device == number, &mut |fs| fs.sync())
+}
+
+/// Calls `visit` for each mounted file system that `wanted` wants, all of them; returns an error, if there was one.
+fn each(
+    wanted: impl Fn(&dyn Mountable) -> bool,
+    visit: &mut dyn FnMut(&dyn Mountable) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    let mut all = Vec::new();
+    let mut outcome = Ok(());
+    MOUNTS.each_fs(|fs| {
+        if outcome.is_ok() && wanted(&**fs) {
+            match all.try_reserve(1) {
+                Ok(()) => all.push(Arc::clone(fs)),
+                Err(_) => outcome = Err(FileError::OutOfMemory),
+            }
+        }
+    });
+    for fs in all {
+        outcome = visit(&*fs).and(outcome);
+    }
+    outcome
 }
 
 /// The ext2, ext3 or ext4 file system there, to be read; `options` as in `ext4(5)`, of which only `noload`, or `norecovery`,
@@ -142,7 +228,7 @@ pub(crate) fn describe(model: &str, command_line: &str) {
 }
 
 /// The words for the bits of `AT_HWCAP`.
-fn features() -> alloc::vec::Vec<&'static str> {
+fn features() -> Vec<&'static str> {
     const WORDS: [&str; 9] = ["fp", "asimd", "evtstrm", "aes", "pmull", "sha1", "sha2", "crc32", "atomics"];
     let [bits, _] = cpu::hardware_capabilities();
     WORDS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 != 0).map(|(_, word)| *word).collect()

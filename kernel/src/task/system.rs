@@ -12,7 +12,7 @@ use kcore::vm::Asids;
 
 use super::switch::{self, Kernel, with_current};
 use super::thread::{self, Machine, Thread};
-use super::{futexes, robust};
+use super::{filesystems, futexes, robust};
 use crate::arch::cpu::{self, Arm};
 use crate::arch::user_copy::CurrentUser;
 use crate::dev::clock;
@@ -164,6 +164,7 @@ impl System for Kernel {
 
     fn init_exited(status: ExitStatus) {
         println!("init {}; nothing is left to do", Described(status));
+        filesystems::sync();
         power::power_off()
     }
 }

@@ -1,8 +1,9 @@
 //! The SD card: found at boot, read and written as a device, and what is wrong with it said.
 
 use std::fs;
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use tests::bench::{Bench, scratch};
@@ -17,6 +18,7 @@ pub(crate) const CASES: &[Case] = cases![
     Shell a_partition_table_that_makes_no_sense_is_said_and_the_card_can_be_used,
     Shell a_card_that_ends_before_its_partitions_has_those_that_are_on_it,
     Shell a_card_with_a_fat_file_system_is_mounted_and_read,
+    Shell what_is_done_to_files_of_a_card_is_there_for_others_and_after_the_next_boot,
 ];
 
 const BLOCK: usize = 512;
@@ -164,5 +166,63 @@ fn a_card_with_a_fat_file_system_is_mounted_and_read(bench: &Bench) -> anyhow::R
         .expect("wc -c < /mnt/sub/numbers; tail -c 1 /mnt/sub/numbers | hexdump -e '1/1 \"%d\\n\"'", "300000\n223\n")?;
     ensure!(shell.try_run("echo x > /mnt/new")?.1 != 0, "it can be read only");
     shell.run("umount /mnt")?;
+    shell.power_off()
+}
+
+/// A card for a person's files: they are written here and read on a PC.
+fn what_is_done_to_files_of_a_card_is_there_for_others_and_after_the_next_boot(bench: &Bench) -> anyhow::Result<()> {
+    let directory = scratch()?;
+    let path = directory.path().join("card.img");
+    let mut volume = Cursor::new(vec![0; SECOND.1 as usize * BLOCK]);
+    fatfs::format_volume(&mut volume, fatfs::FormatVolumeOptions::new())?;
+    let mut card = image(&[(1, 2046), SECOND]);
+    let first = SECOND.0 as usize * BLOCK;
+    let range = first..first + volume.get_ref().len();
+    card[range.clone()].copy_from_slice(volume.get_ref());
+    fs::write(&path, &card).context("cannot write the card")?;
+
+    let (mut shell, _) = boot(bench, &path)?;
+    shell.run("mkdir -p /mnt && mount -t vfat /dev/mmcblk0p2 /mnt && mkdir -p /mnt/one/two && cd /mnt")?;
+    shell.run("dd if=/bin/busybox of='one/A program.bin' bs=7000 count=90 2>/dev/null")?;
+    shell.run("echo first > notes; echo second >> notes; mv notes 'Notes, with a longer name'; echo other > gone")?;
+    // Open, and without a name.
+    shell.run("exec 5<gone; rm gone; echo again > gone; cat <&5; exec 5<&-")?;
+    shell.run(
+        "mv one/two moved; mv 'Notes, with a longer name' moved/; rm gone; : > moved/empty; chmod a-w moved/empty",
+    )?;
+    shell.expect(
+        "ls -1 moved; cat 'moved/NOTES, with a LONGER name'",
+        "Notes, with a longer name\nempty\nfirst\nsecond\n",
+    )?;
+    ensure!(shell.try_run("rmdir moved")?.1 != 0 && shell.try_run("ln -s x y")?.1 != 0, "what is refused");
+    ensure!(shell.try_run("dd if=/dev/zero of=full bs=64k count=40 2>/dev/null")?.1 != 0, "a full card");
+    shell.run("rm full; echo room > room; cd /")?;
+    shell.run("mount -o remount,ro /mnt")?;
+    ensure!(shell.try_run("echo x > /mnt/new")?.1 != 0, "it can be read only");
+    shell.run("mount -o remount,rw /mnt && echo last > /mnt/last")?;
+    let sum = shell.run("md5sum < '/mnt/one/a PROGRAM.bin'")?;
+    // Nobody unmounts it.
+    shell.power_off()?;
+
+    let after = fs::read(&path).context("cannot read the card")?;
+    ensure!(after[..first] == card[..first], "what is before the partition has changed");
+    let mut found = Vec::new();
+    let files = fatfs::FileSystem::new(Cursor::new(after[range.clone()].to_vec()), fatfs::FsOptions::new())?;
+    files.root_dir().open_file("moved/Notes, with a longer name")?.read_to_end(&mut found)?;
+    ensure!(found == b"first\nsecond\n", "{found:?}");
+    let checker = Path::new("/usr/sbin/fsck.fat");
+    if checker.exists() {
+        let volume = directory.path().join("volume.img");
+        fs::write(&volume, &after[range])?;
+        let said = Command::new(checker).arg("-n").arg(&volume).output()?;
+        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    }
+
+    let (mut shell, _) = boot(bench, &path)?;
+    shell.run("mkdir -p /mnt && mount -t vfat /dev/mmcblk0p2 /mnt")?;
+    shell.expect("md5sum < '/mnt/one/A program.bin'", &sum)?;
+    shell.expect("ls -1 /mnt; cat /mnt/last /mnt/room", "last\nmoved\none\nroom\nlast\nroom\n")?;
+    shell.run("mount -t vfat /dev/mmcblk0p2 /tmp && echo seen > /tmp/twice && cat /mnt/twice && umount /tmp")?;
+    shell.run("rm -r /mnt/moved && umount /mnt")?;
     shell.power_off()
 }

@@ -1,86 +1,158 @@
-//! FAT12, FAT16 and FAT32 with long names, to be read (Microsoft, "FAT: General Overview of On-Disk Format", 1.03).
+//! FAT12, FAT16 and FAT32 with long names (Microsoft, "FAT: General Overview of On-Disk Format", 1.03).
 //!
 //! ```text
 //! boot sector ─► Geometry       where things are; what cannot be is refused
-//! table       ─► Chain          the clusters of a file, one after the other
-//! directory   ─► Entry          name, size, first cluster
-//! Node                          a file, as the walk over names and open files see it
+//! table       ─► chain, alloc   the clusters of a file, one after the other; those that are free
+//! directory   ─► Entry          name, size, first cluster; insert puts them in and takes them out
+//! Nodes       ─► Node           a file that somebody uses: inode, open file and pager in one
+//! Pending     ─► commit         what was changed, and the order in which it goes to the disk
 //! ```
 //!
-//! Bytes come from the disk's cache each time, and inodes are made as they are looked up; what is kept is where names were
-//! found ([`NameCache`]). A file's number is the place of its directory entry.
+//! Bytes come from the disk's cache each time; what is kept is where names were found ([`NameCache`]). Contents of files are written to that
+//! cache at once, and it writes them to the disk when it likes. The table and directories are not: their blocks wait
+//! ([`pending`]) until all of them are [committed](commit) in an order that bears a power cut, by fsync(2), sync(2), every
+//! few seconds, or when there are many.
+//!
+//! A file is one node as long as anybody uses it ([`nodes`]); one that has lost its name keeps its clusters until then.
 //!
 //! Images come from strangers. A chain that leads out of the table, to a free cluster or in a circle is an input/output
 //! error where it does so; directories end after as many entries as one can have; names that are no names are left out.
 //!
 //! As on Linux, names are found in whichever case, files belong to root and have permissions 755, without those to write if
 //! they are marked so. Times are taken for UTC.
+//!
+//! # Locks
+//!
+//! Three kinds that sleep, in this order: a file's `writing`, held by who writes or resizes it, while bytes are taken from
+//! programs; a file's `chain`, held while its clusters are looked for, read or written, and by a fault; and
+//! [`changing`](Fat::changing), held by who changes the table or a directory. Under that, directories' `chain`s: who changes
+//! one has it, and may have two, who reads one has it alone and asks for nothing else. Programs' memory is touched with
+//! `writing` at most. Spin locks are held for moments, one at a time.
 
+mod alloc;
 mod chain;
+mod commit;
+mod contents;
 mod directory;
+mod file;
 mod geometry;
+mod insert;
 mod name;
+mod new_name;
 mod node;
+mod nodes;
+mod pending;
+mod rename;
+mod slot;
 mod time;
+mod tree;
 
-use alloc::sync::Arc;
+use ::alloc::sync::Arc;
 
+use self::alloc::{Changing, Freed};
 pub use geometry::BadFat;
-use geometry::{Geometry, Width};
+use geometry::{FIRST_CLUSTER, Geometry, Width};
 use node::Node;
+use nodes::Nodes;
+use pending::Pending;
 
 use super::block::Volume;
 use super::covered::Covered;
 use super::error::FileError;
 use super::inode::Inode;
-use super::metadata::{DeviceNumber, FileSystemStatus};
+use super::metadata::{DeviceNumber, FileSystemStatus, Timestamp};
 use super::mount::{MountFlags, Mountable};
 use super::name_cache::NameCache;
+use super::offset::{Parked, ParkedGuard, Parking};
 use super::pages::PageSource;
+use super::tmpfs::Mappings;
 use crate::hal::Cpu;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Rank, SpinLock};
 
 /// `MSDOS_SUPER_MAGIC` (`linux/magic.h`).
 const MAGIC: u64 = 0x4d44;
+
+/// What a file system needs of the kernel.
+#[derive(Clone)]
+pub struct FatNeeds {
+    /// Frames for what is mapped, and whether there is memory.
+    pub pages: Arc<dyn PageSource>,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+    /// Where threads wait for each other.
+    pub parking: &'static dyn Parking,
+    /// Where its files are mapped.
+    pub mappings: &'static dyn Mappings,
+    /// Called when something begins to wait for [`write_back`](Mountable::write_back), with a lock that sleeps held at
+    /// most.
+    pub dirtied: fn(),
+}
 
 /// A file system on a volume.
 pub struct Fat<C: Cpu> {
     volume: Arc<Volume<C>>,
     geometry: Geometry,
     device: DeviceNumber,
-    pages: Arc<dyn PageSource>,
-    /// Where names were found.
+    needs: FatNeeds,
+    /// Where names were found: directories by their first cluster, files by the place of their entry.
     names: NameCache<C>,
     /// Numbers for what is mapped.
     next_object: AtomicU64,
     /// The directory that its root covers, if it is mounted.
     covered: Covered<C>,
-    /// What may be done in it: [`MountFlags`], always without writing.
+    /// What may be done in it: [`MountFlags`].
     flags: AtomicU32,
+    /// How many have a file open for writing.
+    writers: AtomicU32,
+    /// Held by who changes the table or directories.
+    changing: Parked<Changing>,
+    pending: SpinLock<Pending, C>,
+    freed: SpinLock<Freed, C>,
+    nodes: SpinLock<Nodes<C>, C>,
 }
 
 impl<C: Cpu> Fat<C> {
-    /// What is on `volume`, whose number is `device`. Frames for mapped files come from `pages`.
+    /// What is on `volume`, whose number is `device`.
     ///
     /// # Errors
     ///
     /// [`Invalid`](FileError::Invalid) for what is no FAT file system, or a damaged one; [`Io`](FileError::Io).
-    pub fn open(
-        volume: Arc<Volume<C>>,
-        device: DeviceNumber,
-        pages: Arc<dyn PageSource>,
-    ) -> Result<Arc<Self>, FileError> {
+    pub fn open(volume: Arc<Volume<C>>, device: DeviceNumber, needs: FatNeeds) -> Result<Arc<Self>, FileError> {
         let mut sector = [0; 512];
         if volume.bytes() < sector.len() as u64 {
             return Err(FileError::Invalid);
         }
         volume.read_at(0, &mut sector)?;
         let geometry = Geometry::parse(&sector, volume.bytes()).map_err(|BadFat| FileError::Invalid)?;
-        let next_object = AtomicU64::new(device.encoded() << 32 | 1 << 63);
-        let covered = Covered::nothing();
-        let flags = AtomicU32::new(MountFlags::READ_ONLY.bits());
-        let names = NameCache::new();
-        Ok(Arc::new(Self { volume, geometry, device, pages, names, next_object, covered, flags }))
+        let flags = if volume.is_read_only() { MountFlags::READ_ONLY } else { MountFlags::empty() };
+        let changing = Changing { hint: FIRST_CLUSTER, free: None, batch: 0, is_marked: false, was_marked: false };
+        let fs = Arc::new(Self {
+            volume,
+            geometry,
+            device,
+            names: NameCache::new(),
+            next_object: AtomicU64::new(device.encoded() << 32 | 1 << 63),
+            covered: Covered::nothing(),
+            flags: AtomicU32::new(flags.bits()),
+            writers: AtomicU32::new(0),
+            changing: Parked::new(needs.parking, changing),
+            pending: SpinLock::new(Rank::FileObject, Pending::new()),
+            freed: SpinLock::new(Rank::FileObject, Freed::new()),
+            nodes: SpinLock::new(Rank::FileObject, Nodes::new()),
+            needs,
+        });
+        let was_marked = fs.is_marked()?;
+        {
+            let mut changing = fs.changing.lock();
+            (changing.was_marked, changing.is_marked) = (was_marked, was_marked);
+        }
+        Ok(fs)
+    }
+
+    /// Whether the disk said, when it was opened, that who wrote to it last did not unmount it.
+    pub fn was_left_open(&self) -> bool {
+        self.changing.lock().was_marked
     }
 
     fn new_object(&self) -> u64 {
@@ -88,21 +160,73 @@ impl<C: Cpu> Fat<C> {
     }
 
     fn flags(&self) -> MountFlags {
-        MountFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::SeqCst))
     }
 
-    /// All that statfs(2) tells; free clusters are counted.
+    fn check_writable(&self) -> Result<(), FileError> {
+        if self.flags().contains(MountFlags::READ_ONLY) { Err(FileError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.needs.now)()
+    }
+
+    /// Waits until nobody else changes it. There is memory for what is going to wait, and not too much waits already.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadOnly`](FileError::ReadOnly); [`OutOfMemory`](FileError::OutOfMemory); [`Io`](FileError::Io) where what waits cannot be written.
+    fn change(&self) -> Result<ParkedGuard<'_, Changing>, FileError> {
+        let mut changing = self.changing.lock();
+        self.check_writable()?;
+        if !self.needs.pages.has_room() {
+            return Err(FileError::OutOfMemory);
+        }
+        if self.pending.lock().is_full() {
+            self.commit(&mut changing)?;
+        }
+        Ok(changing)
+    }
+
+    /// Whether something waits.
+    fn is_dirty(&self) -> bool {
+        !self.pending.lock().is_empty() || self.freed.lock().len() > 0
+    }
+
+    /// Brings all to the disk that was changed: fsync(2), which does not look for what is one file's.
+    fn sync_file(&self) -> Result<(), FileError> {
+        let mut changing = self.changing.lock();
+        self.commit(&mut changing)
+    }
+
+    /// All that statfs(2) tells.
     fn status(&self) -> FileSystemStatus {
+        let free = {
+            let mut changing = self.changing.lock();
+            self.free_clusters(&mut changing).unwrap_or(0)
+        };
+        let flags = self.flags();
         FileSystemStatus {
             magic: MAGIC,
             block_size: self.geometry.cluster_bytes.into(),
             blocks: self.geometry.clusters.into(),
-            free_blocks: self.free_clusters().unwrap_or(0),
+            free_blocks: free.into(),
             files: 0,
             free_files: 0,
             device: self.device,
-            read_only: true,
-            flags: self.flags(),
+            read_only: flags.contains(MountFlags::READ_ONLY),
+            flags,
+        }
+    }
+}
+
+impl<C: Cpu> Drop for Fat<C> {
+    /// Its last user outlived its mount.
+    fn drop(&mut self) {
+        if self.is_dirty() {
+            let mut changing = self.changing.lock();
+            // There is nobody to tell.
+            let _outcome = self.sync_all(&mut changing);
         }
     }
 }
@@ -131,25 +255,42 @@ impl<C: Cpu> Mountable for MountableFat<C> {
         Arc::clone(&self.root)
     }
 
+    /// Who takes it away, or lets it cover something else, has nothing left that waits.
     fn set_covered(&self, covered: Option<&Arc<dyn Inode>>) -> Result<(), FileError> {
-        self.fs.covered.set(covered)
+        self.fs.covered.set(covered)?;
+        if covered.is_none() { self.sync() } else { Ok(()) }
     }
 
     fn flags(&self) -> MountFlags {
         self.fs.flags()
     }
 
+    /// Who begins to write counts himself and then looks whether he may.
     fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
-        if !flags.contains(MountFlags::READ_ONLY) {
+        if !flags.contains(MountFlags::READ_ONLY) && self.fs.volume.is_read_only() {
             return Err(FileError::ReadOnly);
         }
-        self.fs.flags.store(flags.bits(), Ordering::Relaxed);
-        Ok(())
+        let before = self.fs.flags.swap(flags.bits(), Ordering::SeqCst);
+        let closes = flags.contains(MountFlags::READ_ONLY) && before & MountFlags::READ_ONLY.bits() == 0;
+        if !closes {
+            return Ok(());
+        }
+        let outcome = if self.fs.writers.load(Ordering::SeqCst) == 0 { self.sync() } else { Err(FileError::Busy) };
+        outcome.inspect_err(|_| self.fs.flags.store(before, Ordering::SeqCst))
     }
 
     /// Each node has the file system: the root does, and this.
     fn is_used(&self, own: usize) -> Result<bool, FileError> {
         const IDLE: usize = 2;
         Ok(Arc::strong_count(&self.root) > own || Arc::strong_count(&self.fs) > IDLE)
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        let mut changing = self.fs.changing.lock();
+        self.fs.sync_all(&mut changing)
+    }
+
+    fn write_back(&self) -> Result<(), FileError> {
+        if self.fs.is_dirty() { self.fs.sync_file() } else { Ok(()) }
     }
 }

@@ -100,6 +100,24 @@ pub trait Mountable: Send + Sync {
     ///
     /// [`OutOfMemory`](FileError::OutOfMemory) where that cannot be found out.
     fn is_used(&self, own: usize) -> Result<bool, FileError>;
+
+    /// Waits until all that was changed is where it stays, and complete: sync(2).
+    ///
+    /// # Errors
+    ///
+    /// What the disk says.
+    fn sync(&self) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// Brings to its place what has waited in memory for some time.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says; it goes on waiting then.
+    fn write_back(&self) -> Result<(), FileError> {
+        Ok(())
+    }
 }
 
 /// Something mounted.
@@ -351,6 +369,11 @@ impl<C: Cpu> Mounts<C> {
         });
         let (rest, mount) = inside.nth(index)?;
         Some((copy(rest).ok()?, mount.fs.root()))
+    }
+
+    /// Calls `visit` for each file system, in the order of their mounts. The table is locked meanwhile.
+    pub fn each_fs(&self, mut visit: impl FnMut(&Arc<dyn Mountable>)) {
+        self.all.lock().iter().for_each(|mount| visit(&mount.fs));
     }
 
     /// Calls `visit` for each mount: what, where, and the file system. The table is locked meanwhile.

@@ -75,7 +75,6 @@ impl<C: Cpu> NameCache<C> {
     }
 
     /// Names in `directory` have changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the file system that uses it is only read"))]
     pub(super) fn forget(&self, directory: u64) {
         let mut names = self.names.lock();
         names.changes = names.changes.wrapping_add(1);

@@ -209,6 +209,8 @@ impl OpenFile {
             (*offset, operations.write(*offset, blocking(status), source)?)
         };
         *offset = advanced(at, count);
+        drop(offset);
+        self.keep(status)?;
         Ok(count)
     }
 
@@ -238,9 +240,27 @@ impl OpenFile {
         let (operations, status) = self.writable()?;
         check_positions(&**operations)?;
         if self.positioned && status.contains(OpenFlags::APPEND) {
-            return operations.append(blocking(status), source).map(|appended| appended.bytes);
+            let appended = operations.append(blocking(status), source)?;
+            self.keep(status)?;
+            return Ok(appended.bytes);
         }
-        operations.write(at, blocking(status), source)
+        let count = operations.write(at, blocking(status), source)?;
+        if self.positioned {
+            self.keep(status)?;
+        }
+        Ok(count)
+    }
+
+    /// With `O_SYNC` or `O_DSYNC`, what was written is where it stays.
+    fn keep(&self, status: OpenFlags) -> Result<(), FileError> {
+        if !status.contains(OpenFlags::DATA_SYNC) {
+            return Ok(());
+        }
+        match self.sync() {
+            // It has no such place.
+            Err(FileError::Invalid) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// lseek(2): returns the new offset.
@@ -388,7 +408,7 @@ impl OpenFile {
     #[must_use]
     pub fn pager(&self) -> Option<Arc<dyn Pager>> {
         match self.mapping() {
-            Ok(Mapping::Pager(pager)) => Some(pager),
+            Ok(Mapping::Pager(pager) | Mapping::ReadOnly(pager)) => Some(pager),
             _ => None,
         }
     }

@@ -231,6 +231,8 @@ pub enum Mapping {
     Anonymous,
     /// The file's pages.
     Pager(Arc<dyn Pager>),
+    /// The same, of a file that would not get what is stored there.
+    ReadOnly(Arc<dyn Pager>),
 }
 
 bitflags! {

@@ -1,33 +1,23 @@
-//! Directories: entries of 32 bytes.
-//!
-//! ```text
-//! 0-10 short name  11 attributes  12 case  13 tenths  14-17 born  18 read  20 cluster, high  22-25 written  26 low  28-31 size
-//! ```
+//! Directories, to be read.
 
 use super::Fat;
 use super::chain::Next;
 use super::geometry::Root;
 use super::name::{LongName, Name, short_name};
+use super::pending::{Block, Part};
+use super::slot::{self, SLOT_BYTES, Slot};
 use super::time::timestamp;
+use crate::fs::block::BLOCK_SIZE;
 use crate::fs::error::FileError;
 use crate::fs::inode::Visit;
 use crate::fs::metadata::Timestamp;
 use crate::hal::Cpu;
 
-const ENTRY: usize = 32;
-const ENTRY_BYTES: u64 = ENTRY as u64;
+const ENTRY_BYTES: u64 = SLOT_BYTES as u64;
 /// The most entries of a directory: 2 MiB.
-const MOST_ENTRIES: u64 = 65_536;
-/// How much is read at a time.
-const PIECE: usize = 512;
+pub(super) const MOST_ENTRIES: u64 = 65_536;
+const PIECE: u64 = BLOCK_SIZE as u64;
 const PIECE_ENTRIES: u64 = 16;
-
-const READ_ONLY: u8 = 0x01;
-const VOLUME_LABEL: u8 = 0x08;
-const DIRECTORY: u8 = 0x10;
-/// All of read-only, hidden, system, label: part of a long name.
-const LONG_NAME: u8 = 0x0f;
-const REMOVED: u8 = 0xe5;
 
 /// Where a directory's entries are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,43 +41,83 @@ pub(super) struct Entry {
     pub(super) born: Timestamp,
     pub(super) accessed: Timestamp,
     pub(super) modified: Timestamp,
-    /// Where the entry is on the volume, in entries: the file's number.
-    pub(super) number: u64,
+    /// Where the entry is on the volume, in entries.
+    pub(super) place: u64,
     /// The index, in the directory, of what follows.
     pub(super) next: u64,
+    /// How many entries before it have its long name.
+    pub(super) parts: u64,
+}
+
+/// One entry of 32 bytes, where it is.
+pub(super) struct Seen<'a> {
+    pub(super) slot: &'a Slot,
+    /// On the volume, in entries.
+    pub(super) place: u64,
+    /// In the directory.
+    pub(super) index: u64,
 }
 
 impl<C: Cpu> Fat<C> {
-    /// Shows the entries of a directory from the one at `from` on, until `visit` has enough.
+    /// Shows the files of a directory from the entry at `from` on, until `visit` has enough.
     ///
     /// # Errors
     ///
     /// [`Io`](FileError::Io) where the chain is broken or too long.
     pub(super) fn entries(
         &self,
-        place: Place,
+        directory: Place,
         from: u64,
         visit: &mut dyn FnMut(&Entry) -> Visit,
     ) -> Result<(), FileError> {
         let mut long = LongName::new();
-        let mut pieces = Pieces::at(self, place, from)?;
+        self.slots(directory, from, &mut |seen| {
+            let mut found = match take(seen.slot, &mut long) {
+                Taken::End => return Visit::Enough,
+                Taken::Nothing => return Visit::More,
+                Taken::File(found) => found,
+            };
+            found.first_cluster &= self.geometry.width.cluster_mask();
+            (found.place, found.next) = (seen.place, seen.index.saturating_add(1));
+            visit(&found)
+        })
+    }
+
+    /// The file whose entry is at this place, with its name of eight and three.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](FileError::Io) where there is none.
+    pub(super) fn entry_at(&self, place: u64) -> Result<Entry, FileError> {
+        let Taken::File(mut entry) = take(&self.slot(place)?, &mut LongName::new()) else { return Err(FileError::Io) };
+        entry.first_cluster &= self.geometry.width.cluster_mask();
+        entry.place = place;
+        Ok(entry)
+    }
+
+    /// Shows all that there is room for in a directory, used or not, from the entry at `from` on.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`entries`](Self::entries).
+    pub(super) fn slots(
+        &self,
+        directory: Place,
+        from: u64,
+        visit: &mut dyn FnMut(&Seen<'_>) -> Visit,
+    ) -> Result<(), FileError> {
+        let mut pieces = Pieces::at(self, directory, from)?;
         let mut index = from;
         while let Some(at) = pieces.next()? {
-            let mut piece = [0; PIECE];
-            self.volume.read_at(at, &mut piece)?;
+            let mut piece: Block = [0; BLOCK_SIZE];
+            self.read_part(Part::Directories, at, &mut piece)?;
             let skipped = usize::try_from(index % PIECE_ENTRIES).unwrap_or(0);
-            for (entry, offset) in piece.as_chunks::<ENTRY>().0.iter().zip(0_u64..).skip(skipped) {
-                index = index.saturating_add(1);
-                let mut found = match take(entry, &mut long) {
-                    Taken::End => return Ok(()),
-                    Taken::Nothing => continue,
-                    Taken::File(found) => found,
-                };
-                found.first_cluster &= self.geometry.width.cluster_mask();
-                (found.number, found.next) = ((at / ENTRY_BYTES).saturating_add(offset), index);
-                if visit(&found) == Visit::Enough {
+            for (slot, offset) in piece.as_chunks::<SLOT_BYTES>().0.iter().zip(0_u64..).skip(skipped) {
+                let place = (at / ENTRY_BYTES).saturating_add(offset);
+                if visit(&Seen { slot, place, index }) == Visit::Enough {
                     return Ok(());
                 }
+                index = index.saturating_add(1);
             }
             if index >= MOST_ENTRIES {
                 return Err(FileError::Io);
@@ -96,18 +126,13 @@ impl<C: Cpu> Fat<C> {
         Ok(())
     }
 
-    /// The file whose number is `number`, with its name of eight and three.
-    ///
-    /// # Errors
-    ///
-    /// [`Stale`](FileError::Stale) where there is none.
-    pub(super) fn entry(&self, number: u64) -> Result<Entry, FileError> {
-        let mut bytes = [0; ENTRY];
-        self.volume.read_at(number.saturating_mul(ENTRY_BYTES), &mut bytes)?;
-        let Taken::File(mut entry) = take(&bytes, &mut LongName::new()) else { return Err(FileError::Stale) };
-        entry.first_cluster &= self.geometry.width.cluster_mask();
-        entry.number = number;
-        Ok(entry)
+    /// The first cluster of a directory that has any.
+    pub(super) const fn first_cluster(&self, directory: Place) -> Option<u32> {
+        match (directory, &self.geometry.root) {
+            (Place::Root, Root::Fixed(_)) => None,
+            (Place::Root, Root::Chain(first)) => Some(*first),
+            (Place::Chain(first), _) => Some(first),
+        }
     }
 }
 
@@ -124,7 +149,7 @@ struct Pieces<'a, C: Cpu> {
 impl<'a, C: Cpu> Pieces<'a, C> {
     /// From the piece on that the entry at `index` is in.
     fn at(fs: &'a Fat<C>, place: Place, index: u64) -> Result<Self, FileError> {
-        let offset = (index.min(MOST_ENTRIES) / PIECE_ENTRIES).saturating_mul(PIECE as u64);
+        let offset = (index.min(MOST_ENTRIES) / PIECE_ENTRIES).saturating_mul(PIECE);
         let first = match (place, &fs.geometry.root) {
             (Place::Root, Root::Fixed(range)) => {
                 return Ok(Self {
@@ -139,9 +164,12 @@ impl<'a, C: Cpu> Pieces<'a, C> {
             (Place::Chain(first), _) => first,
         };
         let bytes = u64::from(fs.geometry.cluster_bytes);
-        let cluster = fs.walk(first, offset.checked_div(bytes).unwrap_or(0))?;
-        let start = fs.geometry.place(cluster);
         let into = offset.checked_rem(bytes).unwrap_or(0);
+        // The end of a cluster, so that what follows the last entry of the last is not looked for in the next.
+        let steps = offset.checked_div(bytes).unwrap_or(0);
+        let (steps, into) = if into == 0 && steps > 0 { (steps.saturating_sub(1), bytes) } else { (steps, into) };
+        let cluster = fs.walk(first, steps)?;
+        let start = fs.geometry.place(cluster);
         Ok(Self { fs, at: start.saturating_add(into), end: start.saturating_add(bytes), first, cluster: Some(cluster) })
     }
 
@@ -161,7 +189,7 @@ impl<'a, C: Cpu> Pieces<'a, C> {
             }
         }
         let at = self.at;
-        self.at = at.saturating_add(PIECE as u64);
+        self.at = at.saturating_add(PIECE);
         Ok(Some(at))
     }
 }
@@ -177,49 +205,48 @@ enum Taken {
     File(Entry),
 }
 
-fn take(entry: &[u8; ENTRY], long: &mut LongName) -> Taken {
-    let half =
-        |at: usize| entry.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |half| u16::from_le_bytes(*half));
+fn take(entry: &Slot, long: &mut LongName) -> Taken {
     let [first, ..] = *entry;
-    let attributes = entry.get(11).copied().unwrap_or_default();
+    let attributes = slot::attributes(entry);
     if first == 0 {
         return Taken::End;
     }
-    if first == REMOVED {
+    if first == slot::REMOVED {
         long.forget();
         return Taken::Nothing;
     }
-    if attributes & 0x3f == LONG_NAME {
+    if attributes & 0x3f == slot::LONG_NAME {
         long.take(entry);
         return Taken::Nothing;
     }
     let Some(short) = entry.first_chunk::<11>() else { return Taken::Nothing };
+    let parts = long.parts();
     let long_name = long.finish(short);
-    if attributes & VOLUME_LABEL != 0 {
+    if attributes & slot::VOLUME_LABEL != 0 {
         return Taken::Nothing;
     }
-    let case = entry.get(12).copied().unwrap_or_default();
-    let short = short_name(short, case);
+    let parts = if long_name.is_some() { parts } else { 0 };
+    let short = short_name(short, slot::byte(entry, 12));
     let (name, short) = match (long_name, short) {
         (Some(long), short) => (long, short),
         (None, Some(short)) => (short, None),
         // `.` and `..` among them.
         (None, None) => return Taken::Nothing,
     };
-    let is_directory = attributes & DIRECTORY != 0;
-    let first_cluster = u32::from(half(20)) << 16 | u32::from(half(26));
-    let size = u32::from(half(28)) | u32::from(half(30)) << 16;
+    let is_directory = attributes & slot::DIRECTORY != 0;
+    let half = |at| slot::half(entry, at);
     Taken::File(Entry {
         name,
         short,
         is_directory,
-        is_read_only: attributes & READ_ONLY != 0,
-        first_cluster,
-        size: if is_directory { 0 } else { size },
-        born: timestamp(half(16), half(14), entry.get(13).copied().unwrap_or_default()),
+        is_read_only: attributes & slot::READ_ONLY != 0,
+        first_cluster: slot::cluster(entry),
+        size: if is_directory { 0 } else { slot::size(entry) },
+        born: timestamp(half(16), half(14), slot::byte(entry, 13)),
         accessed: timestamp(half(18), 0, 0),
         modified: timestamp(half(24), half(22), 0),
-        number: 0,
+        place: 0,
         next: 0,
+        parts,
     })
 }

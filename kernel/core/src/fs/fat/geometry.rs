@@ -30,11 +30,24 @@ pub(super) struct Geometry {
     pub(super) cluster_bytes: u32,
     /// Clusters are numbered from 2 on; this many there are.
     pub(super) clusters: u32,
-    /// The first table.
+    /// The table that is read: the first, unless the boot sector names another.
     pub(super) table: u64,
+    /// How many there are behind each other that are kept alike.
+    pub(super) tables: Tables,
+    /// Where the numbers are that say how much is free, if there are any.
+    pub(super) information: Option<u64>,
     /// Cluster 2.
     pub(super) data: u64,
     pub(super) root: Root,
+}
+
+/// Copies of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Tables {
+    /// How long each is, in bytes.
+    pub(super) bytes: u64,
+    /// How many are written.
+    pub(super) count: u64,
 }
 
 /// The number of the first cluster.
@@ -105,17 +118,61 @@ impl Geometry {
         let entries = table_bytes.checked_mul(8)?.checked_div(width.bits())?;
         let numbered = u32::try_from(entries).unwrap_or(u32::MAX).checked_sub(FIRST_CLUSTER)?;
         let clusters = clusters.min(numbered);
-        let geometry = Self { width, cluster_bytes, clusters, table, data, root: Root::Fixed(root..data) };
+        let geometry = Self {
+            width,
+            cluster_bytes,
+            clusters,
+            table,
+            tables: Tables { bytes: table_bytes, count: tables },
+            information: None,
+            data,
+            root: Root::Fixed(root..data),
+        };
         if width != Width::ThirtyTwo {
             return Some(geometry);
         }
+        geometry.with_wide(sector, sector_long, reserved)
+    }
+
+    /// What only a FAT32's boot sector has.
+    fn with_wide(self, sector: &[u8; 512], sector_bytes: u64, reserved: u64) -> Option<Self> {
+        const ONE_TABLE: u16 = 0x80;
         let first = word(sector, 44);
-        geometry.has(first).then_some(Self { root: Root::Chain(first), ..geometry })
+        let flags = half(sector, 40);
+        let information = Some(u64::from(half(sector, 48)))
+            .filter(|&sector| sector != 0 && sector < reserved)
+            .and_then(|sector| sector.checked_mul(sector_bytes));
+        let (mut table, mut tables) = (self.table, self.tables);
+        if flags & ONE_TABLE != 0 {
+            let active = Some(u64::from(flags & 0xf)).filter(|&active| active < tables.count)?;
+            table = table.checked_add(tables.bytes.checked_mul(active)?)?;
+            tables.count = 1;
+        }
+        let geometry = Self { root: Root::Chain(first), table, tables, information, ..self };
+        geometry.has(first).then_some(geometry)
+    }
+
+    /// Where the boot sector says whether it was unmounted.
+    pub(super) const fn state_place(&self) -> u64 {
+        match self.width {
+            Width::Twelve | Width::Sixteen => 37,
+            Width::ThirtyTwo => 65,
+        }
     }
 
     /// Whether this is the number of a cluster.
     pub(super) fn has(&self, cluster: u32) -> bool {
         cluster.checked_sub(FIRST_CLUSTER).is_some_and(|index| index < self.clusters)
+    }
+
+    /// The number behind the last cluster.
+    pub(super) const fn end_cluster(&self) -> u32 {
+        self.clusters.saturating_add(FIRST_CLUSTER)
+    }
+
+    /// How many clusters `bytes` bytes take.
+    pub(super) fn clusters_of(&self, bytes: u64) -> u64 {
+        bytes.div_ceil(u64::from(self.cluster_bytes).max(1))
     }
 
     /// Where a cluster is that there is.
@@ -126,6 +183,24 @@ impl Geometry {
 }
 
 impl Width {
+    /// What stands for the end of a chain.
+    pub(super) const fn end(self) -> u32 {
+        match self {
+            Self::Twelve => 0xfff,
+            Self::Sixteen => 0xffff,
+            Self::ThirtyTwo => 0x0fff_ffff,
+        }
+    }
+
+    /// The bit of the second entry that is set as long as nobody writes; there is none where entries are short.
+    pub(super) const fn clean_bit(self) -> u32 {
+        match self {
+            Self::Twelve => 0,
+            Self::Sixteen => 0x8000,
+            Self::ThirtyTwo => 0x0800_0000,
+        }
+    }
+
     /// What of a directory entry's cluster counts: the upper half is FAT32's only.
     pub(super) const fn cluster_mask(self) -> u32 {
         match self {

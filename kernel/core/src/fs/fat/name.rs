@@ -8,7 +8,7 @@ use crate::fs::path::NAME_MAX;
 pub(super) type Name = Vec<u8, NAME_MAX>;
 
 /// Units in an entry, and where they are.
-const PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
+pub(super) const PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
 /// The most entries of a name.
 const MOST_PARTS: usize = 20;
 const MOST_UNITS: usize = MOST_PARTS * PLACES.len();
@@ -51,6 +51,11 @@ impl LongName {
         for (unit, at) in self.units.iter_mut().skip(first).zip(PLACES) {
             *unit = entry.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |unit| u16::from_le_bytes(*unit));
         }
+    }
+
+    /// In how many entries it is.
+    pub(super) const fn parts(&self) -> u64 {
+        self.parts as u64
     }
 
     /// The name, if it is whole and belongs to the entry with this short name.

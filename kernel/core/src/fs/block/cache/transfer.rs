@@ -15,10 +15,15 @@ impl<C: Cpu> Cache<C> {
     /// Waits until the request is done; does it, and what stands before it, if nobody else does.
     pub(super) fn carry_out(&self, completion: &Completion) {
         let mut device = self.device.lock();
+        self.carry_out_with(&mut device, completion);
+    }
+
+    /// The same, by who has the device.
+    pub(super) fn carry_out_with(&self, device: &mut Device, completion: &Completion) {
         while !completion.is_done() {
             let batch = self.queue.lock().take(BATCH);
             let Some(batch) = batch else { return };
-            self.perform(&mut device, &batch);
+            self.perform(device, &batch);
         }
     }
 

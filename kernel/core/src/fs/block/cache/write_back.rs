@@ -24,6 +24,9 @@ impl<C: Cpu> Cache<C> {
         let mut from = at / PAGE;
         let mut outcome = Ok(());
         while from < end {
+            // Pages are taken by who has the device, so there are none on their way when nobody has it: who waits for it has
+            // waited for what others took.
+            let mut device = self.device.lock();
             let run = self.pages.lock().take_dirty(from, end);
             let Some(run) = run else { break };
             let completion = Arc::new(Completion::new());
@@ -34,7 +37,8 @@ impl<C: Cpu> Cache<C> {
                 run.for_each(|index| pages.written(index, false));
                 return Err(error);
             }
-            self.carry_out(&completion);
+            self.carry_out_with(&mut device, &completion);
+            drop(device);
             if completion.failed().is_some() {
                 outcome = Err(FileError::Io);
             }

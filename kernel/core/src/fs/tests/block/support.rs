@@ -17,6 +17,13 @@ pub(in crate::fs::tests) enum Asked {
     Flush,
 }
 
+/// What a disk was told, with the bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::fs::tests) enum Transfer {
+    Write(u64, Vec<u8>),
+    Flush,
+}
+
 /// A disk's state.
 #[derive(Default)]
 pub(in crate::fs::tests) struct State {
@@ -25,6 +32,8 @@ pub(in crate::fs::tests) struct State {
     /// What it has without power.
     pub(in crate::fs::tests) durable: Vec<u8>,
     pub(in crate::fs::tests) asked: Vec<Asked>,
+    /// All that came since somebody wanted to know.
+    pub(in crate::fs::tests) log: Option<Vec<Transfer>>,
     /// Blocks that can neither be read nor written.
     pub(in crate::fs::tests) bad: BTreeSet<u64>,
     pub(in crate::fs::tests) gone: bool,
@@ -91,6 +100,9 @@ impl Disk for FakeDisk {
         state.asked.push(Asked::Write(block, from.len() / BLOCK_SIZE));
         let range = state.check(block, from.len())?;
         state.bytes[range].copy_from_slice(from);
+        if let Some(log) = &mut state.log {
+            log.push(Transfer::Write(block, from.to_vec()));
+        }
         Ok(())
     }
 
@@ -101,6 +113,9 @@ impl Disk for FakeDisk {
             return Err(DiskError::Failed);
         }
         state.durable = state.bytes.clone();
+        if let Some(log) = &mut state.log {
+            log.push(Transfer::Flush);
+        }
         Ok(())
     }
 }
