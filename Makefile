@@ -27,8 +27,9 @@ BUILTIN ?=
 BENCH ?= $(USER_BIN)/bench
 WORDS ?=
 PROFILE ?=
-# The serial port of `console` and `push`.
+# The serial port of `console`, `push` and `test-board`; the tests that the last one runs, all where none is named.
 PORT ?= /dev/ttyUSB0
+NAMES ?=
 # Miri is the one tool that only a nightly has.
 MIRI_TOOLCHAIN ?= nightly
 
@@ -96,6 +97,9 @@ image: build $(INITRD) ## the image of an SD card: build/tine.img, .bmap, .xz (F
 flash: image ## write that image to a card and read it back (DEVICE=/dev/sdX)
 	@$(TINE) flash $(or $(DEVICE),$(error DEVICE=/dev/sdX says which card)) --image build/tine.img
 
+test-board: build build/ktest.img ## the test programs on a board at PORT with a card made with LOAD=1 (NAMES="TEST ...", BAUD=)
+	@$(TINE) test --serial $(PORT) $(if $(BAUD),--baud $(BAUD)) $(NAMES)
+
 push: build ## the kernel over the serial line at PORT, to a card made with LOAD=1, and then a terminal
 	@$(TINE) push build/kernel8.img --port $(PORT) $(if $(BAUD),--baud $(BAUD))
 	@$(TINE) console --port $(PORT) --elf build/kernel.elf
@@ -104,8 +108,10 @@ push: build ## the kernel over the serial line at PORT, to a card made with LOAD
 test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
 	@$(TINE) summary build/test/*.log
 
-test-long: setup build build/debian.cpio build/fallback.cpio ## tests on both boards of what a build has to fetch: Debian's programs, a shell of a crate
-	cargo test --no-fail-fast --package tests --test serial -- debian fallback
+test-long: setup build build/ktest.img build/debian.cpio build/fallback.cpio ## tests on both boards of what a build has to fetch (Debian's programs, a shell of a crate), and of `tine test` whole
+	cargo test --no-fail-fast --package tests --test serial debian
+	cargo test --no-fail-fast --package tests --test serial fallback
+	TINE_LONG=1 cargo test --no-fail-fast --package tests --test serial the_test_programs_run
 
 ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
 
@@ -250,4 +256,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash push bench bench-card test ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash push bench bench-card test test-board ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE

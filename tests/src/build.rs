@@ -51,6 +51,12 @@ impl Build {
         self.directory.join("loader.img")
     }
 
+    /// The kernel that tests itself; it need not be there.
+    #[must_use]
+    pub fn ktest(&self) -> PathBuf {
+        self.directory.join("ktest.img")
+    }
+
     /// The kernel with symbols and the trace's tables.
     #[must_use]
     pub fn elf(&self) -> PathBuf {

@@ -20,6 +20,7 @@
 //! * [`trace`]: defmt frames to lines
 //! * [`symbols`]: kernel addresses to functions and lines
 //! * [`console`]: the terminal that puts these three together
+//! * [`on_board`]: the test programs on a board
 //!
 //! About the sources and their tests:
 //!
@@ -43,6 +44,7 @@ pub mod function_names;
 pub mod image;
 pub mod layers;
 pub mod linux;
+pub mod on_board;
 pub mod profile;
 pub mod push;
 pub mod qemu;

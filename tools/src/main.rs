@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     bench, bench_card, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, push, raw, run,
-    summary, trace,
+    summary, test, trace,
 };
 
 /// Builds, runs and watches the Tine kernel.
@@ -34,6 +34,7 @@ enum Command {
     Trace(trace::Arguments),
     Console(console::Arguments),
     Push(push::Arguments),
+    Test(test::Arguments),
     Bench(bench::Arguments),
     BenchCard(bench_card::Arguments),
     Profile(profile::Arguments),
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
         Command::Push(arguments) => push::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::BenchCard(arguments) => bench_card::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),

@@ -73,7 +73,8 @@ fn of_line(line: &str) -> Option<Count> {
     counts(line.strip_prefix("ktest: ")?, ", ")
 }
 
-fn counts(text: &str, separator: &str) -> Option<Count> {
+/// The results in `12 passed, 0 failed`, with this between the two.
+pub(crate) fn counts(text: &str, separator: &str) -> Option<Count> {
     let (passed, rest) = text.split_once(" passed")?;
     let (failed, _) = rest.strip_prefix(separator)?.split_once(" failed")?;
     Some(Count { passed: passed.parse().ok()?, failed: failed.parse().ok()? })

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use libtest_mimic::{Completion, Failed, Trial};
 use tests::bench::{Bench, Place};
 
+/// Set where tests may take minutes.
+const LONG: &str = "TINE_LONG";
+
 /// A test.
 pub(crate) struct Case {
     /// What it shows, as a sentence; the name of its function.
@@ -30,6 +33,8 @@ pub(crate) enum Needs {
     Debian,
     /// QEMU, and the initramfs without busybox.
     Fallback,
+    /// The same as with a shell, and minutes; and the kernel that tests itself.
+    Long,
     /// The same as with a shell, and a gdb that knows AArch64.
     Debugger,
 }
@@ -61,10 +66,13 @@ impl Needs {
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
                 }
+                Self::Long if std::env::var_os(LONG).is_none() => {
+                    Some("takes minutes; `make test-long` runs it".to_owned())
+                }
                 Self::Debugger if crate::gdb::debugger().is_none() => {
                     Some("needs gdb for AArch64, with Python; `tools/setup.sh --gdb` installs one on Debian".to_owned())
                 }
-                Self::Shell | Self::Compiler | Self::Debian | Self::Debugger => None,
+                Self::Shell | Self::Compiler | Self::Debian | Self::Debugger | Self::Long => None,
             },
         }
     }

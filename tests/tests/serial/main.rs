@@ -14,6 +14,7 @@ mod idle;
 mod led;
 mod login;
 mod monitor;
+mod on_board;
 mod panic;
 mod power;
 mod push;
@@ -46,6 +47,7 @@ const SUBJECTS: &[&[Case]] = &[
     led::CASES,
     power::CASES,
     push::CASES,
+    on_board::CASES,
     idle::CASES,
     userland::CASES,
     shell::CASES,

@@ -62,10 +62,10 @@ fn what_is_pushed_arrives_over_a_line_that_makes_errors(bench: &Bench) -> anyhow
 }
 
 /// A loader in QEMU, and a line to it.
-struct Session {
+pub(crate) struct Session {
     emulator: Emulator,
     line: Arc<BadLine>,
-    port: Serial,
+    pub(crate) port: Serial,
 }
 
 impl Session {
@@ -74,7 +74,12 @@ impl Session {
             .dtb(bench.build.tree(bench.board))
             .initrd(bench.build.initramfs())
             .cmdline("-- /bin/hello pushed");
-        let mut emulator = Emulator::start(bench, &command)?;
+        Self::start_as(bench, &command, every)
+    }
+
+    /// Starts what `command` says, and a line to it.
+    pub(crate) fn start_as(bench: &Bench, command: &Command, every: Option<u32>) -> anyhow::Result<Self> {
+        let mut emulator = Emulator::start(bench, command)?;
         let (master, path) = open_terminal()?;
         let port = Serial::open(&path)?;
         let line = Arc::new(BadLine { every: every.unwrap_or(u32::MAX), on: AtomicBool::new(false) });

@@ -4,27 +4,27 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use rustix::termios::{self, OptionalActions, Termios};
-use tools::console::{Connection, Input, Keys, Line, Screen};
+use tools::console::{Connection, Input, Keys, Line, Screen, Sending, Stamped, Step};
 use tools::symbols::Symbols;
 use tools::trace::Tables;
 
 /// How often a line that is gone is looked for.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Open a terminal on a board's console; Ctrl-A x ends it
+/// Open a terminal on a board's console; Ctrl-A x ends it, Ctrl-A s sends a file to the shell there
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The serial port [default: /dev/ttyUSB0]
     #[arg(long, value_name = "DEVICE", conflicts_with_all = ["connect", "pty"])]
     port: Option<PathBuf>,
-    /// A TCP port instead
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "pty")]
+    /// A TCP port instead, or with a slash in it a socket of this machine
+    #[arg(long, value_name = "HOST:PORT|PATH", conflicts_with = "pty")]
     connect: Option<String>,
     /// A pseudo-terminal instead
     #[arg(long, value_name = "PATH")]
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// The kernel with symbols, to decode trace records and name functions
     #[arg(long, value_name = "FILE")]
     elf: Option<PathBuf>,
-    /// Also write what is shown into a file
+    /// Also write what is shown into a file, each line with its time
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 }
@@ -58,7 +58,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let tables = arguments.elf.as_deref().and_then(|elf| Tables::load(elf).ok());
     let symbols = arguments.elf.as_deref().map(Symbols::load).transpose()?;
     let log = match &arguments.log {
-        Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            Some(Stamped::new(file))
+        }
         None => None,
     };
     let (events, queue) = mpsc::channel();
@@ -74,6 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         keys: Keys::default(),
         screen: Screen::new(tables.as_ref(), symbols.as_ref()),
         log,
+        sending: None,
         input: InputState::Open,
     };
     session.run()?;
@@ -82,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn line(arguments: &Arguments) -> Line {
     if let Some(address) = &arguments.connect {
-        Line::Tcp(address.clone())
+        if address.contains('/') { Line::Unix(address.into()) } else { Line::Tcp(address.clone()) }
     } else if let Some(path) = &arguments.pty {
         Line::Pty(path.clone())
     } else {
@@ -98,7 +102,8 @@ struct Session<'kernel> {
     queue: Receiver<Event>,
     keys: Keys,
     screen: Screen<'kernel>,
-    log: Option<File>,
+    log: Option<Stamped<File>>,
+    sending: Option<Sending>,
     input: InputState,
 }
 
@@ -149,15 +154,87 @@ impl Session<'_> {
         let events = self.events.clone();
         thread::spawn(move || forward_line(reader, &events));
         loop {
-            match self.queue.recv()? {
-                Event::Received(bytes) => self.show(&bytes)?,
-                Event::Lost => return Ok(End::Lost),
-                Event::InputEnded => self.input = InputState::Ended,
+            let event = match self.queue.recv_timeout(RETRY) {
+                Ok(event) => event,
+                // A file that is being sent looks at the clock.
+                Err(RecvTimeoutError::Timeout) => Event::Received(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => return Ok(End::Lost),
+            };
+            let typed = match event {
+                // The echo of a file is for nobody to read.
+                Event::Received(bytes) if self.sending.is_some() => self.send_on(&bytes),
+                Event::Received(bytes) => {
+                    self.show(&bytes)?;
+                    Vec::new()
+                }
+                Event::Lost => {
+                    if self.sending.take().is_some() {
+                        self.notice("the file is not there");
+                    }
+                    return Ok(End::Lost);
+                }
+                Event::InputEnded => {
+                    self.input = InputState::Ended;
+                    Vec::new()
+                }
                 Event::Typed(typed) => match self.keys.push(&typed) {
                     Input::Quit => return Ok(End::Quit),
-                    // A line that is gone for writing is gone for reading too, and is noticed there.
-                    Input::Send(bytes) => drop(writer.write_all(&bytes).and_then(|()| writer.flush())),
+                    // Between the lines of a file nothing else is sent.
+                    Input::Send(_) if self.sending.is_some() => Vec::new(),
+                    Input::Send(bytes) => bytes,
+                    Input::Ask(shown) => {
+                        eprint!("{shown}");
+                        Vec::new()
+                    }
+                    Input::File(name) => self.send_file(&name),
                 },
+            };
+            // A line that is gone for writing is gone for reading too, and is noticed there.
+            drop(writer.write_all(&typed).and_then(|()| writer.flush()));
+        }
+    }
+
+    /// Begins to send the file, whose name at the board may stand behind its own.
+    fn send_file(&mut self, words: &str) -> Vec<u8> {
+        let (file, name) = match words.split_once(' ') {
+            Some((file, name)) => (file, name.trim()),
+            None => (words, words.rsplit('/').next().unwrap_or(words)),
+        };
+        if self.sending.is_some() {
+            self.notice("another file is on its way");
+            return Vec::new();
+        }
+        match std::fs::read(file) {
+            Ok(bytes) => {
+                self.notice(&format!("{file}: {} bytes", bytes.len()));
+                let (sending, typed) = Sending::new(name, &bytes, Instant::now());
+                self.sending = Some(sending);
+                typed
+            }
+            Err(error) => {
+                self.notice(&format!("{file}: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Goes on with a file, if there is one, when the board has said `bytes`.
+    fn send_on(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Some(sending) = &mut self.sending else { return Vec::new() };
+        let step = sending.hear(bytes, Instant::now());
+        match step {
+            Step::Wait => Vec::new(),
+            Step::Send(typed) => typed,
+            Step::Done => {
+                self.sending = None;
+                self.notice("the board has the file, and its checksum is right");
+                Vec::new()
+            }
+            Step::Failed(why, typed) => {
+                let percent = sending.percent();
+                self.sending = None;
+                self.notice(&format!("the file is not there, {percent} % were sent: {why}"));
+                typed.to_vec()
             }
         }
     }
@@ -178,7 +255,7 @@ impl Session<'_> {
         stdout.write_all(&shown)?;
         stdout.flush()?;
         if let Some(log) = &mut self.log {
-            log.write_all(&shown).context("cannot write the log")?;
+            log.write(&shown, SystemTime::now()).context("cannot write the log")?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub(crate) mod push;
 pub(crate) mod raw;
 pub(crate) mod run;
 pub(crate) mod summary;
+pub(crate) mod test;
 pub(crate) mod trace;
 
 use std::path::Path;

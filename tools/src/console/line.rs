@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub enum Line {
     },
     /// QEMU or a terminal server, `HOST:PORT`.
     Tcp(String),
+    /// A socket of this machine, as QEMU's `-serial unix:PATH,server=on` makes.
+    Unix(PathBuf),
     /// A pseudo-terminal, as QEMU's `-serial pty` makes.
     Pty(PathBuf),
 }
@@ -53,6 +56,10 @@ impl Line {
                 stream.set_nodelay(true)?;
                 Ok(Connection { reader: Box::new(stream.try_clone()?), writer: Box::new(stream) })
             }
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                Ok(Connection { reader: Box::new(stream.try_clone()?), writer: Box::new(stream) })
+            }
             Self::Pty(path) => {
                 let file = open_raw(path)?;
                 Ok(Connection { reader: Box::new(file.try_clone()?), writer: Box::new(file) })
@@ -66,7 +73,7 @@ impl fmt::Display for Line {
         match self {
             Self::Port { path, baud } => write!(f, "{} at {baud} baud", path.display()),
             Self::Tcp(address) => f.write_str(address),
-            Self::Pty(path) => write!(f, "{}", path.display()),
+            Self::Unix(path) | Self::Pty(path) => write!(f, "{}", path.display()),
         }
     }
 }
