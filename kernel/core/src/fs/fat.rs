@@ -8,12 +8,12 @@
 //! Pending     ─► commit         what was changed, and the order in which it goes to the disk
 //! ```
 //!
-//! Bytes come from the disk's cache each time; what is kept is where names were found ([`NameCache`]). Contents of files are written to that
-//! cache at once, and it writes them to the disk when it likes. The table and directories are not: their blocks wait
-//! ([`pending`]) until all of them are [committed](commit) in an order that bears a power cut, by fsync(2), sync(2), every
-//! few seconds, or when there are many.
+//! Bytes come from the disk's cache each time; what is kept is where names were found (`NameCache`). Contents of files are
+//! written to that cache at once, and it writes them to the disk when it likes. The table and directories are not: their
+//! blocks wait (`pending`) until all of them are committed (`commit`) in an order that bears a power cut, by fsync(2),
+//! sync(2), every few seconds, or when there are many.
 //!
-//! A file is one node as long as anybody uses it ([`nodes`]); one that has lost its name keeps its clusters until then.
+//! A file is one node as long as anybody uses it (`nodes`); one that has lost its name keeps its clusters until then.
 //!
 //! Images come from strangers. A chain that leads out of the table, to a free cluster or in a circle is an input/output
 //! error where it does so; directories end after as many entries as one can have; names that are no names are left out.
@@ -24,10 +24,10 @@
 //! # Locks
 //!
 //! Three kinds that sleep, in this order: a file's `writing`, held by who writes or resizes it, while bytes are taken from
-//! programs; a file's `chain`, held while its clusters are looked for, read or written, and by a fault; and
-//! [`changing`](Fat::changing), held by who changes the table or a directory. Under that, directories' `chain`s: who changes
-//! one has it, and may have two, who reads one has it alone and asks for nothing else. Programs' memory is touched with
-//! `writing` at most. Spin locks are held for moments, one at a time.
+//! programs; a file's `chain`, held while its clusters are looked for, read or written, and by a fault; and `changing`, held
+//! by who changes the table or a directory. Under that, directories' `chain`s: who changes one has it, and may have two,
+//! who reads one has it alone and asks for nothing else. Programs' memory is touched with `writing` at most. Spin locks are
+//! held for moments, one at a time.
 
 mod alloc;
 mod chain;

@@ -269,6 +269,10 @@ fn permissions_and_times_are_kept_as_far_as_an_entry_can() {
         (metadata.modified.seconds, metadata.accessed.seconds),
         (1_700_000_000, 1_700_000_000 / 86_400 * 86_400)
     );
+    // A clock that was not set is no reason to write.
+    tree.mountable.sync().unwrap();
+    assert_eq!(tree.read("file").unwrap(), b"x");
+    assert_eq!(find(&tree.context, "file").unwrap().metadata().accessed, metadata.accessed);
     // Times before the first that an entry has.
     assert!(now().seconds < 1_000_000);
     tree.write("old", b"x").unwrap();
