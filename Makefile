@@ -117,6 +117,9 @@ ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
 
 soak: $(BOARDS:%=soak-%) ## random calls from many processes on both boards (SOAK="COUNT|SECONDSs [SEED]")
 
+fuzz: setup ## the parsers under libFuzzer; wants a C++ compiler (TARGET="name ...", SECONDS= for each)
+	@sh tests/fuzz/run.sh $(or $(SECONDS),60) $(TARGET)
+
 check: setup ## format, lints, documentation, layers
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --exclude kernel --exclude loader --exclude stdtest $(USER_CRATES:%=--exclude %) --all-targets -- -D warnings
@@ -256,4 +259,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash push bench bench-card test test-board ktest soak check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE

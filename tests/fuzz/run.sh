@@ -1,0 +1,31 @@
+#!/bin/sh
+# Runs fuzz targets under libFuzzer: run.sh SECONDS [TARGET...]; all of them where none is named. What is found is in
+# build/fuzz/found, a corpus that grows in build/fuzz/corpus.
+#
+# The coverage that libFuzzer goes by is put in by flags that the stable compiler has; there is no sanitizer, for what is
+# fuzzed is safe Rust that panics where others would overrun. So no nightly compiler is needed, but one for C++.
+set -eu
+seconds=$1
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "$here/../.." && pwd)/build/fuzz
+host=$(rustc -vV | sed -n 's/^host: //p')
+mkdir -p "$build/found"
+
+cd "$here"
+export CARGO_TARGET_DIR="$build/target"
+targets=$(cargo run --quiet --release --bin seeds -- "$build/corpus")
+RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares" \
+    cargo build --quiet --release --target "$host" --features libfuzzer --bin fuzz
+
+for target in ${*:-$targets}; do
+    echo "== $target, $seconds s"
+    # Each input has ten seconds to end, and a gigabyte.
+    TINE_FUZZ=$target "$build/target/$host/release/fuzz" "$build/corpus/$target" -max_total_time="$seconds" \
+        -timeout=10 -rss_limit_mb=1024 -max_len=32768 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
+        > "$build/$target.log" 2>&1 || { tail -n 40 "$build/$target.log"; exit 1; }
+    sed -n 's/^stat::number_of_executed_units: */inputs: /p; s/^stat::average_exec_per_sec: */a second: /p' "$build/$target.log"
+    grep -o 'cov: [0-9]*' "$build/$target.log" | tail -n 1
+done
