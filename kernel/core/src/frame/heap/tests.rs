@@ -14,8 +14,9 @@ fn layout(size: usize, align: usize) -> Layout {
 
 #[test]
 fn each_layout_gets_the_smallest_size_that_is_enough_and_aligned() {
+    const STEP: usize = if cfg!(miri) { 31 } else { 1 };
     for align in [1, 2, 4, 8, 16, 32, 64] {
-        for size in 0..=LARGEST {
+        for size in (0..=LARGEST).step_by(STEP) {
             let enough = |bytes: &&u16| {
                 usize::from(**bytes) >= size.max(1).next_multiple_of(align) && usize::from(**bytes) % align == 0
             };
