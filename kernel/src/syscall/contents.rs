@@ -114,7 +114,7 @@ pub(super) fn pwritev(caller: &mut Caller<'_>, file: Descriptor, pieces: UserAdd
     Ok(caller.heeding_limit(written)? as u64)
 }
 
-/// Hints and promises about the medium are kept by doing nothing; what would change the meaning is not there.
+/// A hint is kept by doing nothing; what would change the meaning is not there.
 fn check_transfer_flags(flags: Bits) -> Result<(), Errno> {
     let known = linux::RWF_HIPRI | linux::RWF_DSYNC | linux::RWF_SYNC;
     if flags.0 & !known == 0 { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
@@ -143,7 +143,18 @@ pub(super) fn pwritev2(
     flags: Bits,
 ) -> Answer {
     check_transfer_flags(flags)?;
-    if at == -1 { super::file::writev(caller, file, pieces, count) } else { pwritev(caller, file, pieces, count, at) }
+    let written = match at {
+        -1 => super::file::writev(caller, file, pieces, count)?,
+        _ => pwritev(caller, file, pieces, count, at)?,
+    };
+    if flags.0 & (linux::RWF_DSYNC | linux::RWF_SYNC) != 0 && written > 0 {
+        match caller.file(file)?.sync() {
+            // It has no place where it stays.
+            Err(FileError::Invalid) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(written)
 }
 
 /// Bytes on their way from one file to another, for a writer who has a limit.

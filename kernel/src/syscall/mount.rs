@@ -48,7 +48,11 @@ pub(super) fn mount(
         return Err(Errno::EINVAL);
     }
     if flags & linux::MS_REMOUNT != 0 {
-        MOUNTS.find(&place).ok_or(Errno::EINVAL)?.set_flags(wanted)?;
+        let fs = MOUNTS.find(&place).ok_or(Errno::EINVAL)?;
+        fs.sync()?;
+        fs.set_flags(wanted)?;
+        // What somebody wrote just before it was forbidden.
+        fs.sync()?;
         return Ok(0);
     }
     if flags & linux::MS_BIND != 0 {

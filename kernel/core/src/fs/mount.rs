@@ -279,6 +279,8 @@ impl<C: Cpu> Mounts<C> {
             (all.remove(index), covered)
         };
         covered.cover(None)?;
+        // As on Linux, it goes whether that succeeds or not; the driver has said what went wrong.
+        let _ = mount.fs.sync();
         mount.fs.set_covered(None)
     }
 

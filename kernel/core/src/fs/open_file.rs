@@ -210,8 +210,7 @@ impl OpenFile {
         };
         *offset = advanced(at, count);
         drop(offset);
-        self.keep(status)?;
-        Ok(count)
+        written(&**operations, status, at, count)
     }
 
     /// pread64(2), preadv(2): leaves the offset alone.
@@ -241,26 +240,10 @@ impl OpenFile {
         check_positions(&**operations)?;
         if self.positioned && status.contains(OpenFlags::APPEND) {
             let appended = operations.append(blocking(status), source)?;
-            self.keep(status)?;
-            return Ok(appended.bytes);
+            return written(&**operations, status, appended.at, appended.bytes);
         }
         let count = operations.write(at, blocking(status), source)?;
-        if self.positioned {
-            self.keep(status)?;
-        }
-        Ok(count)
-    }
-
-    /// With `O_SYNC` or `O_DSYNC`, what was written is where it stays.
-    fn keep(&self, status: OpenFlags) -> Result<(), FileError> {
-        if !status.contains(OpenFlags::DATA_SYNC) {
-            return Ok(());
-        }
-        match self.sync() {
-            // It has no such place.
-            Err(FileError::Invalid) => Ok(()),
-            outcome => outcome,
-        }
+        written(&**operations, status, at, count)
     }
 
     /// lseek(2): returns the new offset.
@@ -465,6 +448,18 @@ fn valid_offset(offset: u64) -> Result<u64, FileError> {
 
 fn check_positions(operations: &dyn FileOperations) -> Result<(), FileError> {
     if operations.seeking() == Seeking::Stream { Err(FileError::NotSeekable) } else { Ok(()) }
+}
+
+/// `count` bytes were written at `at`. With `O_SYNC` or `O_DSYNC` they are where they stay before the caller knows of them;
+/// what has no such place has nothing to wait for.
+fn written(operations: &dyn FileOperations, status: OpenFlags, at: u64, count: usize) -> Result<usize, FileError> {
+    if count > 0 && status.contains(OpenFlags::DATA_SYNC) {
+        match operations.sync_place(Place { start: at, end: advanced(at, count) }) {
+            Err(FileError::Invalid) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(count)
 }
 
 /// `offset` after `count` bytes; files keep within [`MAX_OFFSET`].

@@ -126,6 +126,17 @@ pub trait FileOperations: Send + Sync {
         Err(FileError::Invalid)
     }
 
+    /// The same for the bytes of this place, and for what is needed to find them again: what a write with `O_DSYNC` does
+    /// before it returns.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`sync`](Self::sync).
+    fn sync_place(&self, place: Place) -> Result<(), FileError> {
+        let _ = place;
+        self.sync()
+    }
+
     /// What can be done at once, without waiting. No spin or irq lock is held, and the call does not wait for other users of
     /// the file.
     fn readiness(&self) -> Readiness {

@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::disk::BLOCK_SIZE;
 use crate::addr::{PAGE_SIZE, UserAddr};
 use crate::fs::error::FileError;
-use crate::fs::operations::{Blocking, FileOperations, Seeking};
+use crate::fs::operations::{Blocking, FileOperations, Place, Seeking};
 use crate::fs::transfer::{Sink, Source, give};
 use crate::hal::{Cpu, UserMemory};
 
@@ -173,6 +173,11 @@ impl<C: Cpu> FileOperations for Volume<C> {
 
     fn sync(&self) -> Result<(), FileError> {
         self.flush()
+    }
+
+    fn sync_place(&self, place: Place) -> Result<(), FileError> {
+        let [start, end] = [place.start, place.end].map(|at| self.start.saturating_add(at.min(self.bytes)));
+        self.cache.sync_range(start, end)
     }
 
     fn as_any(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {

@@ -1,10 +1,14 @@
+use std::io::Cursor;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use super::support::{PARKING, empty_mountable, find};
+use super::block::support::{FakeDisk, over};
+use super::support::{FakeSource, PARKING, empty_mountable, find};
+use crate::fs::block::Volume;
+use crate::fs::fat::{Fat, MountableFat};
 use crate::fs::{
-    AccessId, Base, Context, FileError, IfTaken, Inode, Made, Mounts, OpenFlags, Removal, Side, Users, absolute_path,
-    make, open, path_of, remove, rename, same_file,
+    AccessId, Base, Context, DeviceNumber, FileError, IfTaken, Inode, Made, Mountable as _, Mounts, OpenFlags, Removal,
+    Side, Users, absolute_path, make, open, path_of, remove, rename, same_file,
 };
 use crate::hal::fake::FakeCpu;
 
@@ -161,4 +165,30 @@ fn a_files_path_in_a_mount_begins_at_the_process_s_root() {
     let start = lab.mounts.root_of(&*file).unwrap();
     assert!(same_file(&start, &root));
     assert_eq!(path_of(lab.context.root(), &start, &file).unwrap(), b"/a/m/file");
+}
+
+#[test]
+fn who_syncs_a_file_system_or_unmounts_it_has_what_was_written_on_its_disk() {
+    let lab = Lab::new();
+    let mut image = Cursor::new(std::vec![0; 1 << 20]);
+    fatfs::format_volume(&mut image, fatfs::FormatVolumeOptions::new()).unwrap();
+    let (disk, source) = (FakeDisk::with(image.into_inner()), Arc::new(FakeSource::default()));
+    let volume = Arc::new(Volume::<FakeCpu>::whole(over(&disk, &source, 64)));
+    let number = DeviceNumber::new(179, 1);
+    let fs = Arc::new(MountableFat::new(Fat::open(Arc::clone(&volume), number, source).unwrap()));
+    let root = fs.root();
+    lab.mounts.mount(b"disk", b"/n", &find(&lab.context, "n").unwrap(), fs.clone()).unwrap();
+    let last = volume.bytes() - 1;
+    let put = |byte: u8| volume.write_at(last, &[byte]).unwrap();
+    let has = |byte: u8| disk.state().durable.last() == Some(&byte);
+    put(1);
+    assert!(!has(1), "it is written later");
+    fs.sync().unwrap();
+    assert!(has(1));
+    put(2);
+    disk.state().gone = true;
+    assert_eq!(fs.sync(), Err(FileError::Io));
+    disk.state().gone = false;
+    lab.mounts.unmount(&root, Users::Detached).unwrap();
+    assert!(has(2));
 }

@@ -1,12 +1,15 @@
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
 
 use super::support::{FakeDisk, cache, over};
 use crate::addr::UserAddr;
 use crate::fs::block::{BLOCK_SIZE, Volume};
-use crate::fs::tests::support::FakeSource;
-use crate::fs::{Blocking, BufferSink, BufferSource, FileError, FileOperations, Seeking};
+use crate::fs::tests::support::{FakeSource, PARKING, find, tree};
+use crate::fs::{
+    Blocking, BufferSink, BufferSource, FileError, FileOperations, OpenFile, OpenFlags, Place, Seeking, Whence,
+};
 use crate::hal::fake::FakeCpu;
 use crate::hal::{UserFault, UserMemory};
 
@@ -100,9 +103,43 @@ fn the_requests_of_disks_are_answered() {
 fn a_write_protected_disk_says_so() {
     let disk = FakeDisk::new(20);
     disk.state().read_only = true;
-    let volume = TestVolume::whole(over(&disk, &std::sync::Arc::new(FakeSource::default()), 8));
+    let volume = TestVolume::whole(over(&disk, &Arc::new(FakeSource::default()), 8));
     assert_eq!((write(&volume, 0, b"x"), volume.sync()), (Err(FileError::NotPermitted), Ok(())));
     let answer = Answer::default();
     assert_eq!(volume.ioctl(0x125e, 0x1000, &answer), Ok(0));
     assert_eq!(answer.0.into_inner(), [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_write_that_is_to_stay_is_on_the_disk_with_what_was_written_beside_it_and_nothing_else() {
+    let (disk, cache, _) = cache(1000, 64);
+    let part = TestVolume::part(cache, 160, 800).unwrap();
+    assert_eq!((write(&part, 0, b"here"), write(&part, 300 * 512, b"there")), (Ok(4), Ok(5)));
+    assert_eq!(part.sync_place(Place { start: 0, end: 4 }), Ok(()));
+    let durable = |at: usize, count: usize| disk.state().durable[(160 + at) * 512..][..count].to_vec();
+    assert_eq!((&durable(0, 4)[..], &durable(300, 5)[..]), (&b"here"[..], &[204; 5][..]));
+    assert_eq!(part.sync_place(Place { start: 300 * 512, end: u64::MAX }), Ok(()));
+    assert_eq!(durable(300, 5), b"there");
+}
+
+#[test]
+fn what_is_written_with_o_dsync_is_on_the_disk_when_the_write_returns_and_an_error_is_told() {
+    let (disk, cache, _) = cache(64, 32);
+    let open = |flags| {
+        let volume = Arc::new(TestVolume::whole(Arc::clone(&cache)));
+        OpenFile::new(find(&tree(&[]), "/dev/null").unwrap(), volume, flags, &PARKING)
+    };
+    let (plain, sync) =
+        (open(OpenFlags::WRITE_ONLY), open(OpenFlags::WRITE_ONLY | OpenFlags::DATA_SYNC | OpenFlags::SYNC));
+    assert_eq!(plain.write(&mut BufferSource::new(b"later")), Ok(5));
+    assert_eq!(disk.state().durable[..5], [0; 5]);
+    assert_eq!(sync.write_at(8192, &mut BufferSource::new(b"at once")), Ok(7));
+    let durable = disk.state().durable.clone();
+    assert_eq!((&durable[8192..8199], &durable[..5]), (&b"at once"[..], &[0; 5][..]));
+    assert_eq!(sync.seek(4096, Whence::Start), Ok(4096));
+    assert_eq!(sync.write(&mut BufferSource::new(b"and this")), Ok(8));
+    assert_eq!(disk.state().durable[4096..4104], *b"and this");
+    disk.state().gone = true;
+    assert_eq!(sync.write(&mut BufferSource::new(b"lost")), Err(FileError::Io));
+    assert_eq!(plain.write(&mut BufferSource::new(b"lost later")), Ok(10));
 }
