@@ -68,6 +68,10 @@ pub trait Machine: System {
 
     /// Calls `visit` with the lines of `/proc/mounts`: what, where, which kind, and the options.
     fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str));
+
+    /// Calls `visit` for each disk and each partition with its name, its number and its size in bytes. Waits, if need be, until
+    /// those that the boot looks for have been found or given up: who reads the list need not ask again. A signal ends that.
+    fn each_disk(visit: &mut dyn FnMut(&str, DeviceNumber, u64));
 }
 
 /// A `/proc`, to be mounted.

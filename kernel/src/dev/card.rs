@@ -14,6 +14,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use drivers::sd::{Addressing, BusWidth, Card, CardError, Identity, Speed};
@@ -22,7 +23,7 @@ use kcore::addr::CpuSet;
 use kcore::fs::block::partition::{self, Partition};
 use kcore::fs::block::{Cache, CacheNeeds, Volume};
 use kcore::fs::devices::Device;
-use kcore::fs::{DeviceNumber, FileError};
+use kcore::fs::{DeviceNumber, FileError, Surroundings as _};
 use kcore::sched::Priority;
 use kcore::sync::Once;
 
@@ -34,7 +35,7 @@ use crate::board::{self, CardSlot};
 use crate::log::println;
 use crate::mem::devices;
 use crate::mem::frames::frames;
-use crate::task::{self, PARKING, Waiters, filesystems, thread};
+use crate::task::{self, Kernel, PARKING, Waiters, filesystems, thread};
 
 /// The major number of cards (`admin-guide/devices.txt` of Linux).
 const MAJOR: u32 = 179;
@@ -48,6 +49,10 @@ const WRITE_BACK_AFTER: Duration = Duration::from_secs(5);
 type CardCache = Cache<Arm>;
 
 static CACHE: Once<Arc<CardCache>> = Once::new();
+/// All slots have been looked at, and what was found can be used.
+static SOUGHT: AtomicBool = AtomicBool::new(false);
+/// Who waits for that.
+static SEEKERS: Waiters = Waiters::new();
 /// The thread, when it has nothing to write back.
 static WRITER: Waiters = Waiters::new();
 
@@ -73,11 +78,17 @@ pub(crate) fn sync() {
     }
 }
 
+/// Waits until cards have been looked for, or a signal comes. The search is bounded, as all waits for controllers are.
+pub(crate) fn wait_until_sought() {
+    SEEKERS.wait_while(|| !SOUGHT.load(Ordering::Acquire) && !Kernel::interrupted());
+}
+
 fn run() {
-    let Some(card) = find() else { return };
-    match offer(card) {
-        Ok(cache) => write_back(&cache),
-        Err(error) => println!("{NAME}: {error}"),
+    let cache = find().and_then(|card| offer(card).inspect_err(|error| println!("{NAME}: {error}")).ok());
+    SOUGHT.store(true, Ordering::Release);
+    SEEKERS.wake_all();
+    if let Some(cache) = cache {
+        write_back(&cache);
     }
 }
 

@@ -351,4 +351,11 @@ impl Machine for Kernel {
             visit(source, place, fs.kind(), &fs.flags().to_string());
         });
     }
+
+    fn each_disk(visit: &mut dyn FnMut(&str, DeviceNumber, u64)) {
+        card::wait_until_sought();
+        nodes::DEVICES.each_disk(&mut |name, number, bytes| {
+            visit(core::str::from_utf8(name).unwrap_or("?"), number, bytes);
+        });
+    }
 }

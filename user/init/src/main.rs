@@ -8,11 +8,14 @@
 //!
 //! Each program leads a session of its own with the terminal as its controlling one, so a shell has job control.
 //!
-//! [`places`] makes ready what programs expect: `/tmp`, `/run`, `/dev/shm`, and `/proc` mounted. [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the signals by which the machine is
-//! switched off (`USR2`, and `USR1`, which halts) or started again (`TERM`), as busybox's `poweroff`, `halt` and `reboot` send
-//! them. [`shutdown`] ends what is left.
+//! [`places`] makes ready what programs expect: `/tmp`, `/run`, `/dev/shm`, and `/proc` mounted. [`disks`] mounts what is on
+//! cards, by `/etc/fstab` ([`fstab`]). [`supervisor`] runs the list, [`events`] is what it waits for: the end of a child, or the
+//! signals by which the machine is switched off (`USR2`, and `USR1`, which halts) or started again (`TERM`), as busybox's
+//! `poweroff`, `halt` and `reboot` send them. [`shutdown`] ends what is left, unmounts disks, and ends the machine.
 
+mod disks;
 mod events;
+mod fstab;
 mod places;
 mod shutdown;
 mod start;
@@ -37,6 +40,7 @@ fn main() {
         println!("init: signals: {errno}");
     }
     places::prepare();
+    disks::mount_all();
     let table = what_to_run();
     let end = Supervisor::default().run(&table);
     shutdown::shut_down(&table, end);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sys::process::{self, Signal};
 use sys::{Errno, Pid};
 
+use crate::disks;
 use crate::events::{self, End, Event};
 use crate::start::start;
 use crate::supervisor::report;
@@ -33,7 +34,7 @@ pub(crate) fn shut_down(table: &Table, end: End) -> ! {
     if process::kill(-1, Signal::KILL).is_ok() {
         while process::wait(process::Which::Any).is_ok() {}
     }
-    process::sync();
+    disks::unmount_all();
     let outcome = match end {
         End::PowerOff => {
             println!("init: power off");

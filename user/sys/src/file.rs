@@ -324,6 +324,22 @@ pub fn mount_with(source: &CStr, target: &CStr, kind: &CStr, flags: usize) -> Re
     unsafe { call(number::MOUNT, [text(source), text(target), text(kind), flags, 0]) }.map(drop)
 }
 
+/// `mount`, with flags and options.
+///
+/// # Errors
+///
+/// As of [`mount_with`].
+pub fn mount_with_options(
+    source: &CStr,
+    target: &CStr,
+    kind: &CStr,
+    flags: usize,
+    options: &CStr,
+) -> Result<(), Errno> {
+    // SAFETY: the strings are read.
+    unsafe { call(number::MOUNT, [text(source), text(target), text(kind), flags, text(options)]) }.map(drop)
+}
+
 /// `umount2`, with flags.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub use random::{Fill, Random};
 use super::error::FileError;
 use super::flags::OpenFlags;
 use super::metadata::{DeviceNumber, FileKind};
-use super::operations::FileOperations;
+use super::operations::{FileOperations, Seeking};
 use crate::hal::Cpu;
 use crate::sync::{Once, Rank, SpinLock};
 
@@ -195,6 +195,15 @@ impl<C: Cpu> Devices<C> {
     pub fn find(&self, kind: FileKind, number: DeviceNumber) -> Option<Arc<dyn FileOperations>> {
         let all = self.all.lock();
         all.devices.iter().find(|known| known.is(kind, number)).map(|known| Arc::clone(&known.operations))
+    }
+
+    /// Shows each device of blocks: its name, its number and its size in bytes. The table is locked meanwhile.
+    pub fn each_disk(&self, visit: &mut dyn FnMut(&[u8], DeviceNumber, u64)) {
+        for known in self.all.lock().devices.iter().filter(|known| known.node.kind == FileKind::BlockDevice) {
+            if let Seeking::Bytes { end } = known.operations.seeking() {
+                visit(&known.name, known.node.number, end);
+            }
+        }
     }
 
     /// Adds the devices of bytes of this major number.

@@ -107,6 +107,7 @@ impl<S: Machine> Tables<S> {
         Entry { name: "loadavg", what: What::Text(loadavg::<S>) },
         Entry { name: "meminfo", what: What::Text(meminfo::<S>) },
         Entry { name: "mounts", what: What::Text(mounts::<S>) },
+        Entry { name: "partitions", what: What::Text(partitions::<S>) },
         Entry { name: "stat", what: What::Text(stat::<S>) },
         Entry { name: "sys", what: What::Folder(Self::SYS) },
         Entry { name: "tine", what: What::Folder(Self::TINE) },
@@ -249,6 +250,17 @@ impl fmt::Display for Padded<'_> {
         name.write_fmt(self.0)?;
         f.pad(&name)
     }
+}
+
+fn partitions<S: Machine>(text: &mut Text) -> fmt::Result {
+    text.write_str("major minor  #blocks  name\n\n")?;
+    let mut written = Ok(());
+    S::each_disk(&mut |name, number, bytes| {
+        if written.is_ok() {
+            written = writeln!(text, "{:>4}  {:>7} {:>10} {name}", number.major, number.minor, bytes / 1024);
+        }
+    });
+    written
 }
 
 fn stat<S: Machine>(text: &mut Text) -> fmt::Result {

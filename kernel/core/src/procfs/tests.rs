@@ -69,6 +69,11 @@ impl Machine for Fake {
     fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str)) {
         visit("root", "/", "tmpfs", "rw");
     }
+
+    fn each_disk(visit: &mut dyn FnMut(&str, DeviceNumber, u64)) {
+        visit("mmcblk0", DeviceNumber::new(179, 0), 256 << 20);
+        visit("mmcblk0p31", DeviceNumber::new(179, 31), 3 * 512);
+    }
 }
 
 type FakeThread = Arc<Thread<Fake>>;
@@ -324,6 +329,15 @@ fn uptime_and_stat_add_the_processors_up() {
     assert!(stat.starts_with("cpu  151 0 50 799 0"), "{stat}");
     assert!(stat.contains("\ncpu1 1 0 0 499 0") && stat.contains("\nbtime 1000\n"), "{stat}");
     assert!(stat.contains("\nintr 77\nctxt 88\n") && stat.contains("\nprocs_running 3\n"), "{stat}");
+}
+
+#[test]
+fn partitions_has_disks_with_their_numbers_and_sizes_in_kib() {
+    let (world, _, init) = World::new();
+    let text = Proc::new(world).read(&init, "partitions").unwrap();
+    let expected =
+        "major minor  #blocks  name\n\n 179        0     262144 mmcblk0\n 179       31          1 mmcblk0p31\n";
+    assert_eq!(text, expected);
 }
 
 #[test]
