@@ -69,6 +69,8 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     task::smp::adopt_boot_cpu().expect("there is memory for the first threads");
     dev::trace::init().expect("there is memory for the first threads");
     task::timers::init().expect("there is memory for the first threads");
+    #[cfg(not(feature = "ktest"))]
+    dev::card::init();
     let cpus = task::smp::gather();
     announce(board, &facts, cpus);
     pins.expect("the console's pins are not reserved");
@@ -99,7 +101,7 @@ fn start(facts: &Facts, options: &CommandLine<'_>) {
         println!("init: cannot be made: {error:?}");
         spawn(|| monitor::run());
     }
-    dev::card::init();
+    dev::card::offer_found();
 }
 
 /// Starts the self-tests.

@@ -57,13 +57,37 @@ pub struct Sdhci<P> {
     base_hz: u32,
     /// The card's clock; 0 while it has none.
     clock_hz: u32,
+    /// The slot was powered for the next reset, and a card is ready for its first command then.
+    powered_until_us: Option<u64>,
 }
 
 impl<P: Pace> Sdhci<P> {
     /// Takes the registers of a controller whose own clock runs at `base_hz`. Nothing is touched.
     #[must_use]
     pub const fn new(registers: Mmio<SdhciRegisters>, chip: Chip, base_hz: u32, pace: P) -> Self {
-        Self { registers, pace, chip, base_hz, clock_hz: 0 }
+        Self { registers, pace, chip, base_hz, clock_hz: 0, powered_until_us: None }
+    }
+
+    /// Does of the next reset what does not wait for the card: who has something else to do meanwhile need not wait for supply
+    /// and clock then.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Stuck`]
+    pub fn begin_reset(&mut self) -> Result<(), HostError> {
+        self.powered_until_us = None;
+        self.clock_hz = 0;
+        self.write(|registers| &registers.control1, CONTROL1::SRST_HC::SET.into());
+        self.settle(|registers| !registers.control1.is_set(CONTROL1::SRST_HC))?;
+        let power = CONTROL0::BUS_VOLTAGE.val(VOLTAGE_3V3) + CONTROL0::BUS_POWER::SET;
+        self.write(|registers| &registers.control0, power.into());
+        self.write(|registers| &registers.control2, 0);
+        self.write(|registers| &registers.irpt_en, 0);
+        self.write(|registers| &registers.irpt_mask, EVENTS | ERRORS);
+        self.write(|registers| &registers.interrupt, u32::MAX);
+        self.set_clock(IDENTIFICATION_HZ, false)?;
+        self.powered_until_us = Some(self.pace.now_us() + u64::from(POWER_UP_US));
+        Ok(())
     }
 
     /// Writes a register other than that of data.
@@ -177,17 +201,14 @@ impl<P: Pace> Sdhci<P> {
 
 impl<P: Pace> Host for Sdhci<P> {
     fn reset(&mut self) -> Result<(), HostError> {
-        self.clock_hz = 0;
-        self.write(|registers| &registers.control1, CONTROL1::SRST_HC::SET.into());
-        self.settle(|registers| !registers.control1.is_set(CONTROL1::SRST_HC))?;
-        let power = CONTROL0::BUS_VOLTAGE.val(VOLTAGE_3V3) + CONTROL0::BUS_POWER::SET;
-        self.write(|registers| &registers.control0, power.into());
-        self.write(|registers| &registers.control2, 0);
-        self.write(|registers| &registers.irpt_en, 0);
-        self.write(|registers| &registers.irpt_mask, EVENTS | ERRORS);
-        self.write(|registers| &registers.interrupt, u32::MAX);
-        self.set_clock(IDENTIFICATION_HZ, false)?;
-        self.pace.pause_us(POWER_UP_US);
+        if self.powered_until_us.is_none() {
+            self.begin_reset()?;
+        }
+        let ready = self.powered_until_us.take().unwrap_or(0);
+        let left = ready.saturating_sub(self.pace.now_us());
+        if left > 0 {
+            self.pace.pause_us(u32::try_from(left).unwrap_or(POWER_UP_US));
+        }
         Ok(())
     }
 

@@ -147,6 +147,22 @@ fn a_reset_ends_with_a_slow_clock_power_and_no_signals() {
 }
 
 #[test]
+fn a_reset_that_was_begun_waits_for_what_is_left_and_only_once() {
+    let mut bench = bench(Chip::Emmc2, 100_000_000);
+    assert_eq!(bench.host.begin_reset(), Ok(()));
+    let begun = bench.device.writes();
+    bench.pace.now_us.set(bench.pace.now_us.get() + 1_500);
+    bench.pace.paused_us.set(0);
+    assert_eq!((bench.host.reset(), bench.device.writes()), (Ok(()), vec![]));
+    assert!((1..=500).contains(&bench.pace.paused_us.get()), "of two milliseconds");
+    assert_eq!((bench.host.reset(), bench.device.writes()), (Ok(()), begun));
+    assert_eq!(bench.host.begin_reset(), Ok(()));
+    bench.pace.now_us.set(bench.pace.now_us.get() + 5_000);
+    bench.pace.paused_us.set(0);
+    assert_eq!((bench.host.reset(), bench.pace.paused_us.get()), (Ok(()), 0));
+}
+
+#[test]
 fn a_clock_is_never_faster_than_asked_and_ten_bits_divide_it() {
     let cases = [
         (250_000_000, 400_000, 313),

@@ -1,8 +1,8 @@
 //! The SD card: `/dev/mmcblk0`, and `/dev/mmcblk0p1` and so on for its partitions.
 //!
-//! A thread of its own looks for a card once the boot is over, so that nobody waits for one that is slow or not there; a
-//! missing card is nothing to speak of. The same thread then writes back what programs changed, seconds later. What is
-//! read is read by whoever wants it (`kcore::fs::block`).
+//! A thread of its own looks for a card while the rest of the boot goes on, for there is waiting to be done whether there is one
+//! or not; a missing card is nothing to speak of. What it finds it offers when there are files. The same thread then writes
+//! back what programs changed, seconds later. What is read is read by whoever wants it (`kcore::fs::block`).
 //!
 //! The protocol and the controllers are in `drivers`; here is how a thread waits for the controller: asleep, until its
 //! interrupt wakes it.
@@ -12,8 +12,9 @@ mod pace;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
@@ -23,18 +24,20 @@ use kcore::addr::CpuSet;
 use kcore::fs::block::partition::{self, Partition};
 use kcore::fs::block::{Cache, CacheNeeds, Volume};
 use kcore::fs::devices::Device;
-use kcore::fs::{DeviceNumber, FileError, Surroundings as _};
+use kcore::fs::{DeviceNumber, FileError, FileKind, Surroundings as _};
 use kcore::sched::Priority;
-use kcore::sync::Once;
+use kcore::sync::{Once, Rank, SpinLock};
 
 use self::disk::CardDisk;
-use self::pace::CardPace;
+use self::pace::{CardPace, MOST_SLOTS};
 use super::{nodes, pins};
 use crate::arch::cpu::Arm;
 use crate::board::{self, CardSlot};
 use crate::log::println;
 use crate::mem::devices;
 use crate::mem::frames::frames;
+use crate::mem::user;
+use crate::task::filesystems::MOUNTS;
 use crate::task::{self, Kernel, PARKING, Waiters, filesystems, thread};
 
 /// The major number of cards (`admin-guide/devices.txt` of Linux).
@@ -47,27 +50,73 @@ const MEMORY_SHARE: u64 = 16;
 const WRITE_BACK_AFTER: Duration = Duration::from_secs(5);
 
 type CardCache = Cache<Arm>;
+type CardHost = Sdhci<CardPace>;
 
 static CACHE: Once<Arc<CardCache>> = Once::new();
+/// The numbers of the partitions that have nodes.
+static PARTITIONS: SpinLock<Vec<u32>, Arm> = SpinLock::new(Rank::FileObject, Vec::new());
+/// Controllers whose slots have been powered.
+static HOSTS: SpinLock<[Option<CardHost>; MOST_SLOTS], Arm> =
+    SpinLock::new(Rank::FileObject, [const { None }; MOST_SLOTS]);
+/// There are files, and with them pages for what is on a card.
+static FILES: AtomicBool = AtomicBool::new(false);
+/// The thread, when it waits for that, or to look again.
+static FINDER: Waiters = Waiters::new();
 /// All slots have been looked at, and what was found can be used.
 static SOUGHT: AtomicBool = AtomicBool::new(false);
+/// Somebody has asked what was found.
+static ASKED: AtomicBool = AtomicBool::new(false);
+/// They shall be looked at again.
+static AGAIN: AtomicBool = AtomicBool::new(false);
 /// Who waits for that.
 static SEEKERS: Waiters = Waiters::new();
 /// The thread, when it has nothing to write back.
 static WRITER: Waiters = Waiters::new();
 
-/// Lets the controllers interrupt, and starts the thread. Called once, by the boot CPU.
+/// Lets the controllers interrupt, powers the slots, and starts the thread. Called once, by the boot CPU, when there are
+/// threads, and early: cards want some milliseconds of power before their first command.
 #[cold]
 pub(crate) fn init() {
     pace::register(board::current().card_slots);
+    if let Err(error) = pins::route_card() {
+        println!("{NAME}: {error}");
+        return end_search();
+    }
+    board::power_card();
+    let mut hosts = [const { None }; MOST_SLOTS];
+    for (slot, place) in board::current().card_slots.iter().zip(&mut hosts) {
+        *place = host(slot).map(|mut host| {
+            // One that is stuck is found so again by who identifies the card.
+            let _ = host.begin_reset();
+            host
+        });
+    }
+    *HOSTS.lock() = hosts;
+    user::set_giver(|count| {
+        if let Some(cache) = CACHE.get() {
+            cache.shrink(count);
+        }
+    });
     if let Err(error) = thread::spawn("card", Priority::KERNEL, CpuSet::ALL, run) {
         println!("{NAME}: {error:?}");
+        end_search();
     }
 }
 
 /// Something waits that the thread is to write back.
 pub(crate) fn wake_writer() {
     WRITER.wake_all();
+}
+
+/// There are files: what was found, or will be, can be offered.
+pub(crate) fn offer_found() {
+    FILES.store(true, Ordering::Release);
+    FINDER.wake_all();
+}
+
+fn end_search() {
+    SOUGHT.store(true, Ordering::Release);
+    SEEKERS.wake_all();
 }
 
 /// Writes back what is in memory only: sync(2).
@@ -78,45 +127,76 @@ pub(crate) fn sync() {
     }
 }
 
-/// Waits until cards have been looked for, or a signal comes. The search is bounded, as all waits for controllers are.
+/// The board is about to be switched off: waits until the card is idle, and leaves it so. What is in memory only is not
+/// written; who wanted that has synced.
+pub(crate) fn finish() {
+    if let Some(cache) = CACHE.get() {
+        // There is nobody left to be told.
+        let _ = cache.finish();
+    }
+}
+
+/// Waits until cards have been looked for, or a signal comes. The search is bounded, as all waits for controllers are. No board
+/// says when a card is put in; so where there was none, the second who asks and all others have the slots looked at again.
 pub(crate) fn wait_until_sought() {
+    if SOUGHT.load(Ordering::Acquire) && CACHE.get().is_none() && ASKED.load(Ordering::Relaxed) {
+        SOUGHT.store(false, Ordering::Release);
+        AGAIN.store(true, Ordering::Release);
+        FINDER.wake_all();
+    }
+    ASKED.store(true, Ordering::Relaxed);
     SEEKERS.wait_while(|| !SOUGHT.load(Ordering::Acquire) && !Kernel::interrupted());
 }
 
 fn run() {
-    let cache = find().and_then(|card| offer(card).inspect_err(|error| println!("{NAME}: {error}")).ok());
-    SOUGHT.store(true, Ordering::Release);
-    SEEKERS.wake_all();
-    if let Some(cache) = cache {
-        write_back(&cache);
+    loop {
+        if let Some(cache) = search() {
+            write_back(&cache);
+        }
+        FINDER.wait_while(|| !AGAIN.swap(false, Ordering::AcqRel));
     }
 }
 
-/// The card, in whichever slot it is.
-fn find() -> Option<Card<Sdhci<CardPace>>> {
-    if let Err(error) = pins::route_card() {
-        println!("{NAME}: {error}");
-        return None;
+/// Looks at all slots, and offers what is there.
+fn search() -> Option<Arc<CardCache>> {
+    let mut problems = Vec::new();
+    let card = find(&mut problems);
+    if card.is_some() || !problems.is_empty() {
+        // The first line of a boot is another one.
+        FINDER.wait_while(|| !FILES.load(Ordering::Acquire));
+        problems.iter().for_each(|problem| println!("{NAME}: {problem}"));
     }
-    board::power_card();
-    board::current().card_slots.iter().find_map(identify)
+    let cache = card.and_then(|card| offer(card).inspect_err(|error| println!("{NAME}: {error}")).ok());
+    end_search();
+    cache
 }
 
-fn identify(slot: &CardSlot) -> Option<Card<Sdhci<CardPace>>> {
+/// The controller of a slot, if its clock is known.
+fn host(slot: &CardSlot) -> Option<CardHost> {
     let clock_hz = board::card_clock_hz(slot)?;
-    let host = Sdhci::new(devices::card_controller(slot), slot.chip, clock_hz, CardPace);
+    Some(Sdhci::new(devices::card_controller(slot), slot.chip, clock_hz, CardPace))
+}
+
+/// The card, in whichever slot it is, and what is wrong with others.
+fn find(problems: &mut Vec<String>) -> Option<Card<CardHost>> {
+    let hosts = core::mem::take(&mut *HOSTS.lock());
+    let slots = board::current().card_slots.iter().zip(hosts);
+    slots.filter_map(|(slot, powered)| powered.or_else(|| host(slot))).find_map(|host| identify(host, problems))
+}
+
+fn identify(host: CardHost, problems: &mut Vec<String>) -> Option<Card<CardHost>> {
     match Card::identify(host) {
         Ok(card) => Some(card),
         Err((CardError::NoCard, _)) => None,
         Err((error, _)) => {
-            println!("{NAME}: {error}");
+            problems.push(error.to_string());
             None
         }
     }
 }
 
 /// Makes the card and its partitions devices.
-fn offer(card: Card<Sdhci<CardPace>>) -> Result<Arc<CardCache>, FileError> {
+fn offer(card: Card<CardHost>) -> Result<Arc<CardCache>, FileError> {
     let identity = *card.identity();
     let pages = filesystems::page_source().ok_or(FileError::NoDevice)?;
     let most_pages = usize::try_from(frames().total() / MEMORY_SHARE).unwrap_or(usize::MAX);
@@ -126,24 +206,50 @@ fn offer(card: Card<Sdhci<CardPace>>) -> Result<Arc<CardCache>, FileError> {
     let needs = CacheNeeds { pages, parking: &PARKING, dirtied: wake, most_pages };
     let cache = CardCache::new(Box::new(CardDisk::new(card)), needs)?;
     CACHE.call_once(|| Arc::clone(&cache));
-    let whole = Volume::whole(Arc::clone(&cache));
-    let table = partition::find(cache.bytes() / 512, &mut |block, into| disk::read_block(&cache, block, into));
-    for problem in &table.problems {
-        println!("{NAME}: {problem}");
-    }
+    let whole = Volume::partitioned(Arc::clone(&cache), read_partitions);
     // The partitions first: who finds the card finds them, too.
-    for part in &table.partitions {
-        offer_partition(&cache, part)?;
-    }
+    let table = offer_partitions(&cache)?;
     nodes::add(&Device::blocks(NAME.as_bytes(), DeviceNumber::new(MAJOR, 0)), Arc::new(whole))?;
     describe(&identity, &table.partitions);
     Ok(cache)
 }
 
+/// Makes the partitions devices that the card has by its tables.
+fn offer_partitions(cache: &Arc<CardCache>) -> Result<partition::Table, FileError> {
+    let table = partition::find(cache.bytes() / 512, &mut |block, into| disk::read_block(cache, block, into));
+    for problem in &table.problems {
+        println!("{NAME}: {problem}");
+    }
+    for part in &table.partitions {
+        offer_partition(cache, part)?;
+    }
+    Ok(table)
+}
+
 fn offer_partition(cache: &Arc<CardCache>, part: &Partition) -> Result<(), FileError> {
     let Some(volume) = Volume::part(Arc::clone(cache), part.first, part.blocks) else { return Ok(()) };
     let name = format!("{NAME}p{}", part.number);
-    nodes::add(&Device::blocks(name.as_bytes(), DeviceNumber::new(MAJOR, part.number)), Arc::new(volume))
+    nodes::add(&Device::blocks(name.as_bytes(), DeviceNumber::new(MAJOR, part.number)), Arc::new(volume))?;
+    PARTITIONS.lock().push(part.number);
+    Ok(())
+}
+
+/// Somebody has written new tables, and says so (`BLKRRPART`). Whoever has a partition open has the old one still.
+fn read_partitions() -> Result<(), FileError> {
+    let cache = CACHE.get().ok_or(FileError::NoDevice)?;
+    let is_mounted = |number: &u32| MOUNTS.root_of_device(DeviceNumber::new(MAJOR, *number)).is_some();
+    let before = {
+        let mut partitions = PARTITIONS.lock();
+        core::mem::take(&mut *partitions)
+    };
+    if before.iter().any(is_mounted) {
+        PARTITIONS.lock().extend(before);
+        return Err(FileError::Busy);
+    }
+    for number in before {
+        nodes::remove(FileKind::BlockDevice, DeviceNumber::new(MAJOR, number));
+    }
+    offer_partitions(cache).map(drop)
 }
 
 /// One line, when all of it can be used.

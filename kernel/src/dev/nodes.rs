@@ -26,7 +26,6 @@ pub(crate) fn add(device: &Device<'_>, operations: Arc<dyn FileOperations>) -> R
 }
 
 /// Takes a device away, and its node.
-#[expect(dead_code, reason = "no device that there is can be taken out yet")]
 pub(crate) fn remove(kind: FileKind, number: DeviceNumber) {
     DEVICES.remove(kind, number);
 }

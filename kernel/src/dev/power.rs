@@ -6,6 +6,7 @@ use drivers::pm::PowerManager;
 use kcore::addr::CpuSet;
 use kcore::hal::Cpu;
 
+use super::card;
 use super::irq::{self, Ipi};
 use crate::arch::cpu::{self, Arm};
 use crate::arch::semihosting;
@@ -47,8 +48,9 @@ pub(crate) fn exit(status: u8) -> ! {
 /// How long the trace's carrier is waited for.
 const TRACE_PATIENCE_MS: u32 = 200;
 
-/// Lets the last words and records out and stops the other CPUs.
+/// Leaves the card idle, lets the last words and records out and stops the other CPUs.
 fn settle() {
+    card::finish();
     for _ in 0..TRACE_PATIENCE_MS {
         if trace::is_carried_off() {
             break;

@@ -15,6 +15,7 @@ use kcore::addr::{PAGE_SIZE, PhysFrame, UserAddr};
 use kcore::frame::{FrameUse, Order, Zeroing};
 use kcore::hal::FrameAccess;
 use kcore::paging::{Leaf, LeafCounts, MemoryType, Mmu, OutOfFrames, Released, SharingMmu, TableCounts, TableSource};
+use kcore::sync::Once;
 use kcore::vm::{Commitments, MemorySystem, OverCommitted, Pager, SharedMemory};
 
 use super::frames::{self, Frames, LinearMemory};
@@ -34,6 +35,10 @@ pub(crate) struct UserMemorySystem;
 pub(crate) static MEMORY: UserMemorySystem = UserMemorySystem;
 /// What has been promised to programs.
 static COMMITMENTS: Commitments = Commitments::new();
+/// Who gives frames back that are kept for speed only, up to as many as asked for: the cache of a disk.
+static GIVER: Once<fn(usize)> = Once::new();
+/// As many are asked for at a time.
+const ASKED_FOR: usize = 256;
 /// The number of the page of zeroes.
 static ZERO_PAGE: AtomicU64 = AtomicU64::new(0);
 
@@ -43,6 +48,24 @@ pub(super) fn init() -> Result<(), OutOfFrames> {
     // It keeps its frame for good.
     ZERO_PAGE.store(page.into_raw().number(), Ordering::Relaxed);
     Ok(())
+}
+
+/// From now on `giver` is asked when frames run short, by whoever needs one. It does not sleep.
+pub(crate) fn set_giver(giver: fn(usize)) {
+    GIVER.call_once(|| giver);
+}
+
+/// Asks for frames that are kept for speed only, and says whether there is room then.
+#[cold]
+#[inline(never)]
+fn is_given_room() -> bool {
+    // Who gives takes locks, so somebody who has one must not ask.
+    if let Some(giver) = GIVER.get()
+        && cpu::header().preempt_count() == 0
+    {
+        giver(ASKED_FOR);
+    }
+    frames().free_at_least() >= FLOOR
 }
 
 /// The allocator, for programs' memory.
@@ -173,7 +196,7 @@ impl MemorySystem for UserMemorySystem {
     }
 
     fn has_room(&self) -> bool {
-        frames().free_at_least() >= FLOOR
+        frames().free_at_least() >= FLOOR || is_given_room()
     }
 
     fn free_frames(&self) -> u64 {

@@ -12,7 +12,7 @@ use crate::mem::devices;
 use crate::task::{self, Waiters};
 
 /// The most controllers of a board.
-const MOST_SLOTS: usize = 2;
+pub(super) const MOST_SLOTS: usize = 2;
 /// Pauses below this are spun: a sleep costs some microseconds itself.
 const SHORTEST_SLEEP_US: u32 = 200;
 

@@ -81,6 +81,8 @@ pub struct Cache<C: Cpu> {
 struct Device {
     disk: Box<dyn Disk>,
     buffer: Vec<u8>,
+    /// Nothing is moved any more.
+    finished: bool,
 }
 
 /// A page that stays while somebody looks at it.
@@ -117,7 +119,7 @@ impl<C: Cpu> Cache<C> {
             read_only,
             pages: SpinLock::new(Rank::FileObject, Pages::new()),
             queue: SpinLock::new(Rank::FileObject, Queue::new()),
-            device: Parked::new(needs.parking, Device { disk, buffer }),
+            device: Parked::new(needs.parking, Device { disk, buffer, finished: false }),
             failures: AtomicU64::new(0),
         }))
     }

@@ -16,6 +16,8 @@ use crate::hal::{Cpu, UserMemory};
 mod request {
     /// The size in blocks of 512 bytes, as a long.
     pub(super) const BLKGETSIZE: u32 = 0x1260;
+    /// Reads the partition tables anew.
+    pub(super) const BLKRRPART: u32 = 0x125f;
     /// Writes back what is dirty, and forgets the rest.
     pub(super) const BLKFLSBUF: u32 = 0x1261;
     /// Whether it is write-protected, as an int.
@@ -38,6 +40,8 @@ pub struct Volume<C: Cpu> {
     cache: Arc<Cache<C>>,
     start: u64,
     bytes: u64,
+    /// Reads the disk's partition tables anew; not of a partition.
+    read_partitions: Option<fn() -> Result<(), FileError>>,
 }
 
 impl<C: Cpu> Volume<C> {
@@ -45,7 +49,13 @@ impl<C: Cpu> Volume<C> {
     #[must_use]
     pub fn whole(cache: Arc<Cache<C>>) -> Self {
         let bytes = cache.bytes();
-        Self { cache, start: 0, bytes }
+        Self { cache, start: 0, bytes, read_partitions: None }
+    }
+
+    /// All of the disk, which has partitions: `read` reads their tables anew.
+    #[must_use]
+    pub fn partitioned(cache: Arc<Cache<C>>, read: fn() -> Result<(), FileError>) -> Self {
+        Self { read_partitions: Some(read), ..Self::whole(cache) }
     }
 
     /// `blocks` blocks from `first` on; `None` where the disk has them not.
@@ -54,7 +64,7 @@ impl<C: Cpu> Volume<C> {
         let start = first.checked_mul(BLOCK)?;
         let bytes = blocks.checked_mul(BLOCK)?;
         let end = start.checked_add(bytes)?;
-        (end <= cache.bytes()).then_some(Self { cache, start, bytes })
+        (end <= cache.bytes()).then_some(Self { cache, start, bytes, read_partitions: None })
     }
 
     /// The size.
@@ -158,6 +168,7 @@ impl<C: Cpu> FileOperations for Volume<C> {
             request::BLKSSZGET | request::BLKPBSZGET => memory.copy_out(&int, to)?,
             request::BLKBSZGET => memory.copy_out(&4096_u32.to_le_bytes(), to)?,
             request::BLKROGET => memory.copy_out(&u32::from(self.is_read_only()).to_le_bytes(), to)?,
+            request::BLKRRPART => self.read_partitions.ok_or(FileError::Invalid)?()?,
             request::BLKFLSBUF => {
                 self.flush()?;
                 self.cache.forget();

@@ -60,7 +60,10 @@ impl<C: Cpu> Cache<C> {
 
     /// The pages are as before, should it fail.
     fn transfer(&self, device: &mut Device, kind: Kind, pages: Range<u64>) -> Result<(), DiskError> {
-        let Device { disk, buffer } = device;
+        let Device { disk, buffer, finished } = device;
+        if *finished {
+            return Err(DiskError::Failed);
+        }
         let start = pages.start.saturating_mul(BLOCKS_PER_PAGE);
         let end = pages.end.saturating_mul(BLOCKS_PER_PAGE).min(disk.blocks());
         let bytes = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX).saturating_mul(BLOCK_SIZE);

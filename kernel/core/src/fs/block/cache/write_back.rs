@@ -75,6 +75,17 @@ impl<C: Cpu> Cache<C> {
         if self.failures() == before { outcome } else { Err(FileError::Io) }
     }
 
+    /// Waits until the disk is idle, which it is from now on: whoever reads or writes is told that it failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](FileError::Io)
+    pub fn finish(&self) -> Result<(), FileError> {
+        let mut device = self.device.lock();
+        device.finished = true;
+        device.disk.flush().map_err(|_: DiskError| FileError::Io)
+    }
+
     /// Whether any page is dirty.
     #[must_use]
     pub fn is_dirty(&self) -> bool {

@@ -1,9 +1,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::vec;
 use std::vec::Vec;
 
-use super::support::{FakeDisk, cache, over};
+use super::support::{Asked, FakeDisk, cache, over};
 use crate::addr::UserAddr;
 use crate::fs::block::{BLOCK_SIZE, Volume};
 use crate::fs::tests::support::{FakeSource, PARKING, find, tree};
@@ -142,4 +143,33 @@ fn what_is_written_with_o_dsync_is_on_the_disk_when_the_write_returns_and_an_err
     disk.state().gone = true;
     assert_eq!(sync.write(&mut BufferSource::new(b"lost")), Err(FileError::Io));
     assert_eq!(plain.write(&mut BufferSource::new(b"lost later")), Ok(10));
+}
+
+#[test]
+fn partition_tables_are_read_anew_by_who_has_the_whole_disk() {
+    static READ: AtomicU32 = AtomicU32::new(0);
+    fn read() -> Result<(), FileError> {
+        if READ.fetch_add(1, Ordering::Relaxed) == 0 { Ok(()) } else { Err(FileError::Busy) }
+    }
+    const BLKRRPART: u32 = 0x125f;
+    let (_, cache, _) = cache(64, 32);
+    let whole = TestVolume::partitioned(Arc::clone(&cache), read);
+    assert_eq!(whole.ioctl(BLKRRPART, 0, &Answer::default()), Ok(0));
+    assert_eq!(whole.ioctl(BLKRRPART, 0, &Answer::default()), Err(FileError::Busy));
+    let part = TestVolume::part(cache, 1, 8).unwrap();
+    assert_eq!(part.ioctl(BLKRRPART, 0, &Answer::default()), Err(FileError::Invalid));
+    assert_eq!(READ.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_disk_that_is_finished_with_is_left_alone() {
+    let (disk, cache, _) = cache(64, 32);
+    let whole = TestVolume::whole(Arc::clone(&cache));
+    assert_eq!(write(&whole, 0, b"never"), Ok(5));
+    disk.asked();
+    assert_eq!(cache.finish(), Ok(()));
+    assert_eq!(disk.asked(), [Asked::Flush], "it was waited for, and what was not synced was not written");
+    assert_eq!((whole.sync(), read(&whole, 8192, 1)), (Err(FileError::Io), Err(FileError::Io)));
+    assert_eq!(read(&whole, 0, 5).unwrap(), b"never");
+    assert!(disk.asked().iter().all(|asked| *asked == Asked::Flush));
 }
