@@ -38,6 +38,9 @@ KERNEL_TARGET := aarch64-unknown-none-softfloat
 USER_TARGET := aarch64-unknown-linux-musl
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 USER_BIN := $(TARGET_DIR)/$(USER_TARGET)/user
+# How often `powercut` cuts the power, and the seed of when.
+RUNS ?= 200
+SEED ?= 1
 # Minutes of random calls.
 SOAK := 180s 1
 # What the kernel image may have at most. The goal is 512 KiB; with files, pipes, sockets, the terminal and the card it is
@@ -48,7 +51,7 @@ KTEST_TIMEOUT := 120
 HOST_CRATES := -p abi -p kcore -p drivers -p tools
 # The programs of the initramfs, in /bin (init: in the root), and the crates they share.
 PROGRAMS := init forktree usertests grind bench hello
-USER_CRATES := $(PROGRAMS) bsd sys
+USER_CRATES := $(PROGRAMS) durable bsd sys
 
 TINE := cargo run --quiet --package tools --bin tine --
 SUITE := tools/suite.sh
@@ -105,13 +108,16 @@ push: build ## the kernel over the serial line at PORT, to a card made with LOAD
 	@$(TINE) console --port $(PORT) --elf build/kernel.elf
 
 ##@ Tests
-test: setup clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
+test: test-tools clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) ## tests on the host, in the kernel and over the serial line
 	@$(TINE) summary build/test/*.log
 
-test-long: setup build build/ktest.img build/debian.cpio build/fallback.cpio ## tests on both boards of what a build has to fetch (Debian's programs, a shell of a crate), and of `tine test` whole
+test-long: test-tools build build/ktest.img build/debian.cpio build/fallback.cpio ## tests on both boards of what a build has to fetch (Debian's programs, a shell of a crate), and of `tine test` whole
 	cargo test --no-fail-fast --package tests --test serial debian
 	cargo test --no-fail-fast --package tests --test serial fallback
 	TINE_LONG=1 cargo test --no-fail-fast --package tests --test serial the_test_programs_run
+
+powercut: test-tools build build/programs.cpio ## the power cut while files are written and synced, again and again (RUNS=200 SEED=1); some four seconds each
+	@cargo run --quiet --package tests --bin powercut -- $(RUNS) $(SEED) --record docs/powercut.md
 
 ktest: $(BOARDS:%=ktest-%) ## the kernel's own tests on both boards
 
@@ -148,7 +154,7 @@ loom: setup ## every interleaving of the lock-free code that three preemptions c
 	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --lib loom
 
 # Miri keeps one core busy for minutes, so it runs beside everything else and is shown afterwards.
-prepush: setup clean-logs ## all that CI does
+prepush: test-tools clean-logs ## all that CI does
 	@# Where it cannot be had, the test that wants it says so.
 	-@tools/setup.sh --cross --gdb
 	@$(MAKE) --no-print-directory suite-miri >/dev/null & $(MAKE) --no-print-directory suites-but-miri; wait; cat build/test/miri.log
@@ -157,8 +163,12 @@ prepush: setup clean-logs ## all that CI does
 suites-but-miri: suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) suite-loom
 
 ##@ House
-setup: ## install what is missing: Rust toolchain and targets, QEMU 9 or newer
-	@tools/setup.sh
+setup: ## install what is missing: Rust toolchain and targets, QEMU 9 or newer; asked for by itself, the tests' tools, too
+	@tools/setup.sh $(if $(filter setup,$(MAKECMDGOALS)),--tests)
+
+# Where they cannot be had, the tests that want them say so.
+test-tools: setup
+	-@tools/setup.sh --tests
 
 cross: ## install a C compiler for the board, for the programs of the tests (Debian)
 	@tools/setup.sh --cross
@@ -221,9 +231,10 @@ build/debian-packages.cpio: | setup
 # The usual one and the programs of the serial tests, which have the stack unwound, a C library, and are not in the usual one.
 build/programs.cpio: build/initramfs.cpio FORCE
 	@cargo build --quiet --profile unwind --package stdtest --target $(USER_TARGET)
+	@cargo build --quiet --profile user --package durable --target $(USER_TARGET)
 	@tests/programs/c/build.sh build/programs
 	@$(TINE) initramfs $@ --root user/root --root build/programs --busybox build/busybox --add $(USER_BIN)/init:init \
-	    --add $(TARGET_DIR)/$(USER_TARGET)/unwind/stdtest
+	    --add $(TARGET_DIR)/$(USER_TARGET)/unwind/stdtest --add $(USER_BIN)/durable
 
 # A shell, from Debian; empty where it cannot be had.
 build/busybox: tools/src/busybox.rs | setup
@@ -259,4 +270,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-but-miri setup cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run powercut trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-but-miri setup test-tools cross debian test-long clean help host clean-logs FORCE

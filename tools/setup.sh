@@ -1,17 +1,17 @@
 #!/bin/sh
 # Makes sure that what a build needs is there: a C linker, the pinned Rust toolchain with its targets, QEMU 9 or newer.
 #
-#   tools/setup.sh [--dry-run] [--cross] [--gdb]
+#   tools/setup.sh [--dry-run] [--cross] [--gdb] [--tests]
 #
 # With --cross a C compiler for the board, too, which only the serial tests' C program wants: some 50 MB on Debian. With --gdb
-# a gdb that knows AArch64.
+# a gdb that knows AArch64. With --tests the tools that tests look at cards with; tests that miss one are left out and say so.
 #
 # Every make target that needs it runs it first. Where nothing is missing it is silent and takes a few hundredths of a
 # second. What is missing is installed, with a word about it before; where that is not possible without asking
 # (another user's machine, an unknown system), the exact commands are printed instead and the script fails.
 #
 # For its own tests: SETUP_ROOT stands before /etc, SETUP_UNAME, SETUP_UID, SETUP_QEMU and SETUP_GDB
-# answer for uname, id, qemu and gdb.
+# answer for uname, id, qemu and gdb, and SETUP_SEARCH is where tools for tests are looked for.
 set -eu
 
 OLDEST_QEMU=9
@@ -20,12 +20,14 @@ ROOT=${SETUP_ROOT:-}
 DRY_RUN=
 CROSS=
 GDB=
+TESTS=
 for option; do
     case $option in
         --dry-run) DRY_RUN=$option ;;
         --cross) CROSS=$option ;;
         --gdb) GDB=$option ;;
-        *) echo "usage: tools/setup.sh [--dry-run] [--cross] [--gdb]" >&2; exit 2 ;;
+        --tests) TESTS=$option ;;
+        *) echo "usage: tools/setup.sh [--dry-run] [--cross] [--gdb] [--tests]" >&2; exit 2 ;;
     esac
 done
 cd "$(dirname "$0")/.."
@@ -38,6 +40,7 @@ main() {
     check_qemu
     [ -z "$CROSS" ] || check_cross
     [ -z "$GDB" ] || check_gdb
+    [ -z "$TESTS" ] || check_tests
     carry_out
     check_rust
 }
@@ -138,6 +141,34 @@ check_gdb() {
         fedora) have gdb || plan "${SUDO:+$SUDO }dnf install -y gdb" ;;
         macos) run brew install aarch64-elf-gdb ;;
         *) have gdb || fail "install a gdb that knows AArch64" ;;
+    esac
+}
+
+# A tool that tests look at cards with, and the package that it is in; for Debian, and if it has another name for Fedora.
+TEST_TOOLS='fsck.fat dosfstools
+mcopy mtools
+sfdisk fdisk util-linux
+bmaptool bmap-tools
+mke2fs e2fsprogs'
+
+check_tests() {
+    packages=$(echo "$TEST_TOOLS" | while read -r tool package other; do
+        # Root has some of them where others do not look.
+        (PATH=${SETUP_SEARCH:-$PATH:/usr/sbin:/sbin}; have "$tool") && continue
+        [ "$(system)" != fedora ] && echo "$package" || echo "${other:-$package}"
+    done)
+    [ -n "$packages" ] || return 0
+    # One word for each.
+    # shellcheck disable=SC2086
+    packages=$(echo $packages)
+    say "tools that tests look at cards with are missing: $packages"
+    case $(system) in
+        debian)
+            plan "${SUDO:+$SUDO }apt-get update -q"
+            plan "${SUDO:+$SUDO }env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages"
+            ;;
+        fedora) plan "${SUDO:+$SUDO }dnf install -y $packages" ;;
+        *) fail "install what of this there is; without it some tests are left out" ;;
     esac
 }
 

@@ -142,6 +142,17 @@ impl Console {
         Ok((words, status))
     }
 
+    /// Cuts the emulator's power: it ends at once, whatever it is about. Gives every byte that the board sent.
+    ///
+    /// # Errors
+    ///
+    /// When the board is a real one.
+    pub fn cut(mut self) -> anyhow::Result<Vec<u8>> {
+        self.session.get_process_mut().kill()?;
+        self.wait_for(Eof, "the end")?;
+        Ok(self.transcript().to_vec())
+    }
+
     /// Waits until the console stream has brought so many trace frames.
     ///
     /// # Errors

@@ -1,8 +1,13 @@
 //! What a test asks of the host's system, and what the host finds for comparison.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use sha2::{Digest as _, Sha256};
 
 /// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, which is 100 wherever QEMU runs on Linux (proc(5)).
@@ -18,6 +23,31 @@ pub fn cpu_time(id: u32) -> Option<Duration> {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a tool prints, if it succeeds; `None` where the host has no such tool.
+///
+/// # Errors
+///
+/// What it prints, when it does not succeed.
+#[must_use]
+pub fn run_tool(tool: &str, words: &[&OsStr]) -> Option<anyhow::Result<String>> {
+    let program = find_tool(tool)?;
+    let output = match Command::new(program).args(words).env("LC_ALL", "C").output() {
+        Ok(output) => output,
+        Err(error) => return Some(Err(error.into())),
+    };
+    let [said, complaints] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let said = format!("{said}{complaints}");
+    Some(if output.status.success() { Ok(said) } else { Err(anyhow!("{tool}: {}\n{said}", output.status)) })
+}
+
+/// Where a tool is; also where only root has its tools.
+#[must_use]
+pub fn find_tool(tool: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    directories.find_map(|directory| Some(directory.join(tool)).filter(|program| program.is_file()))
 }
 
 /// Fields 14 and 15 of a `stat` line. The second field is the program's name in parentheses, which may hold anything.

@@ -12,6 +12,7 @@
 //! * [`guest_stub`]: a start without QEMU's own loader, for what that would refuse
 //! * [`host`]: what a test asks of the host's system
 //! * [`panic_report`]: the parts of a dying kernel's report
+//! * [`powercut`]: the power cut while a program writes, and what is left on the card
 //! * [`trace_line`]: the second serial line, decoded
 //! * [`tree`]: device trees that are odd, or broken
 //!
@@ -25,5 +26,6 @@ pub mod console;
 pub mod guest_stub;
 pub mod host;
 pub mod panic_report;
+pub mod powercut;
 pub mod trace_line;
 pub mod tree;

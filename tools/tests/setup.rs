@@ -30,6 +30,16 @@ impl System {
         self
     }
 
+    fn with_tools(self, names: &[&str]) -> Self {
+        let tools = self.root.path().join("tools");
+        fs::create_dir_all(&tools).unwrap();
+        for name in names {
+            fs::write(tools.join(name), "#!/bin/sh\n").unwrap();
+            fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        self
+    }
+
     /// Whether the script succeeds as user `uid`, and what it says.
     fn setup(&self, uid: &str) -> (bool, String) {
         self.setup_with(uid, &[])
@@ -44,6 +54,7 @@ impl System {
             .args(options)
             .env("CROSS_CC", "/no/such/compiler")
             .env("SETUP_GDB", "/no/such/debugger")
+            .env("SETUP_SEARCH", self.root.path().join("tools"))
             .env("SETUP_ROOT", self.root.path())
             .env("SETUP_UNAME", "Linux")
             .env("SETUP_UID", uid)
@@ -78,6 +89,22 @@ fn a_debugger_for_the_board_is_installed_when_asked_for() {
     assert!(success && said.contains("install -y -q --no-install-recommends gdb-multiarch"), "{said}");
     let (success, said) = System::new(BOOKWORM, "9.0.0").setup_with("1000", &["--gdb"]);
     assert!(success || said.contains("gdb-multiarch"), "{said}");
+}
+
+#[test]
+fn tools_that_tests_look_at_cards_with_are_installed_when_asked_for_and_those_that_are_there_are_not() {
+    let install = "install -y -q --no-install-recommends";
+    let (success, said) = System::new(BOOKWORM, "9.0.0").setup_with("0", &["--tests"]);
+    assert!(success && said.contains(&format!("{install} dosfstools mtools fdisk bmap-tools e2fsprogs\n")), "{said}");
+    let some = System::new(BOOKWORM, "9.0.0").with_tools(&["fsck.fat", "sfdisk", "mke2fs"]);
+    let (success, said) = some.setup_with("0", &["--tests"]);
+    assert!(success && said.contains(&format!("{install} mtools bmap-tools\n")), "{said}");
+    let all = some.with_tools(&["mcopy", "bmaptool"]);
+    assert_eq!(all.setup_with("0", &["--tests"]), (true, String::new()));
+    let (success, said) = System::new("ID=fedora\n", "9.0.0").setup_with("0", &["--tests"]);
+    assert!(success && said.contains("dnf install -y dosfstools mtools util-linux bmap-tools e2fsprogs\n"), "{said}");
+    let (success, said) = System::new("ID=plan9\n", "9.0.0").setup_with("0", &["--tests"]);
+    assert!(!success && said.contains("some tests are left out"), "{said}");
 }
 
 #[test]

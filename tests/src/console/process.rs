@@ -60,6 +60,14 @@ impl Process {
         Err(anyhow!("the emulator closed its output, but was still there {} s later", patience.as_secs()))
     }
 
+    /// Ends an emulator at once.
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+        let Self::Piped(child) = self else { bail!("only an emulator on pipes can be killed") };
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
     fn status(&mut self) -> anyhow::Result<Option<i32>> {
         match self {
             Self::Piped(child) => match child.try_wait()? {

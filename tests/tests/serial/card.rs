@@ -154,7 +154,7 @@ fn a_card_with_a_fat_file_system_is_mounted_and_read(bench: &Bench) -> anyhow::R
     card[first..first + volume.get_ref().len()].copy_from_slice(volume.get_ref());
     fs::write(&path, &card).context("cannot write the card")?;
     let (mut shell, _) = boot(bench, &path)?;
-    shell.run("mkdir -p /mnt")?;
+    shell.run("mkdir -p /mnt && umount /data")?;
     ensure!(
         shell.try_run("mount -t vfat /dev/mmcblk0p1 /mnt")?.1 != 0,
         "there is no file system on the first partition"

@@ -57,7 +57,8 @@ fn boot_with(bench: &Bench, card: &[u8]) -> anyhow::Result<(Session, String, tem
     let path = directory.path().join("card.img");
     fs::write(&path, card).context("cannot write the card")?;
     let (mut shell, said) = boot(bench, &path)?;
-    shell.run("mkdir -p /mnt")?;
+    // init has mounted what it could.
+    shell.run("umount /boot /data 2>/dev/null; mkdir -p /mnt")?;
     Ok((shell, said, directory))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use tests::bench::{Bench, Place};
+use tests::powercut::missing_tools;
 
 /// Set where tests may take minutes.
 const LONG: &str = "TINE_LONG";
@@ -27,7 +28,9 @@ pub(crate) enum Needs {
     Emulator,
     /// The same, and a shell in the initramfs.
     Shell,
-    /// The same, and the C program in the initramfs of the tests.
+    /// The same, and `fsck.fat` and `mtools` on the host.
+    CardTools,
+    /// The same as [`Shell`](Self::Shell), and the C program in the initramfs of the tests.
     Compiler,
     /// The same, and an initramfs with Debian's programs.
     Debian,
@@ -63,6 +66,10 @@ impl Needs {
                 }
                 Self::Fallback => None,
                 _ if !bench.build.has_shell() => Some("needs a shell; build/busybox is empty".to_owned()),
+                Self::CardTools if !missing_tools().is_empty() => {
+                    let missing = missing_tools().join(" and ");
+                    Some(format!("needs {missing} on the host; `make setup` installs them on Debian"))
+                }
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
                 }
@@ -72,7 +79,7 @@ impl Needs {
                 Self::Debugger if crate::gdb::debugger().is_none() => {
                     Some("needs gdb for AArch64, with Python; `tools/setup.sh --gdb` installs one on Debian".to_owned())
                 }
-                Self::Shell | Self::Compiler | Self::Debian | Self::Debugger | Self::Long => None,
+                Self::Shell | Self::CardTools | Self::Compiler | Self::Debian | Self::Debugger | Self::Long => None,
             },
         }
     }

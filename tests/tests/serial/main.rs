@@ -7,6 +7,7 @@ mod card;
 mod card_ext;
 mod case;
 mod debian;
+mod disks;
 mod editing;
 mod fallback;
 mod gdb;
@@ -54,6 +55,7 @@ const SUBJECTS: &[&[Case]] = &[
     screen::CASES,
     card::CASES,
     card_ext::CASES,
+    disks::CASES,
     login::CASES,
     debian::CASES,
     fallback::CASES,

@@ -29,6 +29,12 @@ pub(crate) fn mount_all() {
     let (entries, complaints) = fstab::parse(&text);
     complaints.iter().for_each(|complaint| println!("init: {TABLE}: {complaint}"));
     let entries: Vec<Entry> = entries.into_iter().filter(|entry| !entry.later).collect();
+    for entry in &entries {
+        // For who mounts it later, too.
+        if let Err(error) = fs::create_dir_all(&entry.place) {
+            println!("init: {}: {error}", entry.place);
+        }
+    }
     if entries.iter().any(|entry| is_missing(&entry.device)) {
         // What it says is not needed: the nodes are there, or not.
         let _ = fs::read(PARTITIONS);
@@ -68,9 +74,6 @@ fn mount(entry: &Entry) -> Result<(), String> {
             Some(disk) if !is_missing(disk) => format!("{disk} has no such partition"),
             _ => "there is no such disk".to_owned(),
         });
-    }
-    if let Err(error) = fs::create_dir_all(&entry.place) {
-        return Err(format!("no place for it: {error}"));
     }
     let mut kinds = vec![entry.kind.clone()];
     if entry.kind == "auto" {

@@ -340,6 +340,16 @@ pub fn mount_with_options(
     unsafe { call(number::MOUNT, [text(source), text(target), text(kind), flags, text(options)]) }.map(drop)
 }
 
+/// `syncfs`: all that was written in the file system of an open file is where it stays.
+///
+/// # Errors
+///
+/// `IO`, `BADF`.
+pub fn sync_file_system(file: &impl AsRawFd) -> Result<(), Errno> {
+    // SAFETY: no memory.
+    unsafe { call(number::SYNCFS, [int(file.as_raw_fd())]) }.map(drop)
+}
+
 /// `umount2`, with flags.
 ///
 /// # Errors

@@ -132,6 +132,7 @@ numbers! {
     RECVMMSG = 243
     WAIT4 = 260
     PRLIMIT64 = 261
+    SYNCFS = 267
     SENDMMSG = 269
     RENAMEAT2 = 276
     GETRANDOM = 278

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::vec::Vec;
 
 use super::block::support::{FakeDisk, over};
-use super::support::{FakeSource, PARKING, empty_mountable, find};
+use super::support::{FakeSource, MAPPINGS, PARKING, empty_mountable, find, now};
 use crate::fs::block::Volume;
-use crate::fs::fat::{Fat, MountableFat};
+use crate::fs::fat::{Fat, FatNeeds, MountableFat};
 use crate::fs::{
     AccessId, Base, Context, DeviceNumber, FileError, IfTaken, Inode, Made, Mountable as _, Mounts, OpenFlags, Removal,
     Side, Users, absolute_path, make, open, path_of, remove, rename, same_file,
@@ -175,7 +175,8 @@ fn who_syncs_a_file_system_or_unmounts_it_has_what_was_written_on_its_disk() {
     let (disk, source) = (FakeDisk::with(image.into_inner()), Arc::new(FakeSource::default()));
     let volume = Arc::new(Volume::<FakeCpu>::whole(over(&disk, &source, 64)));
     let number = DeviceNumber::new(179, 1);
-    let fs = Arc::new(MountableFat::new(Fat::open(Arc::clone(&volume), number, source).unwrap()));
+    let needs = FatNeeds { pages: source, now, parking: &PARKING, mappings: &MAPPINGS, dirtied: || () };
+    let fs = Arc::new(MountableFat::new(Fat::open(Arc::clone(&volume), number, needs).unwrap()));
     let root = fs.root();
     lab.mounts.mount(b"disk", b"/n", &find(&lab.context, "n").unwrap(), fs.clone()).unwrap();
     let last = volume.bytes() - 1;
