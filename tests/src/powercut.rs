@@ -50,6 +50,8 @@ pub struct Run {
     pub promised: usize,
     /// How the file system was found.
     pub found: Found,
+    /// What `fsck.fat` said of it.
+    pub said: String,
     /// What was not as promised.
     pub faults: Vec<Fault>,
 }
@@ -63,7 +65,7 @@ pub enum Found {
     Marked,
     /// Whole, but for clusters that nobody has, or a count of free ones that is not right.
     Leaking,
-    /// Damaged otherwise.
+    /// Anything else: a rename that has left both names to one file, more clusters than a file's size, or worse.
     Damaged,
 }
 
@@ -73,7 +75,7 @@ impl fmt::Display for Found {
             Self::Clean => "clean",
             Self::Marked => "whole, marked as in use",
             Self::Leaking => "clusters without a file, or a wrong count of free ones",
-            Self::Damaged => "damaged",
+            Self::Damaged => "a change half done: two names for one file, more clusters than a file's size, or worse",
         })
     }
 }
@@ -117,12 +119,13 @@ impl Card {
     /// When the board or a tool does not do what it should; what the card has lost is no error.
     pub fn cut(&mut self, bench: &Bench, number: usize, random: &mut Chance) -> anyhow::Result<Run> {
         let after = LATEST.mul_f64(random.share());
-        let said = self.write(bench, number, random.next(), after)?;
-        let promised = self.promises.read(&said)?;
-        let found = self.examine()?;
+        let lines = self.write(bench, number, random.next(), after)?;
+        let promised = self.promises.read(&lines)?;
+        let said = self.examine()?;
+        let found = judge(&said);
         let faults = self.promises.compare(&self.files()?);
         self.mend()?;
-        Ok(Run { after, promised, found, faults })
+        Ok(Run { after, promised, found, said, faults })
     }
 
     /// What the board said until the power was cut.
@@ -139,13 +142,13 @@ impl Card {
         Ok(String::from_utf8_lossy(&said[begun.min(said.len())..]).into_owned())
     }
 
-    /// How the data partition's file system was left. It is copied out first.
-    fn examine(&self) -> anyhow::Result<Found> {
+    /// What there is to say of the data partition's file system. It is copied out first.
+    fn examine(&self) -> anyhow::Result<String> {
         let mut card = File::open(self.image())?;
         card.seek(SeekFrom::Start(BOOT_START + BOOT_SIZE))?;
         let mut volume = File::create(self.volume())?;
         std::io::copy(&mut card, &mut volume)?;
-        Ok(judge(&self.check("-n")?))
+        self.check("-n")
     }
 
     fn check(&self, how: &str) -> anyhow::Result<String> {

@@ -66,6 +66,9 @@ impl Table {
                 run.promised,
                 run.found
             );
+            if run.found == Found::Damaged {
+                print!("{}", run.said);
+            }
             run.faults.iter().for_each(|fault| println!("     LOST {fault}"));
             runs.push(run);
         }

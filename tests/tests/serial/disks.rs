@@ -194,7 +194,12 @@ fn what_was_synced_survives_three_cuts_of_the_power(bench: &Bench) -> anyhow::Re
     for number in 0..3 {
         let run = card.cut(bench, number, &mut chance)?;
         let faults: Vec<String> = run.faults.iter().map(ToString::to_string).collect();
-        ensure!(faults.is_empty() && run.found != Found::Damaged, "run {number}: {}: {faults:#?}", run.found);
+        ensure!(
+            faults.is_empty() && run.found != Found::Damaged,
+            "run {number}: {}: {faults:#?}\n{}",
+            run.found,
+            run.said
+        );
         promised += run.promised;
     }
     ensure!(promised > 10, "{promised} files in three runs");
