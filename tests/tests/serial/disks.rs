@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tests::bench::{Bench, scratch};
 use tests::console::{Console, PATIENCE};
 use tests::host::run_tool;
-use tests::powercut::{self, Chance, Found};
+use tests::powercut::{self, Chance};
 use tools::image::boot_files::BootFile;
 use tools::image::{self, BOOT_SIZE, BOOT_START, Data, SMALLEST};
 
@@ -194,12 +194,7 @@ fn what_was_synced_survives_three_cuts_of_the_power(bench: &Bench) -> anyhow::Re
     for number in 0..3 {
         let run = card.cut(bench, number, &mut chance)?;
         let faults: Vec<String> = run.faults.iter().map(ToString::to_string).collect();
-        ensure!(
-            faults.is_empty() && run.found != Found::Damaged,
-            "run {number}: {}: {faults:#?}\n{}",
-            run.found,
-            run.said
-        );
+        ensure!(faults.is_empty(), "run {number}: {}: {faults:#?}\n{}", run.found, run.said);
         promised += run.promised;
     }
     ensure!(promised > 10, "{promised} files in three runs");
