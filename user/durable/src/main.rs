@@ -21,7 +21,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use abi::push::crc;
 use sys::{file, process};
 
 use crate::random::Random;
@@ -162,7 +161,7 @@ impl Writer {
 
     fn swap_to(&mut self, name: String) -> io::Result<()> {
         let contents = self.contents();
-        println!("swap {name} {} {:08x}", contents.len(), crc::of(&contents));
+        println!("swap {name} {} {:08x}", contents.len(), crc32fast::hash(&contents));
         let path = self.top.join(&name);
         let new = path.with_extension("new");
         let mut file = File::create(&new)?;
@@ -192,7 +191,7 @@ impl Writer {
     }
 
     fn note(&mut self, kept: Kept) {
-        println!("kept {} {} {:08x}", kept.name, kept.contents.len(), crc::of(&kept.contents));
+        println!("kept {} {} {:08x}", kept.name, kept.contents.len(), crc32fast::hash(&kept.contents));
         self.kept.push(kept);
     }
 
