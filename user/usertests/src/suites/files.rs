@@ -133,7 +133,7 @@ fn the_root_is_listed() -> Checked {
     for name in ["bin", "etc", "init", "test"] {
         ensure(names.iter().any(|other| other == name), &format!("no {name}"))?;
     }
-    equal(listing("/etc")?, ["group", "motd", "mtab", "passwd"].map(str::to_owned))?;
+    equal(listing("/etc")?, ["fstab", "group", "motd", "mtab", "passwd"].map(str::to_owned))?;
     ensure(fs::metadata("/bin")?.is_dir(), "/bin is no directory")?;
     io_refused(fs::read_dir(MOTD), Errno::NOTDIR)
 }
