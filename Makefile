@@ -141,7 +141,7 @@ check: setup ## format, lints, documentation, layers
 
 # Safe code only, and hours of it under Miri, but for the tables: MIRI_SKIP= runs it all. Of the tests of tables, those in
 # MIRI_TABLES are run always: they read, write and free tables, which is where the unsafe code is.
-MIRI_SKIP := elf:: fs:: proc:: tty:: vm:: sd:: sdhci:: paging::tests::
+MIRI_SKIP := boot:: elf:: fs:: futex:: proc:: random:: signal:: tty:: vm:: sd:: sdhci:: paging::tests::
 MIRI_TABLES := $(addprefix paging::tests::basic::,a_block a_damaged a_kernel)
 
 miri: setup ## kcore and drivers under Miri; MIRI_SKIP= takes in the slow modules of safe code (MIRI_TOOLCHAIN=)
