@@ -13,17 +13,14 @@
 //! the same disk. Between these files it makes and removes others that it never syncs, so that there is always something that
 //! waits. It ends only when something fails.
 
-mod random;
-
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use sys::random::Random;
 use sys::{file, process};
-
-use crate::random::Random;
 
 /// `O_SYNC`, with `O_DSYNC` in it.
 const O_SYNC: i32 = 0o4_010_000;

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sys::process::{self, Signal, Which, exec, kill, option, spawn, wait, wait_for};
+use sys::random::Random;
 use sys::sync::{self, Scope};
 use sys::{Errno, Forked, Pid, machine, thread, time};
 
-use crate::random::Random;
 use crate::wrong::{Checked, Wrong, ensure, unless_short};
 
 /// The argument with which this program executes itself, and ends with [`leaf_status`] of the next one.

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use sys::random::Random;
 use sys::{Errno, file};
 
-use crate::random::Random;
 use crate::wrong::{Checked, Wrong, ensure};
 
 const PATHS: [&str; 3] = ["/etc/motd", "/etc/passwd", "/bin/hello"];

@@ -5,7 +5,7 @@
 //! knows what its memory, its files and its children should be like, and looks; children made by fork know it too, and go
 //! on the same way for a while. At the end everything is gone again, and what the kernel counts must be what it was.
 //!
-//! * [`random`]: the generator
+//! * [`sys::random`]: the generator
 //! * [`worker`]: one process: draws and does
 //! * [`memory`], [`files`], [`family`]: what it does, and what it knows of that
 //! * [`wrong`]: what it may find
@@ -13,7 +13,6 @@
 mod family;
 mod files;
 mod memory;
-mod random;
 mod worker;
 mod wrong;
 
@@ -22,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use sys::balance::{Balance, Losses};
 use sys::process::{self, Signal, Which, spawn, wait};
+use sys::random::Random;
 use sys::signal::{self, Handler};
 use sys::{Errno, Pid};
 
-use crate::random::Random;
 use crate::worker::Worker;
 use crate::wrong::{Checked, Wrong};
 

@@ -1,8 +1,8 @@
 //! Memory, and what should be in it.
 
 use sys::memory::{Advice, Mapping, PAGE, Protection, exercise_break};
+use sys::random::Random;
 
-use crate::random::Random;
 use crate::wrong::{Checked, Wrong, ensure, unless_short};
 
 /// Pieces that a process has at most.

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use sys::process::{self, spawn};
+use sys::random::Random;
 
 use crate::Until;
 use crate::family::Family;
 use crate::files::Files;
 use crate::memory::Memory;
-use crate::random::Random;
 use crate::wrong::{Checked, unless_short};
 
 /// Forks within forks, at most.

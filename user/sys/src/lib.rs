@@ -19,6 +19,7 @@ pub mod message;
 pub mod names;
 pub mod number;
 pub mod process;
+pub mod random;
 pub mod registers;
 pub mod sacrifice;
 pub mod signal;
