@@ -60,6 +60,38 @@ pub trait PageSource: Send + Sync {
     fn total_frames(&self) -> u64;
 }
 
+/// A frame of its own for a page of a file: so many bytes, at most a page, which `read` gives from an offset in the page
+/// on, and zeroes behind them.
+///
+/// # Errors
+///
+/// [`OutOfFrames`](PagerError::OutOfFrames), [`Io`](PagerError::Io) where `read` fails.
+pub(super) fn read_page(
+    pages: &dyn PageSource,
+    bytes: u64,
+    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), FileError>,
+) -> Result<PhysFrame, PagerError> {
+    /// How much is on its way at a time.
+    const CHUNK: usize = 2048;
+    if !pages.has_room() {
+        return Err(PagerError::OutOfFrames);
+    }
+    let frame = pages.fresh().ok_or(PagerError::OutOfFrames)?;
+    let mut buffer = [0; CHUNK];
+    let mut done = 0;
+    while done < bytes {
+        let count = bytes.saturating_sub(done).min(CHUNK as u64);
+        let piece = buffer.get_mut(..usize::try_from(count).unwrap_or(CHUNK)).unwrap_or_default();
+        if read(done, piece).is_err() {
+            pages.release(frame);
+            return Err(PagerError::Io);
+        }
+        pages.write(frame, usize::try_from(done).unwrap_or(0), piece);
+        done = done.saturating_add(count);
+    }
+    Ok(frame)
+}
+
 /// The pages of a file whose bytes lie in memory.
 pub(super) struct Pages {
     bytes: &'static [u8],

@@ -7,6 +7,7 @@ use super::node::Node;
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::fs::error::FileError;
 use crate::fs::operations::{Allocation, Appended, Blocking, FileOperations, Mapping, Place, Seeking};
+use crate::fs::pages::read_page;
 use crate::fs::transfer::{Sink, Source, Writer, give};
 use crate::hal::Cpu;
 use crate::paging::FewFrames;
@@ -149,23 +150,9 @@ impl<C: Cpu> Node<C> {
             return Ok(frame);
         }
         let pages = &self.fs.needs.pages;
-        if !pages.has_room() {
-            return Err(PagerError::OutOfFrames);
-        }
-        let frame = pages.fresh().ok_or(PagerError::OutOfFrames)?;
-        let left = size.saturating_sub(at).min(PAGE);
-        let mut buffer = [0; CHUNK];
-        let mut done = 0;
-        while done < left {
-            let count = left.saturating_sub(done).min(CHUNK as u64);
-            let bytes = buffer.get_mut(..usize::try_from(count).unwrap_or(CHUNK)).unwrap_or_default();
-            if self.read_locked(&mut chain, at.saturating_add(done), bytes).is_err() {
-                pages.release(frame);
-                return Err(PagerError::Io);
-            }
-            pages.write(frame, usize::try_from(done).unwrap_or(0), bytes);
-            done = done.saturating_add(count);
-        }
+        let bytes = size.saturating_sub(at).min(PAGE);
+        let frame =
+            read_page(&**pages, bytes, |offset, into| self.read_locked(&mut chain, at.saturating_add(offset), into))?;
         pages.add_reference(frame);
         self.mapped.lock().insert(index, frame);
         Ok(frame)

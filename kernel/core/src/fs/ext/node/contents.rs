@@ -4,6 +4,7 @@ use super::Node;
 use crate::addr::{PAGE_SIZE, PhysFrame};
 use crate::fs::error::FileError;
 use crate::fs::operations::{Blocking, Extent, FileOperations, Mapping, Seeking};
+use crate::fs::pages::read_page;
 use crate::fs::transfer::{Sink, Source, give};
 use crate::hal::Cpu;
 use crate::paging::FewFrames;
@@ -65,23 +66,8 @@ impl<C: Cpu> Node<C> {
         let size = self.record.size;
         let at = index.checked_mul(PAGE).filter(|&at| at < size).ok_or(PagerError::BeyondEnd)?;
         let pages = &self.fs.needs.pages;
-        if !pages.has_room() {
-            return Err(PagerError::OutOfFrames);
-        }
-        let frame = pages.fresh().ok_or(PagerError::OutOfFrames)?;
-        let left = size.saturating_sub(at).min(PAGE);
-        let mut buffer = [0; CHUNK];
-        let mut done = 0;
-        while done < left {
-            let count = left.saturating_sub(done).min(CHUNK as u64);
-            let bytes = buffer.get_mut(..usize::try_from(count).unwrap_or(CHUNK)).unwrap_or_default();
-            if self.read_at(at.saturating_add(done), bytes).is_err() {
-                pages.release(frame);
-                return Err(PagerError::Io);
-            }
-            pages.write(frame, usize::try_from(done).unwrap_or(0), bytes);
-            done = done.saturating_add(count);
-        }
+        let bytes = size.saturating_sub(at).min(PAGE);
+        let frame = read_page(&**pages, bytes, |offset, into| self.read_at(at.saturating_add(offset), into))?;
         let first = *self.mapped.lock().entry(index).or_insert(frame);
         if first != frame {
             pages.release(frame);
