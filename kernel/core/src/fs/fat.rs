@@ -66,8 +66,9 @@ use super::name_cache::NameCache;
 use super::offset::{Parked, ParkedGuard, Parking};
 use super::pages::PageSource;
 use super::tmpfs::Mappings;
+use super::write_count::MountState;
 use crate::hal::Cpu;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// `MSDOS_SUPER_MAGIC` (`linux/magic.h`).
@@ -101,10 +102,8 @@ pub struct Fat<C: Cpu> {
     next_object: AtomicU64,
     /// The directory that its root covers, if it is mounted.
     covered: Covered<C>,
-    /// What may be done in it: [`MountFlags`].
-    flags: AtomicU32,
-    /// How many have a file open for writing.
-    writers: AtomicU32,
+    /// What may be done in it, and who writes.
+    state: MountState,
     /// Held by who changes the table or directories.
     changing: Parked<Changing>,
     pending: SpinLock<Pending, C>,
@@ -134,8 +133,7 @@ impl<C: Cpu> Fat<C> {
             names: NameCache::new(),
             next_object: AtomicU64::new(device.encoded() << 32 | 1 << 63),
             covered: Covered::nothing(),
-            flags: AtomicU32::new(flags.bits()),
-            writers: AtomicU32::new(0),
+            state: MountState::new(flags),
             changing: Parked::new(needs.parking, changing),
             pending: SpinLock::new(Rank::FileObject, Pending::new()),
             freed: SpinLock::new(Rank::FileObject, Freed::new()),
@@ -160,11 +158,11 @@ impl<C: Cpu> Fat<C> {
     }
 
     fn flags(&self) -> MountFlags {
-        MountFlags::from_bits_truncate(self.flags.load(Ordering::SeqCst))
+        self.state.flags()
     }
 
     fn check_writable(&self) -> Result<(), FileError> {
-        if self.flags().contains(MountFlags::READ_ONLY) { Err(FileError::ReadOnly) } else { Ok(()) }
+        self.state.check_writable()
     }
 
     fn now(&self) -> Timestamp {
@@ -265,18 +263,11 @@ impl<C: Cpu> Mountable for MountableFat<C> {
         self.fs.flags()
     }
 
-    /// Who begins to write counts himself and then looks whether he may.
     fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
         if !flags.contains(MountFlags::READ_ONLY) && self.fs.volume.is_read_only() {
             return Err(FileError::ReadOnly);
         }
-        let before = self.fs.flags.swap(flags.bits(), Ordering::SeqCst);
-        let closes = flags.contains(MountFlags::READ_ONLY) && before & MountFlags::READ_ONLY.bits() == 0;
-        if !closes {
-            return Ok(());
-        }
-        let outcome = if self.fs.writers.load(Ordering::SeqCst) == 0 { self.sync() } else { Err(FileError::Busy) };
-        outcome.inspect_err(|_| self.fs.flags.store(before, Ordering::SeqCst))
+        self.fs.state.set_flags(flags, || self.sync())
     }
 
     /// Each node has the file system: the root does, and this.

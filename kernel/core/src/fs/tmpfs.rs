@@ -56,9 +56,10 @@ use super::mount::{MountFlags, Mountable};
 use super::offset::{Parked, Parking};
 use super::pages::PageSource;
 use super::pipe::NamedPipe;
+use super::write_count::MountState;
 use crate::addr::PAGE_SIZE;
 use crate::hal::Cpu;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// What a file system in memory is for, as `/proc/mounts` and statfs(2) call it.
@@ -141,10 +142,8 @@ pub struct Tmpfs<C: Cpu> {
     needs: Needs,
     device: DeviceNumber,
     purpose: Purpose,
-    /// What may be done in it: [`MountFlags`].
-    flags: AtomicU32,
-    /// How many have a file open for writing.
-    writers: AtomicU32,
+    /// What may be done in it, and who writes.
+    state: MountState,
     /// What is mounted on files that are no directories: on which, and the root.
     file_covers: SpinLock<Vec<CoveredFile>, C>,
     next_number: AtomicU64,
@@ -166,8 +165,7 @@ impl<C: Cpu> Tmpfs<C> {
             needs,
             device,
             purpose,
-            flags: AtomicU32::new(0),
-            writers: AtomicU32::new(0),
+            state: MountState::new(MountFlags::empty()),
             file_covers: SpinLock::new(Rank::FileObject, Vec::new()),
             next_number: AtomicU64::new(1),
             pages: Budget::new(limits.pages),
@@ -189,11 +187,9 @@ impl<C: Cpu> Tmpfs<C> {
 
     /// Lets nothing be changed any more, or lets it again.
     pub fn set_read_only(&self, read_only: bool) {
-        if read_only {
-            self.flags.fetch_or(MountFlags::READ_ONLY.bits(), Ordering::SeqCst);
-        } else {
-            self.flags.fetch_and(!MountFlags::READ_ONLY.bits(), Ordering::SeqCst);
-        }
+        let mut flags = self.flags();
+        flags.set(MountFlags::READ_ONLY, read_only);
+        self.state.force(flags);
     }
 
     /// Whether nothing can be changed.
@@ -204,7 +200,7 @@ impl<C: Cpu> Tmpfs<C> {
 
     /// What may be done in it.
     fn flags(&self) -> MountFlags {
-        MountFlags::from_bits_truncate(self.flags.load(Ordering::SeqCst))
+        self.state.flags()
     }
 
     /// Bounds it anew. What is there already stays.
@@ -232,7 +228,7 @@ impl<C: Cpu> Tmpfs<C> {
     }
 
     fn check_writable(&self) -> Result<(), FileError> {
-        if self.is_read_only() { Err(FileError::ReadOnly) } else { Ok(()) }
+        self.state.check_writable()
     }
 
     /// The root of what is mounted on the file of this number, which is no directory.
@@ -300,15 +296,8 @@ impl<C: Cpu> Mountable for WithRoot<C> {
         self.fs.flags()
     }
 
-    /// Who begins to write counts himself and then looks whether he may.
     fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
-        let before = self.fs.flags.swap(flags.bits(), Ordering::SeqCst);
-        let closes = flags.contains(MountFlags::READ_ONLY) && before & MountFlags::READ_ONLY.bits() == 0;
-        if closes && self.fs.writers.load(Ordering::SeqCst) != 0 {
-            self.fs.flags.store(before, Ordering::SeqCst);
-            return Err(FileError::Busy);
-        }
-        Ok(())
+        self.fs.state.set_flags(flags, || Ok(()))
     }
 
     fn is_used(&self, own: usize) -> Result<bool, FileError> {

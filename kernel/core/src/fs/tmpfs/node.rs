@@ -321,15 +321,12 @@ impl<C: Cpu> Inode for Node<C> {
         if !matches!(self.body, Body::Regular(..)) {
             return Ok(());
         }
-        self.writes.begin_writing()?;
-        self.fs.writers.fetch_add(1, Ordering::SeqCst);
-        self.fs.check_writable().inspect_err(|_| self.end_writing())
+        self.fs.state.begin_writing(&self.writes)
     }
 
     fn end_writing(&self) {
         if matches!(self.body, Body::Regular(..)) {
-            self.writes.end_writing();
-            self.fs.writers.fetch_sub(1, Ordering::SeqCst);
+            self.fs.state.end_writing(&self.writes);
         }
     }
 

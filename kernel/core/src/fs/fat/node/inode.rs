@@ -14,7 +14,6 @@ use crate::fs::metadata::{FileId, FileKind, FileSystemStatus, Metadata, Protecti
 use crate::fs::mount::MountFlags;
 use crate::fs::operations::FileOperations;
 use crate::hal::Cpu;
-use crate::sync::atomic::Ordering;
 
 /// Cookies of `.` and `..`.
 const DOTS: u64 = 2;
@@ -60,14 +59,11 @@ impl<C: Cpu> Inode for Node<C> {
     }
 
     fn begin_writing(&self) -> Result<(), FileError> {
-        self.writes.begin_writing()?;
-        self.fs.writers.fetch_add(1, Ordering::SeqCst);
-        self.fs.check_writable().inspect_err(|_| self.end_writing())
+        self.fs.state.begin_writing(&self.writes)
     }
 
     fn end_writing(&self) {
-        self.writes.end_writing();
-        self.fs.writers.fetch_sub(1, Ordering::SeqCst);
+        self.fs.state.end_writing(&self.writes);
     }
 
     fn deny_writing(&self) -> Result<(), FileError> {
