@@ -15,6 +15,9 @@ mkdir -p "$build/found"
 cd "$here"
 export CARGO_TARGET_DIR="$build/target"
 targets=$(cargo run --quiet --release --bin seeds -- "$build/corpus")
+for target in "$@"; do
+    echo "$targets" | grep -qxF -- "$target" || { echo "there is no target $target; there are:" $targets >&2; exit 1; }
+done
 RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares" \
