@@ -87,12 +87,12 @@ fn a_signal_after_one_is_no_error() -> Checked {
         let (one, other) = stream::socket_pair(kind::DATAGRAM)?;
         known(send(&one, &[b"a"], 0))?;
         handle(Signal::ALRM, Handler::Count)?;
-        set_interval(Interval::Real, Setting::once(Duration::from_millis(2)))?;
+        // Should one come before the wait has begun, the next one ends it.
+        set_interval(Interval::Real, Setting::every(Duration::from_millis(5)))?;
         equal(receive(&other, (2, 9), 0, None)?.0, vec![b"a".to_vec()])?;
-        equal(caught(), 1)?;
-        set_interval(Interval::Real, Setting::once(Duration::from_millis(2)))?;
+        ensure(caught() > 0, "no handler ran")?;
         refused(receive(&other, (2, 9), 0, None), Errno::INTR)?;
-        equal(caught(), 1)
+        ensure(caught() > 0, "no handler ran")
     })
 }
 

@@ -190,9 +190,10 @@ fn a_signal_ends_the_wait() -> Checked {
         let to = scratch(1, b"")?;
         known(splice((&reader, None), (&to, None), 0, 0))?;
         handle(Signal::ALRM, Handler::Count)?;
-        set_interval(Interval::Real, Setting::once(std::time::Duration::from_millis(2)))?;
+        // Should the first come before the wait has begun, the next one ends it.
+        set_interval(Interval::Real, Setting::every(std::time::Duration::from_millis(5)))?;
         refused(splice((&reader, None), (&to, None), 1, 0), Errno::INTR)?;
-        equal(caught(), 1)
+        ensure(caught() > 0, "no handler ran")
     })
 }
 

@@ -140,9 +140,10 @@ fn a_signal_ends_the_wait() -> Checked {
     in_child(|| {
         let timer = timer(Clock::Monotonic, 0)?;
         handle(Signal::ALRM, Handler::Count)?;
-        set_interval(Interval::Real, Setting::once(2 * MS))?;
+        // Should the first come before the wait has begun, the next one ends it.
+        set_interval(Interval::Real, Setting::every(5 * MS))?;
         refused(timer.read(), Errno::INTR)?;
-        equal(caught(), 1)
+        ensure(caught() > 0, "no handler ran")
     })
 }
 
