@@ -139,16 +139,16 @@ check: setup ## format, lints, documentation, layers
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(USER_CRATES:%=--package %) --target $(USER_TARGET)
 	$(TINE) layers
 
-# Safe code only, and hours of it under Miri, but for the tables: MIRI_SKIP= runs it all. Of the tests of tables, those in
-# MIRI_TABLES are run always: they read, write and free tables, which is where the unsafe code is.
-MIRI_SKIP := boot:: elf:: fs:: futex:: proc:: random:: signal:: tty:: vm:: sd:: sdhci:: paging::tests::
-MIRI_TABLES := $(addprefix paging::tests::basic::,a_block a_damaged a_kernel)
+# What Miri is asked by default: the unsafe code (`tine layers` knows where it may be), what is built right on top of it,
+# and drivers. The rest is safe code, hours of it under Miri; of the tests of tables, those that read, write and free them.
+MIRI_ONLY := mmio:: gic:: mailbox:: hal::fake frame:: sync:: util::list util::place util::ring $(addprefix sched::tests::,run_queue waiting)
+MIRI_TREES := time::queue $(addprefix paging::tests::basic::,a_block a_damaged a_kernel)
 
-miri: setup ## kcore and drivers under Miri; MIRI_SKIP= takes in the slow modules of safe code (MIRI_TOOLCHAIN=)
+miri: setup ## the unsafe code of kcore and drivers under Miri; MIRI_ONLY= runs all of both, for hours (MIRI_TOOLCHAIN=)
 	@cargo +$(MIRI_TOOLCHAIN) miri --version >/dev/null 2>&1 || rustup toolchain install $(MIRI_TOOLCHAIN) --profile minimal --component miri --component rust-src
-	MIRIFLAGS="-Zmiri-strict-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore -p drivers --lib -- $(MIRI_SKIP:%=--skip %)
+	MIRIFLAGS="-Zmiri-strict-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore -p drivers --lib -- $(MIRI_ONLY)
 	@# The red-black tree of intrusive-collections keeps pointers in integers, so its users run with permissive provenance.
-	MIRIFLAGS="-Zmiri-permissive-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore --lib -- --include-ignored time::queue $(MIRI_TABLES)
+	MIRIFLAGS="-Zmiri-permissive-provenance" CARGO_TARGET_DIR=$(TARGET_DIR)/miri cargo +$(MIRI_TOOLCHAIN) miri test --no-fail-fast -p kcore --lib -- --include-ignored $(MIRI_TREES)
 
 loom: setup ## every interleaving of the lock-free code that three preemptions can make
 	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --lib loom

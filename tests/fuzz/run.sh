@@ -25,9 +25,9 @@ RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 
 for target in ${*:-$targets}; do
     echo "== $target, $seconds s"
-    # Each input has ten seconds to end, and a gigabyte.
+    # Each input has a minute to end, which is one of the clock and not of the processor, and a gigabyte.
     TINE_FUZZ=$target "$build/target/$host/release/fuzz" "$build/corpus/$target" -max_total_time="$seconds" \
-        -timeout=10 -rss_limit_mb=1024 -max_len=32768 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
+        -timeout=60 -rss_limit_mb=1024 -max_len=32768 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
         > "$build/$target.log" 2>&1 || { tail -n 40 "$build/$target.log"; exit 1; }
     sed -n 's/^stat::number_of_executed_units: */inputs: /p; s/^stat::average_exec_per_sec: */a second: /p' "$build/$target.log"
     grep -o 'cov: [0-9]*' "$build/$target.log" | tail -n 1
