@@ -51,6 +51,11 @@ pub enum Chip {
 pub struct Pin(u8);
 
 impl Pin {
+    pub(crate) const GPIO0: Self = Self(0);
+    pub(crate) const GPIO4: Self = Self(4);
+    pub(crate) const GPIO8: Self = Self(8);
+    pub(crate) const GPIO12: Self = Self(12);
+
     /// Pin `number`, or `None` from 54 on.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
@@ -243,6 +248,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::extra_uart::ExtraUart;
     use crate::mmio::fake::{Access, FakeDevice};
 
     fn gpio(chip: Chip) -> (FakeDevice<GpioRegisters>, Gpio) {
@@ -348,6 +354,29 @@ mod tests {
         assert_eq!([48, 49, 50, 51, 52, 53].map(|pin| function(&device, pin)), [7; 6]);
         let (device, mut gpio) = self::gpio(Chip::Bcm2711);
         assert_eq!(gpio.route_card(), Ok(()));
+        assert_eq!(device.writes(), []);
+    }
+
+    #[test]
+    fn an_extra_uart_takes_the_pin_that_it_sends_on_and_no_other() {
+        for (uart, number) in ExtraUart::ALL.into_iter().zip([0, 4, 8, 12]) {
+            let (device, mut gpio) = gpio(Chip::Bcm2711);
+            device.set(0x04, 4 << 12 | 4 << 15);
+            device.set(0xe4, u32::MAX);
+            assert_eq!(gpio.route_sender(uart), Ok(()));
+            let others = (0..54).filter(|&pin| ![14, 15, number].contains(&pin));
+            assert_eq!((function(&device, number), others.map(|pin| function(&device, pin)).sum::<u32>()), (3, 0));
+            assert_eq!([14, 15].map(|pin| function(&device, pin)), [4; 2], "the console's");
+            assert_eq!(device.get(0xe4), !(0b11 << (2 * number)));
+        }
+    }
+
+    #[test]
+    fn a_pi_3_has_no_extra_uart_and_no_pin_of_it_is_touched() {
+        let (device, mut gpio) = gpio(Chip::Bcm2837);
+        for uart in ExtraUart::ALL {
+            assert_eq!(gpio.route_sender(uart), Ok(()));
+        }
         assert_eq!(device.writes(), []);
     }
 

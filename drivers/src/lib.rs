@@ -13,7 +13,7 @@
 //! * [`core_id`]: the cores as interrupt controllers number them
 //! * interrupts: [`gic`] (Pi 4), [`bcm2836_local`] and [`bcm2835_irq`] (Pi 3)
 //! * time: [`generic_timer`], [`system_timer`]
-//! * consoles: [`pl011`], [`mini_uart`], with [`serial`] for what they share
+//! * consoles: [`pl011`], [`mini_uart`], with [`serial`] for what they share; [`extra_uart`], the Pi 4's other PL011s
 //! * firmware: [`mailbox`], with the property tags
 //! * the rest of the board: [`gpio`], [`act_led`], [`pm`] (reset, power-off, watchdog)
 //! * cards: [`sd`], the protocol; [`sdhci`], the controllers
@@ -32,6 +32,7 @@ pub mod bcm2835_rng;
 pub mod bcm2836_local;
 pub mod core_id;
 pub mod entropy;
+pub mod extra_uart;
 pub mod generic_timer;
 pub mod gic;
 pub mod gpio;

@@ -6,7 +6,12 @@
 //!
 //! All methods but `init` take `&self`: each access stands alone, and a panic may print through a second window.
 
+use core::error::Error;
+use core::fmt;
+use core::mem::offset_of;
+
 use bitflags::bitflags;
+use tock_registers::fields::Field;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::{register_bitfields, register_structs};
 
@@ -25,6 +30,8 @@ register_bitfields! {
         DATA OFFSET(0) NUMBITS(8) []
     ],
     FR [
+        TXFE OFFSET(7) NUMBITS(1) [],
+        RXFF OFFSET(6) NUMBITS(1) [],
         TXFF OFFSET(5) NUMBITS(1) [],
         RXFE OFFSET(4) NUMBITS(1) [],
         BUSY OFFSET(3) NUMBITS(1) []
@@ -90,8 +97,15 @@ bitflags! {
     }
 }
 
+/// CR of a UART that works in both directions, and of one that only sends.
+const TRANSMIT_AND_RECEIVE: u32 = TRANSMIT_ONLY | CR::RXE::SET.value;
+const TRANSMIT_ONLY: u32 = CR::UARTEN::SET.value | CR::TXE::SET.value;
+
 /// Every bit of ICR that has a meaning, modem lines included.
 const ALL_INTERRUPTS: u32 = 0x7ff;
+
+/// Where FR is: reading it changes nothing, so it is what to read where it is not known whether there is a UART.
+pub const FLAG_REGISTER: usize = offset_of!(Pl011Registers, fr);
 
 /// How often [`Pl011::write_byte`] looks for room. At 115 200 baud a byte leaves within 87 µs and a look takes about
 /// 100 ns, so a UART that runs needs fewer than a thousand; even at 9600 baud there is a wide margin. One whose clock
@@ -121,22 +135,47 @@ impl Pl011 {
     ///
     /// [`BadBaudRate`], before anything is touched.
     pub fn init(&mut self, clock_hz: u32, baud: u32) -> Result<(), BadBaudRate> {
-        let Divisor { integer, fraction } = divisor(clock_hz, baud)?;
+        let divisor = divisor(clock_hz, baud)?;
+        self.set_up(&divisor, Interrupts::RECEIVE | Interrupts::RECEIVE_TIMEOUT, TRANSMIT_AND_RECEIVE);
+        Ok(())
+    }
+
+    /// Sets the line to `baud`, 8N1, FIFO on, for sending alone: all interrupts masked, the receiver off, so that its line
+    /// needs no pin. On a BCM2711 that is also what the console wants of the other PL011s, for all have one interrupt.
+    ///
+    /// For a UART of which it is not known whether it is there. Its identification cannot tell: that stands at +0xfe0, and
+    /// the windows of the BCM2711's UARTs are 0x200 bytes long, so the next device would answer (Linux has the number in
+    /// the device tree for this, `arm,primecell-periphid`). The flags and what the registers keep can.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSender`]. Nothing was written unless the flags were those of a PL011.
+    pub fn init_sender(&mut self, clock_hz: u32, baud: u32) -> Result<(), NoSender> {
+        let divisor = divisor(clock_hz, baud)?;
+        if !are_possible(self.registers.fr.get()) {
+            return Err(NoSender::NoPl011);
+        }
+        self.set_up(&divisor, Interrupts::empty(), TRANSMIT_ONLY);
+        let registers = &self.registers;
+        let kept = [registers.ibrd.get(), registers.fbrd.get(), registers.cr.get()];
+        if kept == [divisor.integer, divisor.fraction, TRANSMIT_ONLY] { Ok(()) } else { Err(NoSender::NoPl011) }
+    }
+
+    fn set_up(&self, divisor: &Divisor, unmasked: Interrupts, control: u32) {
         let registers = &self.registers;
         // Lets a last byte leave that firmware or a former kernel wrote. If it does not, it is lost with the reset.
         let _ = self.drain(TRANSMIT_POLLS);
         registers.cr.set(0);
         registers.icr.set(ALL_INTERRUPTS);
         registers.dmacr.set(0);
-        registers.ibrd.set(integer);
-        registers.fbrd.set(fraction);
+        registers.ibrd.set(divisor.integer);
+        registers.fbrd.set(divisor.fraction);
         // Writing LCRH latches the divisor (DDI 0183, section 3.3.6). FEN goes from its old value straight to one: each
         // change of it empties the FIFO in QEMU, and with it what was typed ahead.
         registers.lcrh.write(LCRH::WLEN.val(3) + LCRH::FEN::SET);
         registers.ifls.write(IFLS::RXIFLSEL.val(2) + IFLS::TXIFLSEL.val(2));
-        self.unmask_only(Interrupts::RECEIVE | Interrupts::RECEIVE_TIMEOUT);
-        registers.cr.write(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
-        Ok(())
+        self.unmask_only(unmasked);
+        registers.cr.set(control);
     }
 
     /// Sends `byte`, waiting for room in the FIFO for some 10 ms at most.
@@ -207,10 +246,45 @@ impl Pl011 {
     }
 }
 
+/// Why nothing can be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoSender {
+    /// What answers is no PL011.
+    NoPl011,
+    /// It does not reach the line speed from its clock.
+    Baud(BadBaudRate),
+}
+
+impl From<BadBaudRate> for NoSender {
+    fn from(refused: BadBaudRate) -> Self {
+        Self::Baud(refused)
+    }
+}
+
+impl fmt::Display for NoSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPl011 => f.write_str("what answers there is no PL011"),
+            Self::Baud(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl Error for NoSender {}
+
 /// The two parts of the divisor: 1/16 of the clock over the line speed, in 64ths.
 struct Divisor {
     integer: u32,
     fraction: u32,
+}
+
+/// Whether a PL011 can have these flags (DDI 0183, section 3.3.3): what is empty is not full, and the transmitter is busy
+/// from the moment on in which its FIFO is not empty, enabled or not. Neither all zeros nor all ones, as a bus reads where
+/// nothing is, pass.
+fn are_possible(flags: u32) -> bool {
+    let has = |bit: Field<u32, FR::Register>| bit.is_set(flags);
+    let transmitter = if has(FR::TXFE) { !has(FR::TXFF) } else { has(FR::BUSY) };
+    transmitter && !(has(FR::RXFE) && has(FR::RXFF))
 }
 
 fn divisor(clock_hz: u32, baud: u32) -> Result<Divisor, BadBaudRate> {

@@ -3,6 +3,7 @@
 use core::ops::RangeInclusive;
 
 use super::{Chip, Function, Gpio, Pin, Pull, ReservedPin};
+use crate::extra_uart::ExtraUart;
 
 /// Where firmware has the PL011, for Bluetooth.
 const BLUETOOTH: RangeInclusive<u8> = 30..=33;
@@ -36,6 +37,21 @@ impl Gpio {
             Chip::Bcm2837 => self.route(RADIO, &CARD, Function::Alt3),
             Chip::Bcm2711 => Ok(()),
         }
+    }
+
+    /// Routes what an extra UART of a Pi 4 sends to the header. What it receives is left alone: that would take a pin which
+    /// may be somebody else's. A Pi 3 has none of these UARTs: nothing is done there.
+    ///
+    /// # Errors
+    ///
+    /// None with these pins.
+    pub fn route_sender(&mut self, uart: ExtraUart) -> Result<(), ReservedPin> {
+        if self.chip == Chip::Bcm2837 {
+            return Ok(());
+        }
+        let pin = uart.transmit_pin();
+        self.set_pull(pin, Pull::None)?;
+        self.set_function(pin, Function::Alt4)
     }
 
     /// Takes a device from the pins it is on, first, for its lines must not be on two sets of them.

@@ -140,3 +140,65 @@ fn interrupts_are_shown_masked_and_acknowledged_one_by_one() {
     uart.unmask_only(Interrupts::empty());
     assert_eq!(device.writes(), [(0x44, 1 << 6), (0x38, 0)]);
 }
+
+const TXFE: u32 = 1 << 7;
+const RXFF: u32 = 1 << 6;
+/// The flags after a reset.
+const IDLE: u32 = TXFE | RXFE;
+
+#[test]
+fn a_sender_masks_its_interrupts_and_needs_no_receiver() {
+    let (device, mut uart) = uart();
+    device.set(FR, IDLE);
+    assert_eq!(uart.init_sender(48_000_000, 115_200), Ok(()));
+    let expected = [
+        (0x30, 0),
+        (0x44, 0x7ff),
+        (0x48, 0),
+        (0x24, 26),
+        (0x28, 3),
+        (0x2c, 0x70),
+        (0x34, 0x12),
+        (0x38, 0),
+        (0x30, 0x101),
+    ];
+    assert_eq!(device.writes(), expected);
+    assert!(uart.try_write_byte(b'x'));
+    assert_eq!(device.writes(), [(DR, u32::from(b'x'))]);
+}
+
+#[test]
+fn what_has_impossible_flags_is_no_pl011_and_is_not_written_to() {
+    for flags in [0, u32::MAX, TXFE | TXFF | RXFE, TXFE | RXFE | RXFF, TXFF, RXFE] {
+        let (device, mut uart) = uart();
+        device.set(FR, flags);
+        assert_eq!(uart.init_sender(48_000_000, 115_200), Err(NoSender::NoPl011), "{flags:#x}");
+        assert_eq!(device.writes(), []);
+    }
+    for flags in [IDLE, TXFE, TXFE | RXFF, TXFF | BUSY | RXFE, BUSY | RXFE, TXFE | BUSY] {
+        assert!(are_possible(flags), "{flags:#x}");
+    }
+}
+
+#[test]
+fn what_does_not_keep_its_divisor_is_no_pl011() {
+    for lost in [0x24, 0x28, 0x30] {
+        let (device, mut uart) = uart();
+        device.set(FR, IDLE);
+        device.script(move |registers, offset, access| {
+            if (offset, access) == (lost, Access::Read) {
+                registers.set(lost, 0);
+            }
+        });
+        assert_eq!(uart.init_sender(48_000_000, 115_200), Err(NoSender::NoPl011), "{lost:#x}");
+    }
+}
+
+#[test]
+fn a_sender_refuses_a_speed_out_of_reach_before_anything_is_touched() {
+    let (device, mut uart) = uart();
+    device.set(FR, IDLE);
+    let refused = BadBaudRate { clock_hz: 1_000, baud: 115_200 };
+    assert_eq!(uart.init_sender(1_000, 115_200), Err(NoSender::Baud(refused)));
+    assert_eq!(device.writes(), []);
+}
