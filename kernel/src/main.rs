@@ -29,16 +29,17 @@ mod task;
 
 use core::time::Duration;
 
+use drivers::extra_uart::ExtraUart;
 use kcore::addr::{CpuSet, PhysAddr};
-use kcore::boot::command_line::{CommandLine, Console, PanicAction, Trace, Verbosity};
+use kcore::boot::command_line::{CommandLine, Console, PanicAction, Verbosity};
 use kcore::random::Quality;
 use kcore::sched::Priority;
 
 use crate::board::facts::{self, Facts};
 use crate::board::led::{self, Trouble};
+use crate::dev::trace::NoLine;
 use crate::log::panic::AfterPanic;
 use crate::log::println;
-use crate::log::trace::Mode;
 
 /// The boot, in order. The head calls this on the boot CPU with what x0 held and the counter's value at entry; from the
 /// end on the boot CPU is an idle CPU like any other.
@@ -58,7 +59,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     led::set_stage(Trouble::Panic);
     task::smp::release(&facts.release);
     let options = CommandLine::parse(&facts.command_line);
-    apply(&options);
+    let trace_line = apply(&options);
     dev::irq::init();
     dev::irq::init_cpu();
     dev::clock::init();
@@ -74,7 +75,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     let cpus = task::smp::gather();
     announce(board, &facts, cpus);
     pins.expect("the console's pins are not reserved");
-    report(&facts, &options, quality);
+    report(&facts, &options, quality, trace_line);
     let boot_us = (dev::clock::now_ns() - dev::clock::ticks_to_ns(entered)) / 1000;
     println!("boot: {boot_us} us from entry");
     defmt::info!("boot took {=u64} us with {=usize} cpus", boot_us, cpus.iter().count());
@@ -114,19 +115,15 @@ fn spawn(first: fn()) {
     task::thread::spawn("main", Priority::DEFAULT, CpuSet::ALL, first).expect("there is memory for the first threads");
 }
 
-/// Does what the command line asks for.
+/// Does what the command line asks for. What came of the trace is for the report, which comes after the first line.
 #[cold]
-fn apply(options: &CommandLine<'_>) {
+fn apply(options: &CommandLine<'_>) -> Result<Option<ExtraUart>, NoLine> {
     log::panic::set_after(match options.on_panic {
         PanicAction::Reboot => AfterPanic::Reboot,
         PanicAction::Halt => AfterPanic::Halt,
         PanicAction::Exit => AfterPanic::Exit,
     });
-    log::trace::set_mode(match options.trace {
-        Trace::Off => Mode::Off,
-        Trace::Uart1 => Mode::Uart1,
-        Trace::Console => Mode::Console,
-    });
+    dev::trace::send_to(options.trace)
 }
 
 /// The first line: scripts wait for it.
@@ -142,7 +139,7 @@ fn announce(board: &board::Board, facts: &Facts, cpus: CpuSet) {
 
 /// What a person wants to know of this machine, and what was wrong.
 #[cold]
-fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality) {
+fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality, trace_line: Result<Option<ExtraUart>, NoLine>) {
     if options.verbosity == Verbosity::Normal {
         println!("facts: {}", facts.source);
         if !facts.model.is_empty() {
@@ -160,6 +157,16 @@ fn report(facts: &Facts, options: &CommandLine<'_>, quality: Quality) {
     }
     if options.console == Some(Console::MiniUart) {
         println!("command line: the console is uart0; uart1 is the trace's line");
+    }
+    match trace_line {
+        Ok(Some(uart)) if options.verbosity == Verbosity::Normal => {
+            println!("trace: {uart} at GPIO {}, {} baud", uart.transmit_pin().number(), dev::trace::BAUD);
+        }
+        Ok(_) => {}
+        Err(why) => {
+            let (asked, instead) = (options.trace.name(), log::trace::place().name());
+            println!("command line: trace={asked}: {why}; the trace goes to {instead}");
+        }
     }
     for problem in &options.problems {
         println!("command line: {problem}");

@@ -1,6 +1,6 @@
 //! How the trace travels.
 //!
-//! On a line of its own (`trace=uart1`) the trace is the plain rzCOBS stream of defmt: frames that each end in a zero
+//! On a line of its own (`trace=uart1` to `uart5`) the trace is the plain rzCOBS stream of defmt: frames that each end in a zero
 //! byte. Inside the console stream (`trace=console`) each frame is wrapped:
 //!
 //! ```text

@@ -9,6 +9,7 @@ pub(crate) mod videocore;
 
 use core::ops::Range;
 
+use drivers::extra_uart::ExtraUart;
 use drivers::gpio::{self, Level};
 use drivers::mailbox::tags::{ClockId, ClockRate, ExpanderLine, Power, PowerDevice, SetExpander, SetPower};
 use drivers::sdhci::Chip;
@@ -34,6 +35,8 @@ pub(crate) struct Board {
     pub(crate) interrupts: InterruptHardware,
     /// PL011 UART0: the console.
     pub(crate) pl011: Device,
+    /// The other PL011s, none of which is used unless asked for.
+    pub(crate) extra_uarts: &'static [(ExtraUart, PhysAddr)],
     /// The auxiliary block with the mini-UART: the second line.
     pub(crate) aux: Device,
     /// The `VideoCore` mailbox.

@@ -20,6 +20,7 @@ pub(super) const BOARD: Board = Board {
         legacy: PhysAddr::new(PERIPHERALS + 0xb200),
     },
     pl011: Device { base: PhysAddr::new(PERIPHERALS + 0x20_1000), line: 57 },
+    extra_uarts: &[],
     aux: Device { base: PhysAddr::new(PERIPHERALS + 0x21_5000), line: 29 },
     mailbox: PhysAddr::new(PERIPHERALS + 0xb880),
     gpio: PhysAddr::new(PERIPHERALS + 0x20_0000),

@@ -1,5 +1,6 @@
 //! Raspberry Pi 4 (BCM2711) and QEMU's `raspi4b`.
 
+use drivers::extra_uart::ExtraUart;
 use drivers::mailbox::tags::ClockId;
 use drivers::sdhci::Chip;
 use kcore::addr::PhysAddr;
@@ -19,6 +20,13 @@ pub(super) const BOARD: Board = Board {
         cpu_interface: PhysAddr::new(0xff84_2000),
     },
     pl011: Device { base: PhysAddr::new(PERIPHERALS + 0x20_1000), line: 153 },
+    // Of 0x200 bytes each, behind UART0 (`bcm2711.dtsi`); QEMU has none of them.
+    extra_uarts: &[
+        (ExtraUart::Uart2, PhysAddr::new(PERIPHERALS + 0x20_1400)),
+        (ExtraUart::Uart3, PhysAddr::new(PERIPHERALS + 0x20_1600)),
+        (ExtraUart::Uart4, PhysAddr::new(PERIPHERALS + 0x20_1800)),
+        (ExtraUart::Uart5, PhysAddr::new(PERIPHERALS + 0x20_1a00)),
+    ],
     aux: Device { base: PhysAddr::new(PERIPHERALS + 0x21_5000), line: 125 },
     mailbox: PhysAddr::new(PERIPHERALS + 0xb880),
     gpio: PhysAddr::new(PERIPHERALS + 0x20_0000),

@@ -26,7 +26,7 @@ const INPUT_RESUME: usize = INPUT_RING / 2;
 /// Line speed in bits per second.
 pub(crate) const BAUD: u32 = 115_200;
 /// The UART's clock when the mailbox does not say better: what firmware sets.
-const DEFAULT_CLOCK_HZ: u32 = 48_000_000;
+pub(crate) const DEFAULT_CLOCK_HZ: u32 = 48_000_000;
 
 struct Line {
     uart: Option<Pl011>,

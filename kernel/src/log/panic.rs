@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use abi::symbols::{Place, Table};
 use kcore::addr::{CpuSet, VirtAddr};
+use kcore::boot::command_line::Trace;
 use kcore::hal::Cpu;
 use kcore::hal::syndrome::{Cause, Syndrome};
 
@@ -95,7 +96,7 @@ fn die(report: impl FnOnce(&mut Emergency)) -> ! {
     Arm::held_ranks().store(0, Ordering::Relaxed);
     console::rescue();
     let mut out = Emergency::new();
-    if trace::mode() == trace::Mode::Console {
+    if trace::place() == Trace::Console {
         // Ends a record that was cut short, so that the report is not taken for its rest.
         out.end_record();
     }

@@ -7,6 +7,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
+use kcore::boot::command_line::Trace;
 use kcore::hal::Cpu;
 use kcore::sync::{Once, Padded, PerCpu};
 use kcore::util::ring::{Commit, Ring};
@@ -17,29 +18,6 @@ use crate::arch::cpu::{self, Arm};
 const RING: usize = 4096;
 /// The longest frame, encoded.
 const FRAME: usize = 512;
-
-/// Where frames go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum Mode {
-    /// Nowhere: nothing is recorded.
-    Off,
-    /// To the mini-UART, plain.
-    Uart1,
-    /// Into the console stream, wrapped as `abi::trace` says.
-    Console,
-}
-
-impl Mode {
-    /// The word for it on the command line.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Uart1 => "uart1",
-            Self::Console => "console",
-        }
-    }
-}
 
 /// A CPU's frame in the making. Only that CPU touches it, with interrupts masked.
 struct Scratch {
@@ -81,7 +59,7 @@ static SLOTS: PerCpu<Slot> = PerCpu::new(
         })
     }; kcore::addr::MAX_CPUS],
 );
-static MODE: AtomicU8 = AtomicU8::new(Mode::Uart1 as u8);
+static PLACE: AtomicU8 = AtomicU8::new(Trace::Uart1 as u8);
 /// Set while the carrier knows that there is something.
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
 static NOTIFY: Once<fn()> = Once::new();
@@ -90,17 +68,13 @@ static FRAMES: AtomicU32 = AtomicU32::new(0);
 static CARRIED: AtomicU32 = AtomicU32::new(0);
 
 /// Where frames go now.
-pub(crate) fn mode() -> Mode {
-    match MODE.load(Ordering::Relaxed) {
-        0 => Mode::Off,
-        1 => Mode::Uart1,
-        _ => Mode::Console,
-    }
+pub(crate) fn place() -> Trace {
+    Trace::ALL[usize::from(PLACE.load(Ordering::Relaxed))]
 }
 
-/// Sends frames elsewhere from now on.
-pub(crate) fn set_mode(mode: Mode) {
-    MODE.store(mode as u8, Ordering::Relaxed);
+/// Sends frames elsewhere from now on. Its line is set up (`dev::trace`).
+pub(crate) fn set_place(place: Trace) {
+    PLACE.store(place as u8, Ordering::Relaxed);
 }
 
 /// Names who tells the carrier. It is called with any lock held, so it must take none.
@@ -179,7 +153,7 @@ unsafe impl defmt::Logger for Logger {
             }
             let Scratch { encoder, bytes, length, overflowed, .. } = scratch;
             encoder.end_frame(|piece| *overflowed |= !append(bytes, length, piece));
-            if scratch.started && mode() != Mode::Off {
+            if scratch.started && place() != Trace::Off {
                 commit(scratch);
             }
             Some(scratch.masked)

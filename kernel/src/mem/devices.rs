@@ -4,15 +4,18 @@
 //! address (from the board's constant record) and the type are chosen here, and the boot tables map every window of
 //! the record as Device-nGnRE for good.
 
+use core::fmt;
+
 use drivers::bcm2835_irq::LegacyRegisters;
 use drivers::bcm2835_rng::Bcm2835RngRegisters;
 use drivers::bcm2836_local::LocalRegisters;
+use drivers::extra_uart::ExtraUart;
 use drivers::gic::{CpuInterfaceRegisters, DistributorRegisters};
 use drivers::gpio::GpioRegisters;
 use drivers::mailbox::MailboxRegisters;
 use drivers::mini_uart::AuxRegisters;
 use drivers::mmio::Mmio;
-use drivers::pl011::Pl011Registers;
+use drivers::pl011::{self, Pl011Registers};
 use drivers::pm::PmRegisters;
 use drivers::rng200::Rng200Registers;
 use drivers::sdhci::SdhciRegisters;
@@ -81,6 +84,35 @@ pub(crate) fn interrupt_controllers() -> InterruptRegisters {
 pub(crate) fn card_controller(slot: &CardSlot) -> Mmio<SdhciRegisters> {
     // SAFETY: as for the windows above: slots are made by the boards' records only.
     unsafe { window(slot.device.base) }
+}
+
+/// The registers of an extra UART, where the board has it and something answers at its address: QEMU's raspi4b has none, and
+/// what is there instead need not bear a plain access.
+pub(crate) fn extra_uart(uart: ExtraUart) -> Result<Mmio<Pl011Registers>, NoUart> {
+    let (_, base) = *board::current().extra_uarts.iter().find(|(has, _)| *has == uart).ok_or(NoUart::NotOnThisBoard)?;
+    let flags = layout::pointer(layout::device(PhysAddr::new(base.get() + pl011::FLAG_REGISTER as u64)));
+    // SAFETY: the window is mapped as device memory, and reading the flags changes nothing.
+    unsafe { probe::read32(flags) }.ok_or(NoUart::NoAnswer)?;
+    // SAFETY: as for the windows above, and the device has just answered.
+    Ok(unsafe { window(base) })
+}
+
+/// Why there are no registers of an extra UART.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoUart {
+    /// The board's record has none with this number.
+    NotOnThisBoard,
+    /// A read of its flags ended in an external abort.
+    NoAnswer,
+}
+
+impl fmt::Display for NoUart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOnThisBoard => "this board has no such UART",
+            Self::NoAnswer => "nothing answers there",
+        })
+    }
 }
 
 /// The random number generator's registers.

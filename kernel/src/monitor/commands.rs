@@ -1,14 +1,14 @@
 //! The monitor's commands.
 
 use kcore::addr::{CpuId, PAGE_SIZE};
+use kcore::boot::command_line::Trace;
 use kcore::frame::FrameUse;
 use kcore::sched::{Class, ParkState};
 
 use super::crash;
 use crate::arch::cpu;
-use crate::dev::{clock, irq, power};
-use crate::log::trace::{self, Mode};
-use crate::log::{console, print, println};
+use crate::dev::{self, clock, irq, power};
+use crate::log::{console, print, println, trace};
 use crate::mem::frames::frames;
 use crate::mem::{heap, stacks};
 use crate::task::{switch, thread, timers};
@@ -38,7 +38,7 @@ const COMMANDS: [Command; 10] = [
     Command { name: "timers", arguments: "", help: "clock and next alarms", run: |words| none(words, show_timers) },
     Command {
         name: "trace",
-        arguments: "[off|uart1|console|test]",
+        arguments: "[off|uart1..uart5|console|test]",
         help: "where the trace goes; send it elsewhere; write test records",
         run: trace_command,
     },
@@ -213,12 +213,15 @@ fn trace_command(words: &[&str]) -> Result<(), Usage> {
     match words {
         [] => {
             let (frames, lost) = trace::counts();
-            println!("trace: {}, {frames} records, {lost} lost", trace::mode().name());
+            println!("trace: {}, {frames} records, {lost} lost", trace::place().name());
         }
-        ["off"] => trace::set_mode(Mode::Off),
-        ["uart1"] => trace::set_mode(Mode::Uart1),
-        ["console"] => trace::set_mode(Mode::Console),
         ["test"] => test_records(),
+        [place] => {
+            let place = Trace::from_name(place).ok_or(Usage)?;
+            if let Err(why) = dev::trace::send_to(place) {
+                println!("trace: {}: {why}", place.name());
+            }
+        }
         _ => return Err(Usage),
     }
     Ok(())

@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use tests::bench::Bench;
 use tests::trace_line::TraceListener;
+use tools::board::Board;
 use tools::trace::Tables;
 
 use crate::case::{Case, cases};
@@ -23,6 +24,7 @@ pub(crate) const CASES: &[Case] = cases![
     Emulator records_on_the_second_line_decode,
     Board records_in_the_console_stream_decode_and_leave_the_text_alone,
     Emulator the_command_line_sends_the_trace_into_the_console_stream,
+    Emulator an_extra_uart_that_is_not_there_leaves_the_trace_where_it_was,
     Emulator no_trace_means_no_byte_of_it,
     Board the_trace_can_be_sent_elsewhere_at_any_time,
 ];
@@ -82,6 +84,29 @@ fn the_command_line_sends_the_trace_into_the_console_stream(bench: &Bench) -> an
     console.end()?;
     let (_, bytes) = line.rest()?;
     ensure!(bytes == 0, "{bytes} bytes on the second line too");
+    Ok(())
+}
+
+/// A Pi 3 has none; QEMU's raspi4b lacks them, and the addresses are not even those of an external abort.
+fn an_extra_uart_that_is_not_there_leaves_the_trace_where_it_was(bench: &Bench) -> anyhow::Result<()> {
+    let why = match bench.board {
+        Board::Raspi3b => "this board has no such UART",
+        Board::Raspi4b => "what answers there is no PL011",
+    };
+    let tables = Tables::load(&bench.build.elf())?;
+    let listener = TraceListener::new()?;
+    let command = bench.command().cmdline("quiet trace=uart5").trace(listener.target()?);
+    let (mut console, text) = bench.boot_as(&command)?;
+    let said = format!("command line: trace=uart5: {why}; the trace goes to uart1");
+    ensure!(text.starts_with("Tine ") && text.lines().any(|line| line == said), "no {said:?} in {text:?}");
+    let mut line = listener.accept(&tables)?;
+    for uart in ["uart2", "uart3", "uart4", "uart5"] {
+        let answer = console.command(&format!("trace {uart}"))?;
+        ensure!(answer == format!("trace: {uart}: {why}\r\n"), "{answer:?}");
+    }
+    check_answer(&console.command("trace test")?)?;
+    check_records(line.until(RECORDS[RECORDS.len() - 1].1)?)?;
+    ensure!(console.command("trace")?.starts_with("trace: uart1, "), "the trace has moved");
     Ok(())
 }
 

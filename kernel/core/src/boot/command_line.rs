@@ -36,13 +36,48 @@ pub enum Console {
 
 /// Where trace records go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Trace {
     /// Nowhere.
     Off,
-    /// A line of their own.
+    /// The mini-UART, a line of their own; on a board it is not on the header's pins.
     Uart1,
+    /// A Pi 4's UART2, a line of their own.
+    Uart2,
+    /// A Pi 4's UART3, a line of their own.
+    Uart3,
+    /// A Pi 4's UART4, a line of their own.
+    Uart4,
+    /// A Pi 4's UART5, a line of their own.
+    Uart5,
     /// Into the console stream, framed.
     Console,
+}
+
+impl Trace {
+    /// All places, in the order of their numbers.
+    pub const ALL: [Self; 7] =
+        [Self::Off, Self::Uart1, Self::Uart2, Self::Uart3, Self::Uart4, Self::Uart5, Self::Console];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Uart1 => "uart1",
+            Self::Uart2 => "uart2",
+            Self::Uart3 => "uart3",
+            Self::Uart4 => "uart4",
+            Self::Uart5 => "uart5",
+            Self::Console => "console",
+        }
+    }
+
+    /// The place with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|place| place.name() == name)
+    }
 }
 
 /// What ends a panic.
@@ -181,7 +216,7 @@ impl<'a> CommandLine<'a> {
             "maxproc" => set_some(&mut self.max_processes, value.and_then(limit)),
             "maxthread" => set_some(&mut self.max_threads, value.and_then(limit)),
             "pids" => set(&mut self.pids, value.and_then(pids)),
-            "trace" => set(&mut self.trace, value.and_then(trace)),
+            "trace" => set(&mut self.trace, value.and_then(Trace::from_name)),
             "panic" => set(&mut self.on_panic, value.and_then(panic_action)),
             "quiet" => set(&mut self.verbosity, value.is_none().then_some(Verbosity::Quiet)),
             _ => return self.pass(word),
@@ -280,15 +315,6 @@ fn pids(value: &str) -> Option<Pids> {
 
 fn limit(value: &str) -> Option<u32> {
     value.parse().ok().filter(|&limit| limit >= LEAST_LIMIT)
-}
-
-fn trace(value: &str) -> Option<Trace> {
-    match value {
-        "off" => Some(Trace::Off),
-        "uart1" => Some(Trace::Uart1),
-        "console" => Some(Trace::Console),
-        _ => None,
-    }
 }
 
 fn panic_action(value: &str) -> Option<PanicAction> {

@@ -49,6 +49,21 @@ fn a_bad_value_is_told_and_the_default_stays() {
 }
 
 #[test]
+fn every_place_for_the_trace_has_a_name_of_its_own() {
+    for (number, place) in Trace::ALL.into_iter().enumerate() {
+        assert_eq!(place as usize, number);
+        let line = std::format!("trace={}", place.name());
+        let parsed = CommandLine::parse(&line);
+        assert_eq!((parsed.trace, parsed.problems.len()), (place, 0), "{line}");
+    }
+    for name in ["uart0", "uart6", "uart", "uart3,115200", "UART3", ""] {
+        let line = std::format!("trace={name}");
+        let parsed = CommandLine::parse(&line);
+        assert_eq!((parsed.trace, parsed.problems.len()), (Trace::Uart1, 1), "{line}");
+    }
+}
+
+#[test]
 fn a_bad_value_does_not_undo_a_good_one() {
     let parsed = CommandLine::parse("console=ttyS0 console=tty1 maxproc=10 maxproc=x");
     assert_eq!((parsed.console, parsed.max_processes), (Some(Console::MiniUart), Some(10)));
