@@ -75,6 +75,9 @@ debian: build build/debian.cpio ## run BOARD with programs of Debian and their l
 trace: build ## run BOARD and print its trace
 	@$(RUN) $(if $(TRACE),,--trace)
 
+board-trace: setup ## the trace of a board with trace=uart2..uart5, at PORT (BAUD=)
+	@$(TINE) trace --port $(PORT) $(if $(BAUD),--baud $(BAUD))
+
 gdb: build ## run BOARD under gdb, with commands for Tine (`tine help` there), or print how
 	@# Where none can be installed, the script says how to use one elsewhere.
 	-@tools/setup.sh --gdb
@@ -270,4 +273,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run powercut trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-but-miri setup test-tools cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run powercut trace board-trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-but-miri setup test-tools cross debian test-long clean help host clean-logs FORCE
