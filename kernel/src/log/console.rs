@@ -313,17 +313,23 @@ impl Write for Line {
 
 /// The console of a dying kernel: a second window onto the UART, no lock, no interrupts. Bytes that the ring still
 /// holds are lost to it; see [`rescue`].
-pub(crate) struct Emergency(Pl011);
+pub(crate) struct Emergency(Option<Pl011>);
 
 impl Emergency {
     /// Takes the UART as it stands.
     pub(crate) fn new() -> Self {
-        Self(Pl011::new(devices::pl011()))
+        Self(Some(Pl011::new(devices::pl011())))
     }
 
     /// Sends the byte that ends a trace record.
-    pub(crate) fn end_record(&self) {
-        let _ = self.0.write_byte(abi::trace::FRAME_END);
+    pub(crate) fn end_record(&mut self) {
+        self.send(abi::trace::FRAME_END);
+    }
+
+    /// A UART that does not take a byte within its bound is off, as it is before the console is set up: it gets no other, or a
+    /// report would take half a minute, and what comes after it (the LED) as much longer.
+    fn send(&mut self, byte: u8) {
+        self.0.take_if(|uart| uart.write_byte(byte).is_err());
     }
 }
 
@@ -331,9 +337,9 @@ impl Write for Emergency {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             if byte == b'\n' {
-                let _ = self.0.write_byte(b'\r');
+                self.send(b'\r');
             }
-            let _ = self.0.write_byte(byte);
+            self.send(byte);
         }
         Ok(())
     }
