@@ -57,6 +57,25 @@ pub fn with_nops(blob: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(tree)
 }
 
+/// The same tree with one reservation more: `bytes` from address 0 on. All parts behind the first are where they were, and the
+/// reservations behind them.
+///
+/// # Errors
+///
+/// When `blob` is no tree.
+pub fn with_reservation(blob: &[u8], bytes: u64) -> anyhow::Result<Vec<u8>> {
+    let mut tree = blob.to_vec();
+    tree.resize(blob.len().next_multiple_of(8), 0);
+    let reservations_at = tree.len();
+    for word in [0, bytes, 0, 0] {
+        tree.extend(word.to_be_bytes());
+    }
+    let total = tree.len();
+    set(&mut tree, RESERVATIONS_AT, reservations_at)?;
+    set(&mut tree, TOTAL_SIZE, total)?;
+    Ok(tree)
+}
+
 /// Not a tree at all by its first word.
 #[must_use]
 pub fn with_bad_magic(blob: &[u8]) -> Vec<u8> {
