@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let plan = plan(&arguments.image, &mut image)?;
     let disk = System::default().examine(&arguments.device)?;
     println!("{}: {}, {}", disk.name, disk.model, human(disk.size));
-    accept(&disk, image.metadata()?.len(), arguments.force.as_deref())?;
+    accept(&disk, image.metadata()?.len(), arguments)?;
     if !arguments.yes && !agreed(&disk, &mut io::stdin().lock(), &mut io::stdout())? {
         println!("nothing was written");
         return Ok(ExitCode::FAILURE);
@@ -60,18 +60,31 @@ fn plan(path: &Path, image: &mut File) -> anyhow::Result<Plan> {
 }
 
 /// Refuses a disk that must not be overwritten, unless it was named.
-fn accept(disk: &Disk, length: u64, force: Option<&str>) -> anyhow::Result<()> {
+fn accept(disk: &Disk, length: u64, arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(length <= disk.size, "the image has {}, more than {}", human(length), disk.name);
-    if disk.objections.is_empty() || force == Some(&disk.name) {
+    if disk.objections.is_empty() || arguments.force.as_ref() == Some(&disk.name) {
         return Ok(());
     }
     let reasons: Vec<_> = disk.objections.iter().map(|objection| format!("\n  {objection}")).collect();
     anyhow::bail!(
-        "{} is not written to:{}\nIf it is meant all the same: --force {}",
+        "{} is not written to:{}\nIf it is meant all the same: {}",
         disk.name,
         reasons.concat(),
-        disk.name
+        command(arguments, Some(&disk.name))
     );
+}
+
+/// What to type to run this once more, with `force`.
+fn command(arguments: &Arguments, force: Option<&str>) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "tine".into());
+    format!(
+        "{} flash{}{} --image {} {}",
+        program.display(),
+        force.map(|name| format!(" --force {name}")).unwrap_or_default(),
+        if arguments.yes { " --yes" } else { "" },
+        arguments.image.display(),
+        arguments.device.display()
+    )
 }
 
 /// Asks. The disk's name is the answer that a habit does not give.
@@ -93,13 +106,7 @@ fn open(arguments: &Arguments) -> anyhow::Result<File> {
     }
     options.open(&arguments.device).map_err(|error| {
         let denied = error.kind() == io::ErrorKind::PermissionDenied;
-        let program = std::env::current_exe().unwrap_or_else(|_| "tine".into());
-        let hint = format!(
-            "; try: sudo {} flash --image {} {}",
-            program.display(),
-            arguments.image.display(),
-            arguments.device.display()
-        );
+        let hint = format!("; try: sudo {}", command(arguments, arguments.force.as_deref()));
         anyhow::anyhow!(
             "cannot open {}: {error}{}",
             arguments.device.display(),
@@ -135,20 +142,36 @@ mod tests {
 
     use super::*;
 
+    fn arguments(force: Option<&str>, yes: bool) -> Arguments {
+        Arguments { device: "/dev/sdx".into(), image: "a.img".into(), force: force.map(Into::into), yes }
+    }
+
     fn disk(objections: &[Objection]) -> Disk {
         Disk { name: "sdx".into(), model: "Card".into(), size: 32_000_000_000, objections: objections.to_vec() }
     }
 
     #[test]
     fn what_speaks_against_a_disk_is_overruled_by_its_name_only() {
-        assert!(accept(&disk(&[]), 1000, None).is_ok());
+        assert!(accept(&disk(&[]), 1000, &arguments(None, false)).is_ok());
         let refused = disk(&[Objection::Mounted("/mnt".into()), Objection::NotRemovable]);
         for force in [None, Some("sdy"), Some("")] {
-            let error = accept(&refused, 1000, force).unwrap_err().to_string();
-            assert!(error.contains("/mnt") && error.contains("built in") && error.contains("--force sdx"), "{error}");
+            let error = accept(&refused, 1000, &arguments(force, false)).unwrap_err().to_string();
+            assert!(error.contains("/mnt") && error.contains("built in"), "{error}");
+            assert!(error.ends_with(" flash --force sdx --image a.img /dev/sdx"), "{error}");
         }
-        assert!(accept(&refused, 1000, Some("sdx")).is_ok());
-        assert!(accept(&refused, 32_000_000_001, Some("sdx")).is_err());
+        assert!(accept(&refused, 1000, &arguments(Some("sdx"), false)).is_ok());
+        assert!(accept(&refused, 32_000_000_001, &arguments(Some("sdx"), false)).is_err());
+    }
+
+    #[test]
+    fn the_command_to_type_keeps_what_was_said() {
+        for (force, yes, expected) in [
+            (None, false, " flash --image a.img /dev/sdx"),
+            (Some("sdx"), true, " flash --force sdx --yes --image a.img /dev/sdx"),
+        ] {
+            let command = command(&arguments(force, yes), force);
+            assert!(command.ends_with(expected), "{command}");
+        }
     }
 
     #[test]
