@@ -63,7 +63,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Superblock(field) => write!(f, "not mounted: the superblock's {field} cannot be"),
             Self::Features(features) => write!(f, "not mounted: it has features that are not known here:{features}"),
-            Self::NotThatKind(kind) => write!(f, "not mounted: it has features that no {kind} has"),
+            Self::NotThatKind(kind) => write!(f, "not mounted as {kind}: it has features that no {kind} has"),
             Self::Truncated => f.write_str("not mounted: the device ends before the file system"),
             Self::NeedsRecovery => f.write_str(
                 "not mounted: its journal was not written back, and nothing is written here; `-o ro,noload` reads it as it is",
