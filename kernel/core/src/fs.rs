@@ -18,7 +18,7 @@
 //!   ([`Parent`], [`Last`]), [`absolute_path`], [`path_of`], [`path_of_id`], [`check_directory`], [`same_file`], [`same_place`]
 //! * opening: [`open`], [`open_by_rules`] ([`WalkRules`]), [`open_inode`], [`open_program`], [`open_program_inode`], [`make`] ([`Made`]), [`remove`] ([`Removal`])
 //! * changing: [`link`], [`rename`] ([`Side`], [`IfTaken`]), [`set_permissions`], [`set_owner`], [`set_times`] ([`NewTime`])
-//! * mounts: [`Mounts`], [`Mountable`], [`MountFlags`], [`Users`], [`Bind`], [`Covered`]
+//! * mounts: [`Mounts`], [`Mountable`], [`MountView`], [`MountFlags`], [`Users`], [`Bind`], [`Covered`]
 //! * permissions: [`AccessId`] ([`may`](AccessId::may), [`check`](AccessId::check)), [`Wanted`], [`Protection`]
 //! * open files: [`OpenFile`], [`OpenFlags`], [`Whence`], [`Mapping`], [`Readiness`], [`FileError`]
 //! * descriptors: [`Fd`], [`FileTable`], [`DescriptorFlags`], [`TableError`]
@@ -96,7 +96,7 @@ pub use flags::{DescriptorFlags, OpenFlags};
 pub use inode::{Changeable, DirectoryEntry, Fate, Inode, Link, Made, Making, Renaming, Visit, same_file, same_place};
 pub use lock::{FileLocks, LockKeeper, LockKind, LockOwner, LockRange, RangeLock};
 pub use metadata::{DeviceNumber, FileId, FileKind, FileSystemStatus, Metadata, Protection, Timestamp};
-pub use mount::{MountFlags, Mountable, Mounts, Users};
+pub use mount::{MountFlags, MountView, Mountable, Mounts, Users};
 pub use nameless::Nameless;
 pub use offset::{Parking, ParkingLot};
 pub use open::{Removal, make, open, open_by_rules, open_inode, open_program, open_program_inode, remove};

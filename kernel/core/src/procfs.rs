@@ -3,7 +3,7 @@
 //! ```text
 //! /proc/ meminfo stat loadavg uptime …     the machine           system.rs
 //!        self ──► 4711                      who asks
-//!        4711/ stat status maps cmdline …   a process            process.rs, maps.rs
+//!        4711/ stat status maps mounts …    a process            process.rs, maps.rs, mounts.rs
 //!              fd/ 0 ──► /dev/console       what it has open
 //!              task/ 4711/ stat …           its threads
 //!        sys/kernel/ … , tine/ …            this kernel's own    system.rs
@@ -24,6 +24,7 @@
 mod entry;
 mod file;
 mod maps;
+mod mounts;
 mod node;
 mod process;
 mod system;
@@ -37,7 +38,7 @@ use alloc::sync::Arc;
 pub use self::system::{CpuTimes, Facts, Happened, InterruptCounts, Load, Memory};
 
 use self::node::Node;
-use crate::fs::{DeviceNumber, FileError, Inode, MountFlags, Mountable};
+use crate::fs::{DeviceNumber, FileError, Inode, MountFlags, MountView, Mountable};
 use crate::proc::System;
 
 /// The kernel, as `/proc` needs it.
@@ -66,8 +67,11 @@ pub trait Machine: System {
     /// When the system started, in seconds since 1970.
     fn started_at_s() -> u64;
 
-    /// Calls `visit` with the lines of `/proc/mounts`: what, where, which kind, and the options.
-    fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str));
+    /// Calls `visit` with each mount.
+    fn each_mount(visit: &mut dyn FnMut(&MountView<'_>));
+
+    /// The root of all mounts.
+    fn root() -> Option<Arc<dyn Inode>>;
 
     /// Calls `visit` for each disk and each partition with its name, its number and its size in bytes. Waits, if need be, until
     /// those that the boot looks for have been found or given up: who reads the list need not ask again. A signal ends that.

@@ -123,7 +123,31 @@ fn bind(caller: &Caller<'_>, source: Maybe, place: &Arc<dyn Inode>, with_others:
 fn bind_one(shown: &Arc<dyn Inode>, place: &Arc<dyn Inode>, path: &[u8]) -> Result<(), Errno> {
     let kind = MOUNTS.of(&**shown).ok_or(Errno::EINVAL)?.kind();
     let source = MOUNTS.source_of(&**shown)?;
-    Ok(MOUNTS.mount(&source, path, place, Arc::new(Bind::<Arm>::new(shown, kind)))?)
+    let bind = Bind::<Arm>::new(shown, kind).of(within(shown)?);
+    Ok(MOUNTS.mount(&source, path, place, Arc::new(bind))?)
+}
+
+/// Where `shown` is in its file system.
+fn within(shown: &Arc<dyn Inode>) -> Result<Vec<u8>, Errno> {
+    let fs = MOUNTS.of(&**shown).ok_or(Errno::EINVAL)?;
+    let root = fs.root();
+    let path = fs::path_of(&root, &root, shown);
+    let (above, below) = match &path {
+        Ok(path) => (fs.within(), path.strip_prefix(b"/").unwrap_or(path)),
+        // As Linux says of what has lost its name.
+        Err(FileError::NotFound) => (&b"/"[..], &b"/deleted"[..]),
+        Err(error) => return Err((*error).into()),
+    };
+    let mut within = Vec::new();
+    within.try_reserve_exact(above.len() + 1 + below.len()).map_err(|_| Errno::ENOMEM)?;
+    within.extend_from_slice(above);
+    if !below.is_empty() {
+        if above != b"/" {
+            within.push(b'/');
+        }
+        within.extend_from_slice(below);
+    }
+    Ok(within)
 }
 
 /// Moves what is mounted at `source` to `place`.

@@ -12,7 +12,7 @@ use kcore::fs::fat::{Fat, FatNeeds, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
     self, AccessId, Base, Bind, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made,
-    MountFlags, Mountable, Mounts, PageSource,
+    MountFlags, MountView, Mountable, Mounts, PageSource,
 };
 use kcore::procfs::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use kcore::sync::{Once, Rank, SpinLock};
@@ -345,11 +345,12 @@ impl Machine for Kernel {
         clock::epoch_ns() / 1_000_000_000
     }
 
-    fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str)) {
-        MOUNTS.each(|source, place, fs| {
-            let [source, place] = [source, place].map(|bytes| core::str::from_utf8(bytes).unwrap_or("?"));
-            visit(source, place, fs.kind(), &fs.flags().to_string());
-        });
+    fn each_mount(visit: &mut dyn FnMut(&MountView<'_>)) {
+        MOUNTS.each(visit);
+    }
+
+    fn root() -> Option<Arc<dyn Inode>> {
+        MOUNTS.root()
     }
 
     fn each_disk(visit: &mut dyn FnMut(&str, DeviceNumber, u64)) {

@@ -37,6 +37,8 @@ struct Shared<C: Cpu> {
 
 /// A bind mount.
 pub struct Bind<C: Cpu> {
+    /// Where in its file system what it shows was when it was bound; empty for the root there.
+    within: Vec<u8>,
     shared: Arc<Shared<C>>,
     root: Arc<View<C>>,
 }
@@ -63,7 +65,13 @@ impl<C: Cpu> Bind<C> {
             covered: Covered::nothing(),
             covers: SpinLock::new(Rank::FileObject, Vec::new()),
         });
-        Self { root: Arc::new(View { shared: Arc::clone(&shared), file: top }), shared }
+        Self { within: Vec::new(), root: Arc::new(View { shared: Arc::clone(&shared), file: top }), shared }
+    }
+
+    /// The same, of which is told that `within` is what it shows.
+    #[must_use]
+    pub fn of(self, within: Vec<u8>) -> Self {
+        Self { within, ..self }
     }
 }
 
@@ -97,6 +105,14 @@ impl<C: Cpu> Shared<C> {
 }
 
 impl<C: Cpu> Mountable for Bind<C> {
+    fn within(&self) -> &[u8] {
+        if self.within.is_empty() { b"/" } else { &self.within }
+    }
+
+    fn is_read_only_everywhere(&self) -> bool {
+        self.shared.top.mount_flags().contains(MountFlags::READ_ONLY)
+    }
+
     fn kind(&self) -> &'static str {
         self.shared.kind
     }

@@ -13,6 +13,7 @@ use super::error::FileError;
 use super::inode::{Inode, same_place};
 use super::metadata::{DeviceNumber, FileKind};
 use crate::hal::Cpu;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Rank, SpinLock};
 
 /// The most mounts: who may mount may not fill the kernel's memory with them by mistake.
@@ -94,6 +95,16 @@ pub trait Mountable: Send + Sync {
     /// for writing and nothing shall be changed any more.
     fn set_flags(&self, flags: MountFlags) -> Result<(), FileError>;
 
+    /// Which directory or file of its file system it shows: the path from the root there.
+    fn within(&self) -> &[u8] {
+        b"/"
+    }
+
+    /// Whether the file system cannot be changed, wherever it is seen.
+    fn is_read_only_everywhere(&self) -> bool {
+        self.flags().contains(MountFlags::READ_ONLY)
+    }
+
     /// Whether anybody uses a file of it: has it open or mapped, or works in it. `own` references to its root are not counted.
     ///
     /// # Errors
@@ -120,8 +131,34 @@ pub trait Mountable: Send + Sync {
     }
 }
 
+/// What is told of a mount, in `/proc/mounts` and `/proc/self/mountinfo`.
+#[derive(Clone, Copy, Debug)]
+pub struct MountView<'a> {
+    /// Its number. None is given twice.
+    pub id: u32,
+    /// That of the mount that it is mounted in; its own for the root of all.
+    pub parent: u32,
+    /// The number of its file system, as stat(2) has it for the files there.
+    pub device: DeviceNumber,
+    /// Which directory or file of that it shows.
+    pub within: &'a [u8],
+    /// Where it is.
+    pub place: &'a [u8],
+    /// What is mounted.
+    pub source: &'a [u8],
+    /// The kind of its file system.
+    pub kind: &'static str,
+    /// What may be done in it.
+    pub flags: MountFlags,
+    /// Whether the file system cannot be changed, wherever it is seen.
+    pub is_read_only_everywhere: bool,
+}
+
 /// Something mounted.
 struct Mount {
+    id: u32,
+    /// The mount that it is in.
+    parent: u32,
     source: Vec<u8>,
     place: Vec<u8>,
     fs: Arc<dyn Mountable>,
@@ -130,6 +167,31 @@ struct Mount {
 }
 
 impl Mount {
+    /// One that is not in the table yet.
+    fn new(
+        source: &[u8],
+        place: &[u8],
+        fs: Arc<dyn Mountable>,
+        covered: Option<&Arc<dyn Inode>>,
+    ) -> Result<Self, FileError> {
+        Ok(Self { id: 0, parent: 0, source: copy(source)?, place: copy(place)?, fs, covered: covered.cloned() })
+    }
+
+    fn view(&self) -> MountView<'_> {
+        let Self { id, parent, source, place, fs, .. } = self;
+        MountView {
+            id: *id,
+            parent: *parent,
+            device: fs.root().id().device,
+            within: fs.within(),
+            place,
+            source,
+            kind: fs.kind(),
+            flags: fs.flags(),
+            is_read_only_everywhere: fs.is_read_only_everywhere(),
+        }
+    }
+
     /// Whether `file` is in it.
     fn has(&self, file: &dyn Inode) -> bool {
         let root = self.fs.root();
@@ -149,6 +211,8 @@ pub enum Users {
 /// All mounts, the oldest first.
 pub struct Mounts<C: Cpu> {
     all: SpinLock<Vec<Mount>, C>,
+    /// How many there were.
+    count: AtomicU32,
 }
 
 impl<C: Cpu> Mounts<C> {
@@ -156,14 +220,14 @@ impl<C: Cpu> Mounts<C> {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
-        Self { all: SpinLock::new(Rank::FileObject, Vec::new()) }
+        Self { all: SpinLock::new(Rank::FileObject, Vec::new()), count: AtomicU32::new(0) }
     }
 
     /// None.
     #[cfg(loom)]
     #[must_use]
     pub fn new() -> Self {
-        Self { all: SpinLock::new(Rank::FileObject, Vec::new()) }
+        Self { all: SpinLock::new(Rank::FileObject, Vec::new()), count: AtomicU32::new(0) }
     }
 
     /// Notes `fs`, from `source`, as that of the root.
@@ -172,7 +236,7 @@ impl<C: Cpu> Mounts<C> {
     ///
     /// [`OutOfMemory`](FileError::OutOfMemory)
     pub fn add_root(&self, source: &[u8], fs: Arc<dyn Mountable>) -> Result<(), FileError> {
-        self.add(Mount { source: copy(source)?, place: copy(b"/")?, fs, covered: None })
+        self.add(Mount::new(source, b"/", fs, None)?)
     }
 
     /// Mounts `fs`, from `source`, on the file `covered`, whose path is `place`.
@@ -190,7 +254,7 @@ impl<C: Cpu> Mounts<C> {
         fs: Arc<dyn Mountable>,
     ) -> Result<(), FileError> {
         check_kinds(&fs.root(), covered)?;
-        let mount = Mount { source: copy(source)?, place: copy(place)?, fs, covered: Some(Arc::clone(covered)) };
+        let mount = Mount::new(source, place, fs, Some(covered))?;
         let fs = Arc::clone(&mount.fs);
         fs.set_covered(Some(covered))?;
         let done = covered.cover(Some(fs.root())).and_then(|()| {
@@ -204,12 +268,14 @@ impl<C: Cpu> Mounts<C> {
         })
     }
 
-    fn add(&self, mount: Mount) -> Result<(), FileError> {
+    fn add(&self, mut mount: Mount) -> Result<(), FileError> {
         let mut all = self.all.lock();
         if all.len() >= MAX_MOUNTS {
             return Err(FileError::NoSpace);
         }
         all.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
+        mount.id = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        mount.parent = mount.covered.as_ref().and_then(|covered| id_of(&all, &**covered)).unwrap_or(mount.id);
         all.push(mount);
         Ok(())
     }
@@ -309,9 +375,11 @@ impl<C: Cpu> Mounts<C> {
         fs.set_covered(None)?;
         fs.set_covered(Some(to))?;
         let mut all = self.all.lock();
+        let parent = id_of(&all, &**to);
         for mount in all.iter_mut() {
             if same_place(&mount.fs.root(), root) {
                 mount.covered = Some(Arc::clone(to));
+                mount.parent = parent.unwrap_or(mount.id);
             }
             // What is told of it, and of what is below it, begins otherwise.
             if let Some(rest) = mount.place.strip_prefix(&old_place[..])
@@ -378,9 +446,15 @@ impl<C: Cpu> Mounts<C> {
         self.all.lock().iter().for_each(|mount| visit(&mount.fs));
     }
 
-    /// Calls `visit` for each mount: what, where, and the file system. The table is locked meanwhile.
-    pub fn each(&self, mut visit: impl FnMut(&[u8], &[u8], &dyn Mountable)) {
-        self.all.lock().iter().for_each(|mount| visit(&mount.source, &mount.place, &*mount.fs));
+    /// Calls `visit` for each mount. The table is locked meanwhile.
+    pub fn each(&self, mut visit: impl FnMut(&MountView<'_>)) {
+        self.all.lock().iter().for_each(|mount| visit(&mount.view()));
+    }
+
+    /// The root of all.
+    #[must_use]
+    pub fn root(&self) -> Option<Arc<dyn Inode>> {
+        self.all.lock().first().map(|mount| mount.fs.root())
     }
 }
 
@@ -402,6 +476,11 @@ pub(super) fn topmost(mut root: Arc<dyn Inode>) -> Arc<dyn Inode> {
 fn check_kinds(root: &Arc<dyn Inode>, covered: &Arc<dyn Inode>) -> Result<(), FileError> {
     let [root, covered] = [root, covered].map(|inode| inode.protection().kind == FileKind::Directory);
     if root == covered { Ok(()) } else { Err(FileError::NotDirectory) }
+}
+
+/// The number of the mount that `file` is in.
+fn id_of(all: &[Mount], file: &dyn Inode) -> Option<u32> {
+    all.iter().find(|mount| mount.has(file)).map(|mount| mount.id)
 }
 
 fn copy(bytes: &[u8]) -> Result<Vec<u8>, FileError> {

@@ -1,12 +1,13 @@
 //! What `/proc` tells of a process, or of one of its threads.
 
 use alloc::sync::Arc;
-use core::fmt::{self, Write as _};
+use core::fmt::Write as _;
 use core::marker::PhantomData;
 
 use super::Machine;
 use super::entry::{About, Failure, Of, Subject};
 use super::maps::maps;
+use super::mounts::{mountinfo, mounts};
 use super::text::Text;
 use crate::addr::{PAGE_SIZE, UserAddr};
 use crate::fs::Inode;
@@ -30,24 +31,14 @@ impl<S: Machine> Tables<S> {
         About { name: "fd", what: Of::Descriptors, only_process: false },
         About { name: "limits", what: Of::Text(limits), only_process: false },
         About { name: "maps", what: Of::Private(maps), only_process: false },
-        About { name: "mounts", what: Of::Text(|_, text| Ok(mounts::<S>(text)?)), only_process: false },
+        About { name: "mountinfo", what: Of::Text(mountinfo), only_process: false },
+        About { name: "mounts", what: Of::Text(mounts), only_process: false },
         About { name: "root", what: Of::Link(root), only_process: false },
         About { name: "stat", what: Of::Text(stat), only_process: false },
         About { name: "statm", what: Of::Text(statm), only_process: false },
         About { name: "status", what: Of::Text(status), only_process: false },
         About { name: "task", what: Of::Tasks, only_process: true },
     ];
-}
-
-/// `/proc/mounts`: what, where, which kind, which options, and two numbers that nobody uses.
-pub(super) fn mounts<S: Machine>(text: &mut Text) -> fmt::Result {
-    let mut written = Ok(());
-    S::each_mount(&mut |what, place, kind, options| {
-        if written.is_ok() {
-            written = writeln!(text, "{what} {place} {kind} {options} 0 0");
-        }
-    });
-    written
 }
 
 impl<S: Machine> Subject<S> {

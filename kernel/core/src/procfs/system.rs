@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::Machine;
 use super::entry::{Entry, Own, What};
-use super::process::mounts;
+use super::mounts;
 use super::text::Text;
 use crate::addr::PAGE_SIZE;
 use crate::frame::{FrameUse, Statistics};
@@ -106,7 +106,7 @@ impl<S: Machine> Tables<S> {
         Entry { name: "interrupts", what: What::Text(interrupts::<S>) },
         Entry { name: "loadavg", what: What::Text(loadavg::<S>) },
         Entry { name: "meminfo", what: What::Text(meminfo::<S>) },
-        Entry { name: "mounts", what: What::Text(mounts::<S>) },
+        Entry { name: "mounts", what: What::Text(mounts::all::<S>) },
         Entry { name: "partitions", what: What::Text(partitions::<S>) },
         Entry { name: "stat", what: What::Text(stat::<S>) },
         Entry { name: "sys", what: What::Folder(Self::SYS) },

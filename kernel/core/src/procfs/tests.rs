@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
@@ -7,8 +8,8 @@ use std::vec::Vec;
 use super::{CpuTimes, Facts, Happened, InterruptCounts, Load, Machine, Memory, ProcFs};
 use crate::frame::Statistics;
 use crate::fs::{
-    AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileKind, Follow, Inode, Mountable as _, OpenFile,
-    OpenFlags, Visit, open, resolve,
+    AccessId, Base, BufferSink, Context, DeviceNumber, FileError, FileKind, Follow, Inode, MountFlags, MountView,
+    Mountable as _, OpenFile, OpenFlags, Visit, open, resolve,
 };
 use crate::proc::cred::Credentials;
 use crate::proc::fake::{Fake, World};
@@ -18,6 +19,11 @@ use crate::proc::{
     thread_fork, wait,
 };
 use crate::vm::Overcommit;
+
+thread_local! {
+    /// The root of all mounts, where a test has one.
+    static ROOT: RefCell<Option<Arc<dyn Inode>>> = const { RefCell::new(None) };
+}
 
 impl Machine for Fake {
     fn facts() -> &'static Facts {
@@ -66,8 +72,35 @@ impl Machine for Fake {
         1_000
     }
 
-    fn each_mount(visit: &mut dyn FnMut(&str, &str, &str, &str)) {
-        visit("root", "/", "tmpfs", "rw");
+    fn each_mount(visit: &mut dyn FnMut(&MountView<'_>)) {
+        let root = MountView {
+            id: 1,
+            parent: 1,
+            device: DeviceNumber::new(0, 2),
+            within: b"/",
+            place: b"/",
+            source: b"root",
+            kind: "tmpfs",
+            flags: MountFlags::empty(),
+            is_read_only_everywhere: false,
+        };
+        visit(&root);
+        visit(&MountView {
+            id: 7,
+            parent: 1,
+            device: DeviceNumber::new(179, 2),
+            within: b"/a b",
+            place: b"/sys/x\ty\\",
+            source: b"#card",
+            kind: "vfat",
+            flags: MountFlags::READ_ONLY | MountFlags::NO_DEVICES,
+            ..root
+        });
+        visit(&MountView { id: 8, parent: 1, place: b"/system", source: b"", ..root });
+    }
+
+    fn root() -> Option<Arc<dyn Inode>> {
+        ROOT.with_borrow(Clone::clone)
     }
 
     fn each_disk(visit: &mut dyn FnMut(&str, DeviceNumber, u64)) {
@@ -379,4 +412,29 @@ fn who_waits_for_a_vfork_child_waits_uninterruptibly() {
     exits(world, &find::<Fake>(Pid(born)).unwrap().first_thread().unwrap());
     assert_eq!(waits.join().unwrap(), Pid(born));
     assert_eq!(waiting.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_process_sees_the_mounts_below_its_root_and_their_places_from_there() {
+    let (world, _, init) = World::new();
+    let (proc, child) = (Proc::new(world), child(world, &init));
+    ROOT.set(Some(Arc::clone(proc.context.root())));
+    let context = child.process().context().unwrap();
+    drop(context.lock().set_root(Arc::clone(proc.context.root())));
+    let read = |name: &str| proc.read(&init, &format!("{}/{name}", child.process().pid())).unwrap();
+    let all = "root / tmpfs rw,relatime 0 0\n\
+               \\043card /sys/x\\011y\\134 vfat ro,nodev,relatime 0 0\n\
+               none /system tmpfs rw,relatime 0 0\n";
+    assert_eq!((read("mounts").as_str(), proc.read(&init, "mounts").unwrap().as_str()), (all, all));
+    let all = "1 1 0:2 / / rw,relatime - tmpfs root rw\n\
+               7 1 179:2 /a\\040b /sys/x\\011y\\134 ro,nodev,relatime - vfat \\043card rw\n\
+               8 1 0:2 / /system rw,relatime - tmpfs none rw\n";
+    assert_eq!(read("mountinfo"), all);
+    // What has the root's name at its beginning only is not below it.
+    let sys = proc.find(&init, "sys", Follow::Yes).unwrap();
+    drop(context.lock().set_root(sys));
+    assert_eq!(read("mounts"), "\\043card /x\\011y\\134 vfat ro,nodev,relatime 0 0\n");
+    assert_eq!(read("mountinfo"), "7 1 179:2 /a\\040b /x\\011y\\134 ro,nodev,relatime - vfat \\043card rw\n");
+    ROOT.set(None);
+    assert_eq!((read("mounts"), read("mountinfo")), Default::default());
 }

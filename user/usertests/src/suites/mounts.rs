@@ -1,7 +1,9 @@
 //! Mounts: bound, moved, in use, and what may be done in them; programs that are written and executed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use sys::process;
 use sys::{Errno, file};
@@ -11,7 +13,7 @@ use crate::expect::{Checked, as_root, end_of, ensure, equal, exited, io_refused,
 super::tests!("mount":
     a_directory_is_seen_in_two_places, a_bind_mount_alone_is_read_only, mounts_below_are_bound_if_asked_for,
     who_has_a_file_open_keeps_its_mount, a_mount_moves, nothing_is_executed_where_it_may_not,
-    a_running_program_is_not_written, a_file_that_is_written_is_not_executed);
+    a_running_program_is_not_written, a_file_that_is_written_is_not_executed, mountinfo_tells_what_is_shown_where);
 
 const READ_ONLY: usize = 1;
 const NO_EXECUTION: usize = 8;
@@ -115,6 +117,41 @@ fn a_mount_moves() -> Checked {
     equal(fs::read_to_string("/tmp/mounts/two/file")?, "x")?;
     ensure(!fs::exists("/tmp/mounts/one/file")?, "still there, too")?;
     known(file::unmount(c"/tmp/mounts/two"))
+}
+
+/// The lines of a `mountinfo`, each in its fields.
+fn fields(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split(' ').collect()).collect()
+}
+
+fn mountinfo_tells_what_is_shown_where() -> Checked {
+    let _place = Place::new()?;
+    fs::create_dir("/tmp/mounts/one/a b")?;
+    file::mount_with(c"/tmp/mounts/one/a b", c"/tmp/mounts/two", c"", BIND)?;
+    file::mount_with(c"", c"/tmp/mounts/two", c"", REMOUNT | BIND | READ_ONLY)?;
+    let text = fs::read_to_string("/proc/self/mountinfo")?;
+    let all = fields(&text);
+    let number = fs::metadata("/tmp/mounts/one")?.dev();
+    let number = format!("{}:{}", number >> 8 & 0xfff, number & 0xff);
+    for (within, place, flags) in [("/", "one", "rw,relatime"), ("/a\\040b", "two", "ro,relatime")] {
+        let place = format!("/tmp/mounts/{place}");
+        let told = all.iter().find(|line| line[4] == place).and_then(|line| line.get(2..));
+        equal(told, Some(&[&number, within, &place, flags, "-", "tmpfs", "none", "rw"][..]))?;
+    }
+    let ids: BTreeSet<_> = all.iter().map(|line| line[0]).collect();
+    equal(ids.len(), all.len())?;
+    ensure(all.iter().all(|line| ids.contains(line[1])), "a parent that is not there")?;
+    let roots: Vec<_> = all.iter().filter(|line| line[0] == line[1]).map(|line| line[4]).collect();
+    equal(roots, ["/"])?;
+    // Who has another root sees what is below it, from there.
+    let inside = crate::expect::child(|| {
+        let mut info = fs::File::open("/proc/self/mountinfo")?;
+        std::os::unix::fs::chroot("/tmp/mounts/one")?;
+        let mut text = String::new();
+        info.read_to_string(&mut text)?;
+        equal(fields(&text).iter().map(|line| line[4]).collect::<Vec<_>>(), ["/"])
+    })?;
+    crate::expect::passes(inside)
 }
 
 /// Executes a copy of a program that says hello to nobody.

@@ -220,7 +220,7 @@ fn a_mount_is_detached_with_what_is_in_it() {
     let inside = find(&lab.context, "n/d").unwrap();
     lab.mounts.unmount(&find(&lab.context, "n").unwrap(), Users::Detached).unwrap();
     let mut count = 0;
-    lab.mounts.each(|_, _, _| count += 1);
+    lab.mounts.each(|_| count += 1);
     assert_eq!(count, 1);
     assert!(inside.parent().is_none());
     assert_eq!(lab.mounts.unmount(lab.context.root(), Users::Detached), Err(FileError::Busy));
@@ -240,7 +240,7 @@ fn a_mount_moves_with_what_is_in_it() {
     assert_eq!(lab.path("b/d").unwrap(), b"/b/d");
     assert_eq!(find(&lab.context, "n/d").err(), Some(FileError::NotFound));
     let mut places = Vec::new();
-    lab.mounts.each(|_, place, _| places.push(place.to_vec()));
+    lab.mounts.each(|mount| places.push(mount.place.to_vec()));
     assert_eq!(places, [&b"/"[..], b"/b", b"/b/d"]);
     assert_eq!(lab.mounts.relocate(lab.context.root(), &to, b"/b"), Err(FileError::Invalid));
 }

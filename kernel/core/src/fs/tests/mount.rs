@@ -1,5 +1,7 @@
 use std::io::Cursor;
+use std::string::{String, ToString as _};
 use std::sync::Arc;
+use std::vec;
 use std::vec::Vec;
 
 use super::block::support::{FakeDisk, over};
@@ -7,8 +9,8 @@ use super::support::{FakeSource, MAPPINGS, PARKING, empty_mountable, find, now};
 use crate::fs::block::Volume;
 use crate::fs::fat::{Fat, FatNeeds, MountableFat};
 use crate::fs::{
-    AccessId, Base, Context, DeviceNumber, FileError, IfTaken, Inode, Made, Mountable as _, Mounts, OpenFlags, Removal,
-    Side, Users, absolute_path, make, open, path_of, remove, rename, same_file,
+    AccessId, Base, Bind, Context, DeviceNumber, FileError, IfTaken, Inode, Made, MountFlags, Mountable, Mounts,
+    OpenFlags, Removal, Side, Users, absolute_path, make, open, path_of, remove, rename, same_file,
 };
 use crate::hal::fake::FakeCpu;
 
@@ -108,7 +110,7 @@ fn mounts_are_refused_where_they_cannot_be_and_leave_nothing_behind() {
     let free = find(&lab.context, "a").unwrap();
     assert_eq!(lab.mounts.mount(b"", b"/a", &free, other), Err(FileError::Busy), "mounted already");
     let mut count = 0;
-    lab.mounts.each(|_, _, _| count += 1);
+    lab.mounts.each(|_| count += 1);
     assert_eq!(count, 2);
 }
 
@@ -124,6 +126,49 @@ fn only_the_root_of_a_mount_is_unmounted_and_only_if_nothing_is_mounted_in_it() 
     lab.mounts.unmount(&inner, Users::Stay).unwrap();
     lab.mounts.unmount(&outer, Users::Stay).unwrap();
     assert_eq!(lab.mounts.unmount(&outer, Users::Stay), Err(FileError::Invalid));
+}
+
+/// Number, that of the mount around it, what it shows, and where.
+fn told(lab: &Lab) -> Vec<(u32, u32, String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut told = Vec::new();
+    lab.mounts.each(|mount| told.push((mount.id, mount.parent, text(mount.within), text(mount.place))));
+    told
+}
+
+#[test]
+fn each_mount_has_a_number_of_its_own_and_knows_the_mount_around_it() {
+    let lab = Lab::new();
+    let line = |id, parent, within: &str, place: &str| (id, parent, within.to_string(), place.to_string());
+    let outer = lab.mount("/a", 3).unwrap();
+    make(&lab.context, Base::Working, b"/a/x", Made::Directory, 0o755, ROOT).unwrap();
+    let inner = lab.mount("/a/x", 4).unwrap();
+    let mut expected = vec![line(1, 1, "/", "/"), line(2, 1, "/", "/a"), line(3, 2, "/", "/a/x")];
+    assert_eq!(told(&lab), expected);
+    // One that is over another one is in that.
+    let over = lab.mount("/a/x", 5).unwrap();
+    expected.push(line(4, 3, "/", "/a/x"));
+    assert_eq!(told(&lab), expected);
+    lab.mounts.unmount(&over, Users::Stay).unwrap();
+    // What moves keeps its number and gets another parent; a number is not given again.
+    lab.mounts.relocate(&inner, &find(&lab.context, "n").unwrap(), b"/n").unwrap();
+    lab.mounts.unmount(&outer, Users::Stay).unwrap();
+    lab.mount("/a", 6).unwrap();
+    assert_eq!(told(&lab), [line(1, 1, "/", "/"), line(3, 1, "/", "/n"), line(5, 1, "/", "/a")]);
+}
+
+#[test]
+fn a_bind_mount_tells_what_it_shows_and_its_own_flags() {
+    let lab = Lab::new();
+    let (shown, covered) = (find(&lab.context, "a/m").unwrap(), find(&lab.context, "n").unwrap());
+    let bind = Arc::new(Bind::<FakeCpu>::new(&shown, "tmpfs").of(b"/a/m".to_vec()));
+    lab.mounts.mount(b"root", b"/n", &covered, Arc::clone(&bind) as Arc<dyn Mountable>).unwrap();
+    assert_eq!(told(&lab).last().unwrap(), &(2, 1, "/a/m".to_string(), "/n".to_string()));
+    bind.set_flags(MountFlags::READ_ONLY).unwrap();
+    let mut flags = Vec::new();
+    lab.mounts.each(|mount| flags.push((mount.flags.to_string(), mount.is_read_only_everywhere, mount.device)));
+    let device = shown.id().device;
+    assert_eq!(flags, [("rw,relatime".to_string(), false, device), ("ro,relatime".to_string(), false, device)]);
 }
 
 #[test]
