@@ -274,8 +274,10 @@ impl Rank {
 /// When one is held; the message names it.
 pub fn assert_none_held<C: Cpu>(except: Option<Rank>) {
     if cfg!(debug_assertions) {
-        // A thread that holds none may move between CPUs meanwhile, and then it still holds none.
+        // Whoever moved between finding the word and reading it would see what another thread holds.
+        let state = C::irq_save();
         let held = C::held_ranks().load(Relaxed) & !except.map_or(0, Rank::bit);
+        C::irq_restore_only(state);
         if let Some(rank) = Rank::highest(held) {
             panic!("lock {} is held across a sleep", rank.name());
         }
