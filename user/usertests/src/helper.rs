@@ -19,9 +19,13 @@ pub(crate) fn become_helper(arguments: &[&CStr], environment: &[&CStr]) -> Errno
     exec(&path, &all, environment)
 }
 
-/// Where this program is.
+/// Where this program is. As the first process it has no `/proc` to ask, but its whole path for a name; a shell that looked
+/// it up calls it by what was typed.
 pub(crate) fn own_path() -> Result<CString, Errno> {
-    let path = std::env::args_os().next().ok_or(Errno::NOENT)?;
+    let mut path = std::env::args_os().next().ok_or(Errno::NOENT)?;
+    if !path.as_bytes().contains(&b'/') {
+        path = std::env::current_exe().map_err(|_| Errno::NOENT)?.into_os_string();
+    }
     CString::new(path.as_bytes()).map_err(|_| Errno::INVAL)
 }
 
