@@ -67,14 +67,14 @@ pub fn run(port: &mut impl Port, plan: &Plan, tell: &mut dyn FnMut(Said)) -> any
     board.until_prompt().context("no shell's prompt")?;
     board.say(Said::Step("usertests"));
     board.port.write(format!("{words}\r").as_bytes())?;
-    count += board.results()?;
+    count += board.results();
     if let Some(ktest) = &plan.ktest {
         if board.until_prompt().is_ok() {
             board.port.write(b"reboot\r")?;
         }
         board.push(ktest, "the kernel that tests itself")?;
         board.say(Said::Step("ktest"));
-        count += board.results()?;
+        count += board.results();
     }
     Ok(count)
 }
@@ -137,13 +137,22 @@ impl<P: Port> Board<'_, P> {
         }
     }
 
-    /// Reads up to the line that counts.
-    fn results(&mut self) -> anyhow::Result<Count> {
+    /// Reads up to the line that counts. What stops before it, and what has nothing to count, is a failure.
+    fn results(&mut self) -> Count {
+        const FAILURE: Count = Count { passed: 0, failed: 1 };
         let mut panicked = false;
         loop {
-            let Some(byte) = self.port.read(self.plan.silence)? else {
-                (self.tell)(Said::Line("the board says nothing any more".to_owned()));
-                return Ok(Count { passed: 0, failed: 1 });
+            let byte = match self.port.read(self.plan.silence) {
+                Ok(Some(byte)) => byte,
+                Ok(None) => {
+                    (self.tell)(Said::Line("the board says nothing any more".to_owned()));
+                    return FAILURE;
+                }
+                // What was counted before is to be told all the same.
+                Err(error) => {
+                    (self.tell)(Said::Line(format!("the line is gone: {error}")));
+                    return FAILURE;
+                }
             };
             for line in self.take(byte) {
                 let count = of_line(&line);
@@ -151,9 +160,11 @@ impl<P: Port> Board<'_, P> {
                 let over = panicked && line.starts_with(PANIC_END);
                 (self.tell)(Said::Line(line));
                 match count {
-                    Some(count) if panicked => return Ok(Count { failed: count.failed.max(1), ..count }),
-                    Some(count) => return Ok(count),
-                    None if over => return Ok(Count { passed: 0, failed: 1 }),
+                    Some(count) if panicked => return Count { failed: count.failed.max(1), ..count },
+                    // Of the names there are no tests.
+                    Some(count) if count == Count::default() => return FAILURE,
+                    Some(count) => return count,
+                    None if over => return FAILURE,
                     None => {}
                 }
             }
@@ -240,7 +251,7 @@ mod tests {
         let mut tell = |said| told.push(said);
         let mut board =
             Board { port: &mut port, plan: &plan, tell: &mut tell, demux: Demux::default(), text: Vec::new() };
-        let count = board.results().unwrap();
+        let count = board.results();
         (count, told)
     }
 
@@ -257,6 +268,34 @@ mod tests {
         let (count, told) = results(b"test a ... panic\r\npanic on cpu 1: oh\r\nend of panic\r\n");
         assert_eq!((count, told.len()), (Count { passed: 0, failed: 1 }, 3));
         assert_eq!(results(b"test a ... ").0, Count { passed: 0, failed: 1 });
+    }
+
+    #[test]
+    fn names_of_no_tests_and_a_line_that_goes_count_as_failures() {
+        assert_eq!(results(b"usertests: 0 passed, 0 failed\r\n").0, Count { passed: 0, failed: 1 });
+        let (plan, mut told) = (plan(), Vec::new());
+        let mut tell = |said| told.push(said);
+        let mut board =
+            Board { port: &mut Gone, plan: &plan, tell: &mut tell, demux: Demux::default(), text: Vec::new() };
+        assert_eq!(board.results(), Count { passed: 0, failed: 1 });
+        assert!(matches!(&told[..], [Said::Line(line)] if line.contains("the line is gone")), "{told:?}");
+    }
+
+    /// A port whose cable was pulled out.
+    struct Gone;
+
+    impl Port for Gone {
+        fn read(&mut self, _patience: Duration) -> io::Result<Option<u8>> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn write(&mut self, _bytes: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn set_baud(&mut self, _baud: u32) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
