@@ -83,20 +83,21 @@ fn board(mut line: File) -> Vec<u8> {
             b'\r' => {
                 line.write_all(b"\r\n").unwrap();
                 let text = String::from_utf8(std::mem::take(&mut typed)).unwrap();
-                if text.starts_with("echo ") {
-                    assert_eq!(text, "echo tine''-ready; base64 -d > 'there'");
+                if text.starts_with("(n='there one'; if ") {
                     line.write_all(b"tine-ready\r\n").unwrap();
-                } else if text == "sha256sum 'there'" {
-                    let file = decoded(&lines.concat());
-                    let digest: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
-                    line.write_all(format!("{digest}  there\r\n").as_bytes()).unwrap();
-                    return file;
+                } else if text.starts_with("sha256sum < 'there one.part'; ") {
+                    let digest: String =
+                        Sha256::digest(decoded(&lines.concat())).iter().map(|byte| format!("{byte:02x}")).collect();
+                    line.write_all(format!("{digest}  -\r\ntine-end 0\r\n").as_bytes()).unwrap();
+                } else if text.contains("mv -f -- ") {
+                    line.write_all(b"tine-end 0\r\n").unwrap();
+                    return decoded(&lines.concat());
                 } else {
                     lines.push(text);
                 }
             }
             // The end of what base64 reads.
-            0x04 => {}
+            0x04 => line.write_all(b"tine-end 0\r\n").unwrap(),
             byte => {
                 typed.push(byte);
                 line.write_all(&[byte]).unwrap();
@@ -109,7 +110,7 @@ fn board(mut line: File) -> Vec<u8> {
 #[test]
 fn a_file_is_sent_over_a_pseudo_terminal_and_its_checksum_compared() {
     let place = tempfile::tempdir().unwrap();
-    let (file, log) = (place.path().join("file"), place.path().join("log"));
+    let (file, log) = (place.path().join("a file"), place.path().join("log"));
     let bytes: Vec<u8> = (0..5000_u32).flat_map(u32::to_be_bytes).collect();
     fs::write(&file, &bytes).unwrap();
     let (master, path) = pair();
@@ -117,7 +118,7 @@ fn a_file_is_sent_over_a_pseudo_terminal_and_its_checksum_compared() {
     terminal.notice("connected to");
     let held = master.try_clone().unwrap();
     let board = thread::spawn(move || board(master));
-    terminal.press(&format!("\x01s{} there\r", file.display()));
+    terminal.press(&format!("\x01s'{}' 'there one'\r", file.display()));
     terminal.notice("the board has the file, and its checksum is right");
     assert!(board.join().unwrap() == bytes);
     terminal.quit();
@@ -151,4 +152,32 @@ fn a_line_that_goes_is_waited_for_and_the_log_has_times() {
         assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{line}");
         assert_eq!(rest, word);
     }
+}
+
+#[test]
+fn a_shell_whose_connection_broke_in_the_middle_of_a_file_is_interrupted_when_it_is_back() {
+    let place = tempfile::tempdir().unwrap();
+    let (socket, file, log) = (place.path().join("socket"), place.path().join("file"), place.path().join("log"));
+    fs::write(&file, [7; 1000]).unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut terminal = Terminal::start(&["--connect", socket.to_str().unwrap()], &log);
+    let (line, _) = listener.accept().unwrap();
+    terminal.press(&format!("\x01s{}\r", file.display()));
+    terminal.notice("1000 bytes");
+    let mut line = BufReader::new(line);
+    let mut heard = Vec::new();
+    line.read_until(b'\r', &mut heard).unwrap();
+    line.get_mut().write_all(b"tine-ready\r\n").unwrap();
+    line.read_until(b'\r', &mut heard).unwrap();
+    drop(line);
+    terminal.notice("the file is not there");
+    let (mut line, _) = listener.accept().unwrap();
+    let mut key = [0];
+    line.read_exact(&mut key).unwrap();
+    assert_eq!(key, *b"\x03");
+    // What is typed then is for the shell.
+    terminal.press("x");
+    line.read_exact(&mut key).unwrap();
+    assert_eq!(key, *b"x");
+    terminal.quit();
 }

@@ -8,12 +8,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::termios::{self, OptionalActions, Termios};
-use tools::console::{Connection, Input, Keys, Line, Screen, Sending, Stamped, Step};
+use tools::console::{Connection, Input, Keys, Line, Screen, Sending, Stamped, Step, words};
 use tools::symbols::Symbols;
 use tools::trace::Tables;
 
+/// The key that ends what is under way.
+const CTRL_C: u8 = 0x03;
 /// How often a line that is gone is looked for.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -78,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         screen: Screen::new(tables.as_ref(), symbols.as_ref()),
         log,
         sending: None,
+        broken: false,
         input: InputState::Open,
     };
     session.run()?;
@@ -104,6 +107,8 @@ struct Session<'kernel> {
     screen: Screen<'kernel>,
     log: Option<Stamped<File>>,
     sending: Option<Sending>,
+    /// The last connection ended while a file was sent, and the board's shell still waits for the rest of it.
+    broken: bool,
     input: InputState,
 }
 
@@ -153,6 +158,10 @@ impl Session<'_> {
     fn talk(&mut self, Connection { reader, mut writer }: Connection) -> anyhow::Result<End> {
         let events = self.events.clone();
         thread::spawn(move || forward_line(reader, &events));
+        if std::mem::take(&mut self.broken) {
+            // As below: what is lost here is noticed by the reader.
+            drop(writer.write_all(Sending::interrupt()).and_then(|()| writer.flush()));
+        }
         loop {
             let event = match self.queue.recv_timeout(RETRY) {
                 Ok(event) => event,
@@ -162,14 +171,17 @@ impl Session<'_> {
             };
             let typed = match event {
                 // The echo of a file is for nobody to read.
-                Event::Received(bytes) if self.sending.is_some() => self.send_on(&bytes),
+                Event::Received(bytes) if self.sending.is_some() => self.send_on(&bytes)?,
                 Event::Received(bytes) => {
                     self.show(&bytes)?;
                     Vec::new()
                 }
                 Event::Lost => {
                     if self.sending.take().is_some() {
-                        self.notice("the file is not there");
+                        self.broken = true;
+                        self.notice(
+                            "the file is not there; what was sent of it is beside it, with .part behind its name",
+                        );
                     }
                     return Ok(End::Lost);
                 }
@@ -180,10 +192,10 @@ impl Session<'_> {
                 Event::Typed(typed) => match self.keys.push(&typed) {
                     Input::Quit => return Ok(End::Quit),
                     // Between the lines of a file nothing else is sent.
-                    Input::Send(_) if self.sending.is_some() => Vec::new(),
+                    Input::Send(bytes) if self.sending.is_some() => self.stop_sending(&bytes)?,
                     Input::Send(bytes) => bytes,
                     Input::Ask(shown) => {
-                        eprint!("{shown}");
+                        io::stderr().write_all(&shown)?;
                         Vec::new()
                     }
                     Input::File(name) => self.send_file(&name),
@@ -195,46 +207,69 @@ impl Session<'_> {
     }
 
     /// Begins to send the file, whose name at the board may stand behind its own.
-    fn send_file(&mut self, words: &str) -> Vec<u8> {
-        let (file, name) = match words.split_once(' ') {
-            Some((file, name)) => (file, name.trim()),
-            None => (words, words.rsplit('/').next().unwrap_or(words)),
-        };
+    fn send_file(&mut self, line: &str) -> Vec<u8> {
         if self.sending.is_some() {
             self.notice("another file is on its way");
             return Vec::new();
         }
-        match std::fs::read(file) {
-            Ok(bytes) => {
-                self.notice(&format!("{file}: {} bytes", bytes.len()));
-                let (sending, typed) = Sending::new(name, &bytes, Instant::now());
-                self.sending = Some(sending);
-                typed
-            }
-            Err(error) => {
-                self.notice(&format!("{file}: {error}"));
-                Vec::new()
-            }
-        }
+        self.begin_file(line).unwrap_or_else(|error| {
+            self.notice(&format!("{error:#}"));
+            Vec::new()
+        })
+    }
+
+    fn begin_file(&mut self, line: &str) -> anyhow::Result<Vec<u8>> {
+        let words = words(line)?;
+        let (file, name) = match &words[..] {
+            [file, name] => (file, name.as_str()),
+            [file] => (file, file.rsplit('/').next().unwrap_or(file)),
+            _ => bail!("a file and a name are two words; put one with blanks into quotes"),
+        };
+        let bytes = std::fs::read(file).with_context(|| file.clone())?;
+        let (sending, typed) = Sending::new(name, &bytes, Instant::now())?;
+        self.notice(&format!("{file}: {} bytes; Ctrl-C ends it", bytes.len()));
+        self.sending = Some(sending);
+        Ok(typed)
     }
 
     /// Goes on with a file, if there is one, when the board has said `bytes`.
-    fn send_on(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let Some(sending) = &mut self.sending else { return Vec::new() };
+    fn send_on(&mut self, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let Some(sending) = &mut self.sending else { return Ok(Vec::new()) };
+        let before = sending.percent();
         let step = sending.hear(bytes, Instant::now());
+        let percent = sending.percent();
+        if percent != before && io::stderr().is_terminal() {
+            eprint!("\r[tine] {percent} %");
+        }
+        self.follow(step)
+    }
+
+    /// Ends the sending of a file, if Ctrl-C is among what was typed.
+    fn stop_sending(&mut self, typed: &[u8]) -> anyhow::Result<Vec<u8>> {
+        match &mut self.sending {
+            Some(sending) if typed.contains(&CTRL_C) => {
+                let step = sending.give_up("it was interrupted");
+                self.follow(step)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn follow(&mut self, step: Step) -> anyhow::Result<Vec<u8>> {
         match step {
-            Step::Wait => Vec::new(),
-            Step::Send(typed) => typed,
-            Step::Done => {
+            Step::Wait => Ok(Vec::new()),
+            Step::Send(typed) => Ok(typed),
+            Step::Done(said) => {
                 self.sending = None;
                 self.notice("the board has the file, and its checksum is right");
-                Vec::new()
+                self.show(&said)?;
+                Ok(Vec::new())
             }
-            Step::Failed(why, typed) => {
-                let percent = sending.percent();
-                self.sending = None;
+            Step::Failed { why, typed, said } => {
+                let percent = self.sending.take().map_or(0, |sending| sending.percent());
                 self.notice(&format!("the file is not there, {percent} % were sent: {why}"));
-                typed.to_vec()
+                self.show(&said)?;
+                Ok(typed)
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What is typed: for the board, or for the terminal. As in QEMU, `Ctrl-A x` ends the session and `Ctrl-A Ctrl-A`
 //! sends one `Ctrl-A`. `Ctrl-A s` begins a line with the name of a file for the board.
 
+use anyhow::ensure;
+
 /// The key before a command.
 const PREFIX: u8 = 0x01;
 
@@ -9,7 +11,7 @@ const PREFIX: u8 = 0x01;
 pub struct Keys {
     after_prefix: bool,
     /// What there is of a file's name, while one is typed.
-    name: Option<String>,
+    name: Option<Vec<u8>>,
 }
 
 /// What some input means.
@@ -20,8 +22,8 @@ pub enum Input {
     /// The session ends.
     Quit,
     /// The name of a file is being typed; this is shown.
-    Ask(String),
-    /// This file is for the board.
+    Ask(Vec<u8>),
+    /// This file is for the board: what was typed of it.
     File(String),
 }
 
@@ -40,10 +42,10 @@ impl Keys {
                 (true, b'x' | b'X') => return Input::Quit,
                 (true, b's' | b'S') => {
                     self.after_prefix = false;
-                    self.name = Some(String::new());
-                    let shown = String::from("\r\n[tine] file to send, and its name there if it is another: ");
+                    self.name = Some(Vec::new());
+                    let shown = b"\r\n[tine] file to send, and its name there if it is another: ";
                     return match self.name(&typed[place + 1..]) {
-                        Input::Ask(more) => Input::Ask(shown + &more),
+                        Input::Ask(more) => Input::Ask([&shown[..], &more].concat()),
                         other => other,
                     };
                 }
@@ -58,29 +60,56 @@ impl Keys {
 
     /// Reads on in a file's name. Ctrl-C and an empty line end that.
     fn name(&mut self, typed: &[u8]) -> Input {
-        let mut shown = String::new();
+        let mut shown = Vec::new();
         for &byte in typed {
             let Some(name) = &mut self.name else { break };
             match byte {
                 b'\r' | b'\n' => {
-                    let name = self.name.take().unwrap_or_default();
-                    let name = name.trim();
-                    return if name.is_empty() { Input::Ask("\r\n".to_owned()) } else { Input::File(name.to_owned()) };
+                    let name = String::from_utf8_lossy(&self.name.take().unwrap_or_default()).trim().to_owned();
+                    return if name.is_empty() { Input::Ask(b"\r\n".to_vec()) } else { Input::File(name) };
                 }
                 0x03 => self.name = None,
                 0x08 | 0x7f => {
-                    if name.pop().is_some() {
-                        shown.push_str("\u{8} \u{8}");
+                    // A character may have several bytes, the first of which says so.
+                    let begin = name.iter().rposition(|byte| byte & 0xc0 != 0x80);
+                    if let Some(begin) = begin {
+                        name.truncate(begin);
+                        shown.extend(b"\x08 \x08");
                     }
                 }
                 byte => {
-                    name.push(char::from(byte));
-                    shown.push(char::from(byte));
+                    name.push(byte);
+                    shown.push(byte);
                 }
             }
         }
         Input::Ask(shown)
     }
+}
+
+/// The words of a line, as a shell would part them: quotes keep blanks together, a backslash keeps the next character.
+///
+/// # Errors
+///
+/// Quotes without an end.
+pub fn words(line: &str) -> anyhow::Result<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut rest = line.chars();
+    while let Some(character) = rest.next() {
+        match (quote, character) {
+            (None, ' ' | '\t') => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (Some(end), character) if end == character => quote = None,
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(rest.next()),
+            (_, character) => word.get_or_insert_default().push(character),
+        }
+    }
+    ensure!(quote.is_none(), "a quote has no end");
+    words.extend(word);
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -103,11 +132,27 @@ mod tests {
     #[test]
     fn the_prefix_and_s_take_a_line_for_the_terminal() {
         let mut keys = Keys::default();
-        assert!(matches!(keys.push(b"\x01s"), Input::Ask(shown) if shown.contains("file to send")));
-        assert_eq!(keys.push(b"abd\x7f"), Input::Ask("abd\u{8} \u{8}".to_owned()));
+        assert!(matches!(keys.push(b"\x01s"), Input::Ask(shown) if shown.ends_with(b"another: ")));
+        assert_eq!(keys.push(b"abd\x7f"), Input::Ask(b"abd\x08 \x08".to_vec()));
         assert_eq!(keys.push(b"c\r"), Input::File("abc".to_owned()));
         assert_eq!(keys.push(b"ls\r"), Input::Send(b"ls\r".to_vec()));
         assert_eq!(keys.push(b"\x01sone two\r"), Input::File("one two".to_owned()));
+    }
+
+    #[test]
+    fn a_name_may_have_letters_of_several_bytes() {
+        let mut keys = Keys::default();
+        let _asked = keys.push("\x01sa\u{e4}".as_bytes());
+        assert_eq!(keys.push("\u{20ac}\x7f".as_bytes()), Input::Ask("\u{20ac}\x08 \x08".into()));
+        assert_eq!(keys.push(b"\r"), Input::File("a\u{e4}".to_owned()));
+    }
+
+    #[test]
+    fn words_are_parted_as_a_shell_does() {
+        let parted = |line| words(line).unwrap();
+        assert_eq!(parted(" one  two "), ["one", "two"]);
+        assert_eq!(parted(r#"'a b' c\ d "e \"f'" g'h i'j """#), ["a b", "c d", "e \"f'", "gh ij", ""]);
+        assert!(words("'a b").is_err() && parted("").is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod screen;
 mod send;
 mod stamp;
 
-pub use keys::{Input, Keys};
+pub use keys::{Input, Keys, words};
 pub use line::{Connection, Line};
 pub use screen::Screen;
 pub use send::{Sending, Step};

@@ -1,16 +1,40 @@
 //! A file for the board, by way of its shell: as base64 into a file, a line at a time, each only when the last one came back,
 //! so that no input is lost; then both sides' checksums are compared.
+//!
+//! ```text
+//! (…base64 -d > NAME.part); echo end $?     ─►  ready      or what the shell complains of, and: end 1
+//! lines of base64                           ─►  the same   or: failed (no room), and the rest is read by nobody
+//! Ctrl-D                                    ─►  end 0
+//! sha256sum < NAME.part; echo end $?        ─►  the sum, end 0
+//! (…mv NAME.part NAME); echo end $?         ─►  end 0, and a prompt for the user
+//! ```
+//!
+//! So a file that is there already stays as it is until the new one is whole, and no line of base64 is ever taken for a
+//! command. Lines of the kernel's may come between, and trace records.
 
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use sha2::{Digest as _, Sha256};
+
+use crate::demux::{Demux, Piece};
 
 /// Bytes of the file in a line: 512 characters, an eighth of what a terminal's line may have.
 const LINE_BYTES: usize = 384;
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What the shell says when the reader of the lines runs. As it is typed it is another text, or its echo would be taken for it.
-const READY: (&str, &str) = ("tine''-ready", "tine-ready");
+/// What a name may have, in quotes: a shell's line editor takes lines of some 1,000 bytes.
+const NAME_MAX: usize = 512;
+/// As much of what the board said last is kept.
+const SAID_MAX: usize = 16 << 10;
+/// Words of ours, as they are typed: with quotes in them, or their echo would be taken for them.
+const TYPED: [&str; 3] = ["tine''-ready", "tine''-failed", "tine''-end"];
+/// The reader of the lines runs.
+const READY: &str = "tine-ready";
+/// It has given up, and another one reads what comes up to the end.
+const FAILED: &str = "tine-failed";
+/// A command has ended, with the status that follows.
+const STATUS: &str = "tine-end ";
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /// Keys: the end of the input, and an interrupt.
 const END: &[u8] = b"\x04";
@@ -25,8 +49,13 @@ pub struct Sending {
     lines: Vec<String>,
     total: usize,
     state: State,
+    demux: Demux,
     /// What the board said of the line that is not at its end.
     heard: Vec<u8>,
+    /// The last line that was none of ours: what the board complains of.
+    complaint: String,
+    /// What the board said since it last did what it should.
+    said: Vec<u8>,
     since: Instant,
 }
 
@@ -36,8 +65,16 @@ enum State {
     Begun,
     /// This line was sent.
     Sent(String),
-    /// All were, and the checksum asked for.
-    Asked,
+    /// All were, and the end.
+    Ended,
+    /// What decodes has given up, and the end was sent to what reads the rest.
+    GivenUp,
+    /// The checksum was asked for; this came.
+    Asked(Option<String>),
+    /// It gets its name.
+    Named,
+    /// For this reason what there is of it is removed.
+    Removing(String),
 }
 
 /// What is to be done.
@@ -47,23 +84,46 @@ pub enum Step {
     Wait,
     /// These bytes go to the board.
     Send(Vec<u8>),
-    /// The board has the file, and its checksum is right.
-    Done,
-    /// It does not, for this reason; these bytes go to the board to bring its shell back.
-    Failed(String, &'static [u8]),
+    /// The board has the file, and its checksum is right. What it said since is for the user.
+    Done(Vec<u8>),
+    /// It does not.
+    Failed {
+        /// The reason.
+        why: String,
+        /// These bytes go to the board to bring its shell back, where it is not at its prompt.
+        typed: Vec<u8>,
+        /// What the board said since, or what it said last where that is all that is known.
+        said: Vec<u8>,
+    },
 }
 
 impl Sending {
     /// A file for the board's `name`, and what is typed first. The board is at a shell's prompt.
-    #[must_use]
-    pub fn new(name: &str, bytes: &[u8], now: Instant) -> (Self, Vec<u8>) {
+    ///
+    /// # Errors
+    ///
+    /// A name that cannot be typed.
+    pub fn new(name: &str, bytes: &[u8], now: Instant) -> anyhow::Result<(Self, Vec<u8>)> {
+        ensure!(!name.is_empty() && !name.ends_with('/'), "{name:?} is no name of a file");
+        ensure!(!name.chars().any(char::is_control), "{name:?} cannot be typed");
+        ensure!(quoted(name).len() <= NAME_MAX, "the name is too long");
         let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let lines: Vec<String> = bytes.chunks(LINE_BYTES).rev().map(base64).collect();
-        let command = format!("echo {}; base64 -d > {}\r", READY.0, quoted(name));
         let total = lines.len();
-        let sending =
-            Self { name: name.to_owned(), digest, lines, total, state: State::Begun, heard: Vec::new(), since: now };
-        (sending, command.into_bytes())
+        let sending = Self {
+            name: name.to_owned(),
+            digest,
+            lines,
+            total,
+            state: State::Begun,
+            demux: Demux::default(),
+            heard: Vec::new(),
+            complaint: String::new(),
+            said: Vec::new(),
+            since: now,
+        };
+        let command = sending.decode();
+        Ok((sending, command))
     }
 
     /// How much of it the board has, in percent.
@@ -74,55 +134,160 @@ impl Sending {
 
     /// What follows from what the board said, at the moment `now`. To be called now and then without anything said, too.
     pub fn hear(&mut self, said: &[u8], now: Instant) -> Step {
-        for &byte in said {
+        let pieces = self.demux.push(said).into_iter();
+        let mut text =
+            pieces.filter_map(|piece| if let Piece::Text(text) = piece { Some(text) } else { None }).flatten();
+        let mut typed = Vec::new();
+        while let Some(byte) = text.next() {
+            if self.said.len() < SAID_MAX {
+                self.said.push(byte);
+            }
             if !matches!(byte, b'\r' | b'\n') {
                 self.heard.push(byte);
                 continue;
             }
-            let line = String::from_utf8_lossy(&self.heard).into_owned();
-            self.heard.clear();
-            match self.line(&line, now) {
-                Step::Wait => {}
-                step => return step,
+            let line = String::from_utf8_lossy(&core::mem::take(&mut self.heard)).into_owned();
+            match self.line(&line) {
+                Step::Wait => continue,
+                // What comes behind may belong to it: a failure behind the echo of a line.
+                Step::Send(bytes) => typed.extend(bytes),
+                Step::Done(_) => return Step::Done(text.collect()),
+                Step::Failed { why, typed, .. } => return Step::Failed { why, typed, said: text.collect() },
             }
+            self.since = now;
+            self.said.clear();
+        }
+        if !typed.is_empty() {
+            return Step::Send(typed);
         }
         if now.saturating_duration_since(self.since) > PATIENCE {
-            return Step::Failed("the board does not answer".to_owned(), INTERRUPT);
+            return self.give_up("the board does not answer");
         }
         Step::Wait
     }
 
-    fn line(&mut self, line: &str, now: Instant) -> Step {
-        let goes_on = match &self.state {
-            State::Begun => line.trim() == READY.1,
-            State::Sent(sent) => line == sent,
-            State::Asked => return self.compare(line),
-        };
-        if !goes_on {
-            return if self.state != State::Begun && line.contains("base64") {
-                Step::Failed(format!("the board says: {line}"), INTERRUPT)
-            } else {
-                Step::Wait
-            };
+    /// What gets a shell back whose connection broke while a file was sent.
+    #[must_use]
+    pub const fn interrupt() -> &'static [u8] {
+        INTERRUPT
+    }
+
+    /// Ends it in the middle, for the reason `why`.
+    pub fn give_up(&mut self, why: &str) -> Step {
+        // Where nobody said that he is ready there may be no shell.
+        let remove = if self.state == State::Begun { String::new() } else { self.remove() + "\r" };
+        Step::Failed {
+            why: why.to_owned(),
+            typed: [INTERRUPT, remove.as_bytes()].concat(),
+            said: core::mem::take(&mut self.said),
         }
-        self.since = now;
+    }
+
+    fn line(&mut self, line: &str) -> Step {
+        let status = line.strip_prefix(STATUS).and_then(|status| status.trim().parse::<i32>().ok());
+        match (&mut self.state, status) {
+            (State::Begun, None) if line.trim() == READY => self.next(),
+            // A line of the kernel's may stand before the echo, or within it.
+            (State::Sent(sent), None) if !line.is_empty() && (line.contains(&*sent) || sent.ends_with(line)) => {
+                self.next()
+            }
+            // It may stand behind what was shown of a line so far.
+            (State::Sent(_) | State::Ended, None) if line.trim_end().ends_with(FAILED) => {
+                self.state = State::GivenUp;
+                Step::Send(END.to_vec())
+            }
+            (State::Ended, Some(0)) => {
+                let part = quoted(&self.part());
+                self.type_next(State::Asked(None), &format!("sha256sum < {part}; echo {} $?", TYPED[2]))
+            }
+            (State::Asked(found), None) if is_digest(line) => {
+                *found = line.split(' ').next().map(str::to_owned);
+                Step::Wait
+            }
+            (State::Asked(Some(found)), Some(0)) if *found == self.digest => {
+                let (name, end) = (quoted(&self.name), TYPED[2]);
+                self.type_next(
+                    State::Named,
+                    &format!(
+                        "(n={name}; [ ! -e \"$n\" ] || chmod \"$(stat -c %a -- \"$n\")\" \"$n.part\"; \
+                         mv -f -- \"$n.part\" \"$n\" && sync); echo {end} $?"
+                    ),
+                )
+            }
+            (State::Asked(Some(_)), Some(0)) => self.fail("its checksum is another"),
+            (State::Named, Some(0)) => Step::Done(Vec::new()),
+            (State::Removing(why), Some(_)) => {
+                Step::Failed { why: core::mem::take(why), typed: Vec::new(), said: Vec::new() }
+            }
+            (_, Some(_)) if self.complaint.is_empty() => self.fail("a command fails there"),
+            (_, Some(_)) => self.fail(format!("the board says: {}", self.complaint)),
+            (State::GivenUp, None) => Step::Wait,
+            (state, None) => {
+                let echo = if let State::Sent(sent) = state { common(sent, line) } else { 0 };
+                let said = line[echo..].trim();
+                if !said.is_empty() && !TYPED.iter().any(|word| said.contains(word)) {
+                    said.clone_into(&mut self.complaint);
+                }
+                Step::Wait
+            }
+        }
+    }
+
+    /// The next line, or the end.
+    fn next(&mut self) -> Step {
         let Some(next) = self.lines.pop() else {
-            self.state = State::Asked;
-            let ask = format!("sha256sum {}\r", quoted(&self.name));
-            return Step::Send([END, ask.as_bytes()].concat());
+            self.state = State::Ended;
+            return Step::Send(END.to_vec());
         };
         let typed = format!("{next}\r").into_bytes();
         self.state = State::Sent(next);
         Step::Send(typed)
     }
 
-    fn compare(&self, line: &str) -> Step {
-        let digest = line.split_ascii_whitespace().next().unwrap_or_default();
-        if digest.len() != self.digest.len() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Step::Wait;
-        }
-        if digest == self.digest { Step::Done } else { Step::Failed("its checksum is another".to_owned(), b"") }
+    fn type_next(&mut self, state: State, command: &str) -> Step {
+        self.state = state;
+        self.complaint.clear();
+        Step::Send(format!("{command}\r").into_bytes())
     }
+
+    /// The shell asks again, and what there is of the file goes.
+    fn fail(&mut self, why: impl Into<String>) -> Step {
+        let remove = format!("{}; echo {} $?", self.remove(), TYPED[2]);
+        self.type_next(State::Removing(why.into()), &remove)
+    }
+
+    /// What decodes into a file beside the one that it will be; not where that is a directory or a device. busybox's base64
+    /// does not look whether it could write, its cat does.
+    fn decode(&self) -> Vec<u8> {
+        let (name, [ready, failed, end]) = (quoted(&self.name), TYPED);
+        format!(
+            "(n={name}; if [ -e \"$n\" ] && [ ! -f \"$n\" ]; then echo \"$n: no regular file\" >&2; false; \
+             else {{ echo {ready} >&2; base64 -d | cat || {{ echo {failed} >&2; cat >/dev/null; false; }}; }} >\"$n.part\"; fi); \
+             echo {end} $?\r"
+        )
+        .into_bytes()
+    }
+
+    fn remove(&self) -> String {
+        format!("rm -f -- {}", quoted(&self.part()))
+    }
+
+    /// What it is called until it is whole.
+    fn part(&self) -> String {
+        format!("{}.part", self.name)
+    }
+}
+
+/// How many bytes both begin with.
+fn common(a: &str, b: &str) -> usize {
+    let equal = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
+    equal.map(|(character, _)| character.len_utf8()).sum()
+}
+
+/// Whether sha256sum(1) has printed that of its input.
+fn is_digest(line: &str) -> bool {
+    let digest = line.strip_suffix("  -").unwrap_or_default();
+    digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A word of a shell.
@@ -144,78 +309,4 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xff, 0xef, 0xbe]), "/+++");
-    }
-
-    /// A shell that echoes what is typed and does what it should, or says something else.
-    fn play(bytes: &[u8], answer: impl Fn(&str) -> Option<String>) -> (Step, Vec<String>) {
-        let now = Instant::now();
-        let (mut sending, mut typed) = Sending::new("a file", bytes, now);
-        let mut lines = Vec::new();
-        loop {
-            let text = String::from_utf8(typed).unwrap();
-            let line = text.trim_start_matches('\x04').trim_end_matches('\r').to_owned();
-            lines.push(line.clone());
-            let said = format!("{line}\r\n{}", answer(&line).unwrap_or_default());
-            // In pieces, as it comes.
-            let mut step = Step::Wait;
-            for piece in said.as_bytes().chunks(7) {
-                step = sending.hear(piece, now);
-                if step != Step::Wait {
-                    break;
-                }
-            }
-            match step {
-                Step::Send(bytes) => typed = bytes,
-                Step::Wait => return (sending.hear(b"", now + 2 * PATIENCE), lines),
-                other => return (other, lines),
-            }
-        }
-    }
-
-    fn digest(bytes: &[u8]) -> String {
-        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    #[test]
-    fn a_file_goes_in_lines_and_its_checksum_is_compared() {
-        let bytes: Vec<u8> = (0..2000_u32).flat_map(u32::to_le_bytes).collect();
-        let (step, lines) = play(&bytes, |line| {
-            let ready = line.starts_with("echo ").then(|| "tine-ready\r\n".to_owned());
-            ready.or_else(|| line.starts_with("sha256sum").then(|| format!("{}  a file\r\n", digest(&bytes))))
-        });
-        assert_eq!(step, Step::Done);
-        assert_eq!(lines[0], "echo tine''-ready; base64 -d > 'a file'");
-        assert_eq!(lines[1..lines.len() - 1].concat(), base64(&bytes));
-        assert_eq!(lines.last().unwrap(), "sha256sum 'a file'");
-    }
-
-    #[test]
-    fn another_checksum_is_told() {
-        let (step, _) = play(b"bytes", |line| {
-            let ready = line.starts_with("echo ").then(|| "tine-ready\r\n".to_owned());
-            ready.or_else(|| line.starts_with("sha256sum").then(|| format!("{}  a file\r\n", digest(b"others"))))
-        });
-        assert!(matches!(&step, Step::Failed(why, _) if why.contains("checksum")), "{step:?}");
-    }
-
-    #[test]
-    fn a_board_without_a_shell_is_given_up() {
-        let (step, lines) = play(b"bytes", |_| None);
-        assert!(matches!(&step, Step::Failed(why, INTERRUPT) if why.contains("answer")), "{step:?}");
-        assert_eq!(lines.len(), 1);
-    }
-
-    #[test]
-    fn a_name_is_one_word_to_a_shell() {
-        assert_eq!(quoted("a'b c"), "'a'\\''b c'");
-    }
-}
+mod tests;

@@ -27,10 +27,13 @@ pub struct Command {
 }
 
 /// Where the console (UART 0, QEMU's first serial line) goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Console {
     /// Nowhere.
     None,
+    /// To a socket of this machine, which QEMU makes. The board starts when somebody connects; who does so later, again, finds
+    /// it running.
+    Socket(PathBuf),
     /// Standard input and output.
     Stdio(Monitor),
 }
@@ -205,12 +208,16 @@ impl Command {
     }
 
     fn console_args(&self, args: &mut Vec<OsString>) {
-        let (device, monitor) = match self.console {
+        let (device, monitor) = match &self.console {
             Console::None => ("null,id=console", "none"),
+            Console::Socket(_) => ("socket,id=console,server=on,wait=on", "none"),
             Console::Stdio(Monitor::None) => ("stdio,id=console,signal=on", "none"),
             Console::Stdio(Monitor::Shared) => ("stdio,id=console,signal=off,mux=on", "chardev:console"),
         };
         let mut chardev = OsString::from(device);
+        if let Console::Socket(path) = &self.console {
+            push_option(&mut chardev, "path", path);
+        }
         if let Some(log) = &self.console_log {
             push_option(&mut chardev, "logfile", log);
         }
@@ -296,6 +303,15 @@ mod tests {
         let command = Command::new(Board::Raspi3b, "k").console(Console::None).trace(Trace::File("t".into()));
         let args = text(&command);
         assert!(args.find("-serial chardev:console").unwrap() < args.find("-serial chardev:trace").unwrap());
+    }
+
+    #[test]
+    fn a_board_may_wait_for_somebody_at_a_socket() {
+        let args = text(&Command::new(Board::Raspi3b, "k").console(Console::Socket("a,b".into())));
+        assert!(
+            args.contains("-chardev socket,id=console,server=on,wait=on,path=a,,b -serial chardev:console "),
+            "{args}"
+        );
     }
 
     #[test]
