@@ -30,13 +30,17 @@ pub(crate) enum Needs {
     Shell,
     /// The same, and `fsck.fat` and `mtools` on the host.
     CardTools,
+    /// The same as with a shell, and the programs of e2fsprogs and `mtools` on the host.
+    ExtTools,
     /// The same as [`Shell`](Self::Shell), and the C program in the initramfs of the tests.
     Compiler,
     /// The same, and an initramfs with Debian's programs.
     Debian,
     /// QEMU, and the initramfs without busybox.
     Fallback,
-    /// The same as with a shell, and minutes; and the kernel that tests itself.
+    /// The same as with a shell, and the kernel that tests itself.
+    Ktest,
+    /// The same, and minutes.
     Long,
     /// The same as with a shell, and a gdb that knows AArch64.
     Debugger,
@@ -66,12 +70,15 @@ impl Needs {
                 }
                 Self::Fallback => None,
                 _ if !bench.build.has_shell() => Some("needs a shell; build/busybox is empty".to_owned()),
-                Self::CardTools if !missing_tools().is_empty() => {
-                    let missing = missing_tools().join(" and ");
-                    Some(format!("needs {missing} on the host; `make setup` installs them on Debian"))
+                Self::CardTools if !missing_tools().is_empty() => Some(needs_tools(&missing_tools())),
+                Self::ExtTools if !crate::ext_tree::missing_tools().is_empty() => {
+                    Some(needs_tools(&crate::ext_tree::missing_tools()))
                 }
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
+                }
+                Self::Ktest | Self::Long if !bench.build.ktest().exists() => {
+                    Some("needs build/ktest.img; `make build/ktest.img` makes it".to_owned())
                 }
                 Self::Long if std::env::var_os(LONG).is_none() => {
                     Some("takes minutes; `make test-long` runs it".to_owned())
@@ -79,10 +86,21 @@ impl Needs {
                 Self::Debugger if crate::gdb::debugger().is_none() => {
                     Some("needs gdb for AArch64, with Python; `tools/setup.sh --gdb` installs one on Debian".to_owned())
                 }
-                Self::Shell | Self::CardTools | Self::Compiler | Self::Debian | Self::Debugger | Self::Long => None,
+                Self::Shell
+                | Self::CardTools
+                | Self::ExtTools
+                | Self::Compiler
+                | Self::Debian
+                | Self::Debugger
+                | Self::Ktest
+                | Self::Long => None,
             },
         }
     }
+}
+
+fn needs_tools(missing: &[&str]) -> String {
+    format!("needs {} on the host; `make setup` installs them on Debian", missing.join(" and "))
 }
 
 impl Case {

@@ -9,9 +9,11 @@ mod case;
 mod debian;
 mod disks;
 mod editing;
+mod ext_tree;
 mod fallback;
 mod gdb;
 mod idle;
+mod image;
 mod led;
 mod login;
 mod monitor;
@@ -20,6 +22,7 @@ mod panic;
 mod power;
 mod push;
 mod screen;
+mod sending;
 mod session;
 mod shell;
 mod trace;
@@ -53,9 +56,11 @@ const SUBJECTS: &[&[Case]] = &[
     userland::CASES,
     shell::CASES,
     screen::CASES,
+    sending::CASES,
     card::CASES,
     card_ext::CASES,
     disks::CASES,
+    image::CASES,
     login::CASES,
     debian::CASES,
     fallback::CASES,
