@@ -16,7 +16,6 @@ mod groups;
 mod report;
 
 use std::ffi::{CStr, CString};
-use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
 use sys::{machine, process, time};
@@ -48,7 +47,8 @@ impl Bench {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut bench = Bench { quick: false, largest: 512, path: own_path(), environment: process::environment() };
+    let mut bench =
+        Bench { quick: false, largest: 512, path: process::own_path(), environment: process::environment() };
     let (mut pinned, mut names) = (false, Vec::new());
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -103,10 +103,4 @@ fn stamp() {
     let (counter, frequency) = time::counter();
     let microseconds = u128::from(counter) * 1_000_000 / u128::from(frequency.max(1));
     println!("FBSTAMP cntvct={counter} cntfrq={frequency} virt_us={microseconds} mono_us={}", time::now_ns() / 1000);
-}
-
-/// This program's path, if it was called by one.
-fn own_path() -> CString {
-    let path = std::env::args_os().next().and_then(|path| CString::new(path.as_bytes()).ok());
-    path.filter(|path| path.as_bytes().starts_with(b"/")).unwrap_or_else(|| c"/proc/self/exe".to_owned())
 }

@@ -1,7 +1,6 @@
 //! Children and threads.
 
 use std::ffi::{CStr, CString};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -186,8 +185,8 @@ fn judge(pid: Pid, status: ExitStatus, expected: Expected) -> Checked {
 
 /// Becomes this program, as a leaf. The status if that fails.
 fn become_leaf(number: u64) -> i32 {
-    let path = std::env::args_os().next().and_then(|path| CString::new(path.as_bytes()).ok());
-    let (Some(path), Ok(number)) = (path, CString::new(number.to_string())) else { return 255 };
+    let path = process::own_path();
+    let Ok(number) = CString::new(number.to_string()) else { return 255 };
     let arguments: [&CStr; 3] = [&path, c"--leaf", &number];
     exec(&path, &arguments, &[]);
     255

@@ -157,6 +157,15 @@ pub fn environment() -> Vec<CString> {
     std::env::vars_os().filter_map(join).collect()
 }
 
+/// Where this program is, to be executed again: the path that it was called by, or, where a shell found it by its name, what the
+/// system says.
+#[must_use]
+pub fn own_path() -> CString {
+    let called = std::env::args_os().next().filter(|path| path.as_bytes().starts_with(b"/"));
+    let path = called.or_else(|| std::env::current_exe().ok().map(std::path::PathBuf::into_os_string));
+    path.and_then(|path| CString::new(path.as_bytes()).ok()).unwrap_or_else(|| c"/proc/self/exe".to_owned())
+}
+
 /// The number of this process.
 #[must_use]
 pub fn pid() -> Pid {

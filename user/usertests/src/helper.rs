@@ -1,10 +1,9 @@
 //! What this program does when a test has it executed: `usertests --helper WHAT ARGUMENTS…`.
 
-use std::ffi::{CStr, CString};
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 
-use sys::process::{self, exec};
+use sys::process::{self, exec, own_path};
 use sys::{Errno, Pid, file, memory};
 
 /// What the script in the initramfs ends with when its arguments are right.
@@ -14,19 +13,9 @@ pub(crate) const AS_GIVEN: i32 = 40;
 
 /// Runs this program again as a helper. Returns only when that failed.
 pub(crate) fn become_helper(arguments: &[&CStr], environment: &[&CStr]) -> Errno {
-    let Ok(path) = own_path() else { return Errno::NOENT };
+    let path = own_path();
     let all: Vec<&CStr> = [path.as_c_str(), c"--helper"].into_iter().chain(arguments.iter().copied()).collect();
     exec(&path, &all, environment)
-}
-
-/// Where this program is. As the first process it has no `/proc` to ask, but its whole path for a name; a shell that looked
-/// it up calls it by what was typed.
-pub(crate) fn own_path() -> Result<CString, Errno> {
-    let mut path = std::env::args_os().next().ok_or(Errno::NOENT)?;
-    if !path.as_bytes().contains(&b'/') {
-        path = std::env::current_exe().map_err(|_| Errno::NOENT)?.into_os_string();
-    }
-    CString::new(path.as_bytes()).map_err(|_| Errno::INVAL)
 }
 
 /// Does what `arguments` ask for. `None` when they ask for tests.

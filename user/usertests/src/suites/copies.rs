@@ -2,7 +2,7 @@
 
 use bsd::Inheritance;
 use sys::memory::{Advice, Mapping, PAGE, Protection};
-use sys::process::Signal;
+use sys::process::{self, Signal};
 use sys::{Errno, die, machine};
 
 use crate::expect::{Checked, child, dies, ensure, equal, in_child, known, passes};
@@ -152,7 +152,7 @@ fn the_kernels_stores_are_copied_too() -> Checked {
 }
 
 fn private_file_pages_are_copied() -> Checked {
-    let path = crate::helper::own_path()?;
+    let path = process::own_path();
     let file = std::fs::File::open(path.to_string_lossy().as_ref())?;
     let memory = Mapping::file(&file, 0, 4 * PAGE, Protection::WRITE)?;
     let magic = memory.copy_out(0, 4);

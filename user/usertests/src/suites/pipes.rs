@@ -17,7 +17,6 @@ use sys::stream::{self, NONBLOCK, PACKETS, command};
 use sys::{Errno, machine};
 
 use crate::expect::{Checked, Failure, child, dies, ensure, equal, io_refused, passes, refused};
-use crate::helper::own_path;
 use crate::meeting::Meeting;
 
 super::tests!("pipe":
@@ -252,7 +251,7 @@ fn a_commands_output() -> Checked {
 
 /// This program, as one that copies its input to its output.
 fn copier() -> Result<Command, Failure> {
-    let mut command = Command::new(own_path()?.to_string_lossy().into_owned());
+    let mut command = Command::new(process::own_path().to_string_lossy().into_owned());
     command.args(["--helper", "copy"]);
     Ok(command)
 }
