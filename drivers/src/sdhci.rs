@@ -15,14 +15,15 @@
 //!
 //! **Transfers.** Data goes through the data port, block by block, by the thread that wants it. It looks a few times, since
 //! short answers come in microseconds, then sleeps until the controller interrupts; how, is up to a [`Pace`]. QEMU's
-//! controller knows no other way. ADMA2 would replace [`Sdhci`]'s `move_data` alone: each transfer's bytes lie in one piece,
-//! and whoever makes the pieces chooses where. It is not used: early BCM2711 reach only the lowest GiB by DMA.
+//! controllers know no other way. EMMC2 on a board moves blocks by itself (ADMA2) where it is given memory for that:
+//! [`Dma`]. An error of it, or an end that does not come, and it is the thread again that moves them.
 //!
 //! **Interrupts.** Status bits are always enabled, signals only while a thread sleeps. The handler has a window of its own,
 //! [`SdhciInterrupt`], and does nothing but take the signals back: the line is level-triggered, and the thread finds in the
 //! status register why it was woken.
 
 mod controller;
+mod dma;
 mod interrupt;
 mod registers;
 #[cfg(test)]
@@ -30,5 +31,6 @@ mod tests;
 mod transfer;
 
 pub use controller::{Chip, Pace, Sdhci};
+pub use dma::{Dma, SharedMemory};
 pub use interrupt::SdhciInterrupt;
 pub use registers::SdhciRegisters;

@@ -71,7 +71,7 @@ extern "C" fn kernel_entry(x0: u64, entered: u64) -> ! {
     dev::trace::init().expect("there is memory for the first threads");
     task::timers::init().expect("there is memory for the first threads");
     #[cfg(not(feature = "ktest"))]
-    dev::card::init();
+    dev::card::init(facts.emmc2_dma);
     let cpus = task::smp::gather();
     announce(board, &facts, cpus);
     pins.expect("the console's pins are not reserved");

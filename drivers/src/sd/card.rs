@@ -98,13 +98,14 @@ impl<H: Host> Card<H> {
         self.repeat(Self::settle)
     }
 
-    #[cfg(test)]
-    pub(super) const fn host(&self) -> &H {
+    /// The slot that it is in.
+    pub const fn host(&self) -> &H {
         &self.host
     }
 
-    #[cfg(test)]
-    pub(super) const fn host_mut(&mut self) -> &mut H {
+    /// The slot, to change how it moves data. Who gives it commands loses the card's state; it is found again, at the cost of a
+    /// try.
+    pub const fn host_mut(&mut self) -> &mut H {
         &mut self.host
     }
 

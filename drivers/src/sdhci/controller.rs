@@ -4,6 +4,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::FieldValue;
 use tock_registers::interfaces::{Readable, Writeable};
 
+use super::dma::Dma;
 use super::registers::{CONTROL0, CONTROL1, ERRORS, EVENTS, INTERRUPT, STATUS, SdhciRegisters};
 use crate::mmio::{Mmio, ReadWrite};
 use crate::sd::{BusWidth, Command, Data, Host, HostError, Response};
@@ -53,7 +54,8 @@ pub trait Pace {
 pub struct Sdhci<P> {
     pub(super) registers: Mmio<SdhciRegisters>,
     pub(super) pace: P,
-    chip: Chip,
+    pub(super) chip: Chip,
+    pub(super) dma: Option<Dma>,
     base_hz: u32,
     /// The card's clock; 0 while it has none.
     clock_hz: u32,
@@ -65,7 +67,7 @@ impl<P: Pace> Sdhci<P> {
     /// Takes the registers of a controller whose own clock runs at `base_hz`. Nothing is touched.
     #[must_use]
     pub const fn new(registers: Mmio<SdhciRegisters>, chip: Chip, base_hz: u32, pace: P) -> Self {
-        Self { registers, pace, chip, base_hz, clock_hz: 0, powered_until_us: None }
+        Self { registers, pace, chip, dma: None, base_hz, clock_hz: 0, powered_until_us: None }
     }
 
     /// Does of the next reset what does not wait for the card: who has something else to do meanwhile need not wait for supply
@@ -83,11 +85,22 @@ impl<P: Pace> Sdhci<P> {
         self.write(|registers| &registers.control0, power.into());
         self.write(|registers| &registers.control2, 0);
         self.write(|registers| &registers.irpt_en, 0);
-        self.write(|registers| &registers.irpt_mask, EVENTS | ERRORS);
+        self.enable_status();
         self.write(|registers| &registers.interrupt, u32::MAX);
         self.set_clock(IDENTIFICATION_HZ, false)?;
         self.powered_until_us = Some(self.pace.now_us() + u64::from(POWER_UP_US));
         Ok(())
+    }
+
+    /// The errors that there can be.
+    fn errors(&self) -> u32 {
+        if self.has_dma() { ERRORS | u32::from(INTERRUPT::ADMA_ERR::SET) } else { ERRORS }
+    }
+
+    /// Lets all that can happen show in the status.
+    pub(super) fn enable_status(&mut self) {
+        let all = EVENTS | self.errors();
+        self.write(|registers| &registers.irpt_mask, all);
     }
 
     /// Writes a register other than that of data.
@@ -127,13 +140,14 @@ impl<P: Pace> Sdhci<P> {
         timeout_us: u64,
     ) -> Result<(), HostError> {
         let event = u32::from(event);
+        let errors = self.errors();
         let mut looks = 0;
         let mut deadline = None;
         loop {
             let late = deadline.is_some_and(|deadline| self.pace.now_us() >= deadline);
             let status = self.registers.interrupt.get();
-            if status & ERRORS != 0 {
-                return Err(self.fail(status));
+            if status & errors != 0 {
+                return Err(self.fail(status & errors));
             }
             if status & event != 0 {
                 self.write(|registers| &registers.interrupt, event);
@@ -156,14 +170,15 @@ impl<P: Pace> Sdhci<P> {
                     None => *deadline.insert(self.pace.now_us() + timeout_us),
                 };
                 self.pace.arm();
-                self.write(|registers| &registers.irpt_en, event | ERRORS);
+                self.write(|registers| &registers.irpt_en, event | errors);
                 self.pace.sleep_until(until);
                 self.write(|registers| &registers.irpt_en, 0);
             }
         }
     }
 
-    /// What the bits of an interrupt status mean. The controller is ready for the next command afterwards.
+    /// What the error bits of an interrupt status mean. The controller is ready for the next command afterwards. Where it could not
+    /// read its list, or write where that says, the CPU moves the data from now on.
     fn fail(&mut self, status: u32) -> HostError {
         const MEANINGS: [(FieldValue<u32, INTERRUPT::Register>, HostError); 7] = [
             (INTERRUPT::CTO_ERR::SET, HostError::CommandTimeout),
@@ -175,8 +190,11 @@ impl<P: Pace> Sdhci<P> {
             (INTERRUPT::DEND_ERR::SET, HostError::DataFrame),
         ];
         self.reset_lines();
+        if status & u32::from(INTERRUPT::ADMA_ERR::SET) != 0 {
+            self.dma = None;
+        }
         let meaning = MEANINGS.iter().find(|(bit, _)| status & u32::from(*bit) != 0);
-        meaning.map_or(HostError::Other(status & ERRORS), |(_, error)| *error)
+        meaning.map_or(HostError::Other(status), |(_, error)| *error)
     }
 
     /// Forgets a command and its data. If even that hangs, the next command finds the lines in use.

@@ -25,7 +25,8 @@ register_bitfields! {
         MULTI_BLOCK OFFSET(5) NUMBITS(1) [],
         /// 1: from the card.
         DAT_DIR OFFSET(4) NUMBITS(1) [],
-        BLKCNT_EN OFFSET(1) NUMBITS(1) []
+        BLKCNT_EN OFFSET(1) NUMBITS(1) [],
+        DMA_EN OFFSET(0) NUMBITS(1) []
     ],
     /// The present state.
     pub(super) STATUS [
@@ -38,6 +39,7 @@ register_bitfields! {
         /// 7: 3.3 V.
         BUS_VOLTAGE OFFSET(9) NUMBITS(3) [],
         BUS_POWER OFFSET(8) NUMBITS(1) [],
+        DMA_SELECT OFFSET(3) NUMBITS(2) [],
         HCTL_HS_EN OFFSET(2) NUMBITS(1) [],
         HCTL_DWIDTH OFFSET(1) NUMBITS(1) []
     ],
@@ -57,6 +59,7 @@ register_bitfields! {
     ],
     /// What happened: in the status, its enables, and the enables of its signal.
     pub(super) INTERRUPT [
+        ADMA_ERR OFFSET(25) NUMBITS(1) [],
         ACMD_ERR OFFSET(24) NUMBITS(1) [],
         DEND_ERR OFFSET(22) NUMBITS(1) [],
         DCRC_ERR OFFSET(21) NUMBITS(1) [],
@@ -69,6 +72,9 @@ register_bitfields! {
         WRITE_RDY OFFSET(4) NUMBITS(1) [],
         DATA_DONE OFFSET(1) NUMBITS(1) [],
         CMD_DONE OFFSET(0) NUMBITS(1) []
+    ],
+    pub(super) CAPABILITIES [
+        ADMA2 OFFSET(19) NUMBITS(1) []
     ]
 }
 
@@ -88,7 +94,11 @@ register_structs! {
         (0x34 => pub(super) irpt_mask: ReadWrite<u32, INTERRUPT::Register>),
         (0x38 => pub(super) irpt_en: ReadWrite<u32, INTERRUPT::Register>),
         (0x3c => pub(super) control2: ReadWrite<u32>),
-        (0x40 => _reserved),
+        (0x40 => pub(super) capabilities: ReadOnly<u32, CAPABILITIES::Register>),
+        (0x44 => _reserved0),
+        (0x58 => pub(super) adma_address: ReadWrite<u32>),
+        (0x5c => pub(super) adma_address_high: ReadWrite<u32>),
+        (0x60 => _reserved1),
         (0xfc => pub(super) slotisr_ver: ReadOnly<u32>),
         (0x100 => @END),
     }
@@ -96,5 +106,5 @@ register_structs! {
 
 /// What happens when all goes well: the four events.
 pub(super) const EVENTS: u32 = 0x33;
-/// The errors of specification 3.0, but for those of DMA and tuning.
+/// The errors of specification 3.0, but for that of ADMA2, which comes only where it is used, and those of tuning.
 pub(super) const ERRORS: u32 = 0x01ff_0000;

@@ -1,3 +1,5 @@
+mod dma;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

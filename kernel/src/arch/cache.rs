@@ -34,6 +34,12 @@ by_line! {
     clean_and_invalidate, "dc civac, {}"
 }
 
+/// Returns when all that the CPU did before is done, reads of devices' registers among it.
+pub(crate) fn complete() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
+}
+
 /// Makes what was stored to `range` visible to instruction fetches of all CPUs, under any address (Arm ARM B2.4.4): writes
 /// the lines back to where both caches meet, then forgets what the instruction caches hold. `range` is widened to whole
 /// lines.

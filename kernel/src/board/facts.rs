@@ -10,7 +10,7 @@ use kcore::addr::{MAX_CPUS, PhysAddr};
 use kcore::boot::PhysRange;
 use kcore::boot::atags::AtagFacts;
 use kcore::boot::memory_map::{MAX_FREE_RANGES, MemoryMap};
-use kcore::boot::tree::{EnableMethod, Oddity, TreeError, TreeFacts};
+use kcore::boot::tree::{DmaWindow, EnableMethod, Oddity, TreeError, TreeFacts};
 
 use super::{Board, videocore};
 use crate::mem::firmware::{self, Handover};
@@ -43,6 +43,8 @@ pub(crate) struct Facts {
     pub(crate) model: String<64>,
     /// Where each CPU's entry address is stored to release it.
     pub(crate) release: [PhysAddr; MAX_CPUS],
+    /// Memory as EMMC2 sees it.
+    pub(crate) emmc2_dma: Option<DmaWindow>,
     /// What of the tree was ignored.
     pub(crate) oddities: Vec<Oddity, 8>,
 }
@@ -129,6 +131,7 @@ impl Facts {
             }
         }
         self.model = clipped(tree.model.unwrap_or_default());
+        self.emmc2_dma = tree.emmc2_dma;
         self.oddities.extend(tree.oddities.iter().copied());
     }
 

@@ -19,8 +19,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use drivers::sd::{Addressing, BusWidth, Card, CardError, Identity, Speed};
-use drivers::sdhci::Sdhci;
+use drivers::sdhci::{Dma, Sdhci};
 use kcore::addr::CpuSet;
+use kcore::boot::tree::DmaWindow;
+use kcore::frame::Order;
 use kcore::fs::block::partition::{self, Partition};
 use kcore::fs::block::{Cache, CacheNeeds, Volume};
 use kcore::fs::devices::Device;
@@ -35,6 +37,7 @@ use crate::arch::cpu::Arm;
 use crate::board::{self, CardSlot};
 use crate::log::println;
 use crate::mem::devices;
+use crate::mem::dma::SharedBlock;
 use crate::mem::frames::frames;
 use crate::mem::user;
 use crate::task::filesystems::MOUNTS;
@@ -48,6 +51,11 @@ const NAME: &str = "mmcblk0";
 const MEMORY_SHARE: u64 = 16;
 /// How long what was written may stay in memory only.
 const WRITE_BACK_AFTER: Duration = Duration::from_secs(5);
+
+/// The memory for what a controller moves by itself: what the cache moves at once.
+const DMA_ORDER: u8 = 5;
+/// What is read in both ways before one is believed.
+const PROOF: usize = 4096;
 
 type CardCache = Cache<Arm>;
 type CardHost = Sdhci<CardPace>;
@@ -70,13 +78,19 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 static AGAIN: AtomicBool = AtomicBool::new(false);
 /// Who waits for that.
 static SEEKERS: Waiters = Waiters::new();
+/// Memory as EMMC2 sees it, where the tree says that.
+static DMA_WINDOW: Once<DmaWindow> = Once::new();
 /// The thread, when it has nothing to write back.
 static WRITER: Waiters = Waiters::new();
 
 /// Lets the controllers interrupt, powers the slots, and starts the thread. Called once, by the boot CPU, when there are
-/// threads, and early: cards want some milliseconds of power before their first command.
+/// threads, and early: cards want some milliseconds of power before their first command. `emmc2_dma` is what EMMC2 reaches by
+/// itself.
 #[cold]
-pub(crate) fn init() {
+pub(crate) fn init(emmc2_dma: Option<DmaWindow>) {
+    if let Some(window) = emmc2_dma {
+        DMA_WINDOW.call_once(|| window);
+    }
     pace::register(board::current().card_slots);
     if let Err(error) = pins::route_card() {
         println!("{NAME}: {error}");
@@ -186,13 +200,40 @@ fn find(problems: &mut Vec<String>) -> Option<Card<CardHost>> {
 
 fn identify(host: CardHost, problems: &mut Vec<String>) -> Option<Card<CardHost>> {
     match Card::identify(host) {
-        Ok(card) => Some(card),
+        Ok(mut card) => {
+            if let Err(problem) = let_it_move_data(&mut card) {
+                problems.push(format!("moved by the CPU: {problem}"));
+            }
+            Some(card)
+        }
         Err((CardError::NoCard, _)) => None,
         Err((error, _)) => {
             problems.push(error.to_string());
             None
         }
     }
+}
+
+/// Has the controller move data by itself, where it can. That works on boards only, and differently on different ones, so it is
+/// believed when it has brought what the CPU read before.
+fn let_it_move_data(card: &mut Card<CardHost>) -> Result<(), String> {
+    let Some(window) = DMA_WINDOW.get().filter(|_| card.host().knows_dma()) else { return Ok(()) };
+    let block = |order| Order::new(order).and_then(|order| SharedBlock::take(order, window));
+    let (Some(list), Some(data)) = (block(0), block(DMA_ORDER)) else { return Err("no memory for DMA".to_string()) };
+    let (mut by_cpu, mut by_dma) = ([0; PROOF].to_vec(), [0; PROOF].to_vec());
+    // Who cannot be read at all is found so by who wants to.
+    let Ok(()) = card.read(0, &mut by_cpu) else { return Ok(()) };
+    card.host_mut().set_dma(Some(Dma::new(list, data)));
+    let outcome = match card.read(0, &mut by_dma) {
+        Ok(()) if !card.host().has_dma() => Err("DMA failed".to_string()),
+        Ok(()) if by_cpu != by_dma => Err("DMA brings something else".to_string()),
+        Ok(()) => Ok(()),
+        Err(error) => Err(format!("DMA: {error}")),
+    };
+    if outcome.is_err() {
+        card.host_mut().set_dma(None);
+    }
+    outcome
 }
 
 /// Makes the card and its partitions devices.

@@ -2,10 +2,14 @@
 
 use alloc::vec::Vec;
 
-use kcore::addr::CpuId;
+use drivers::sdhci::SharedMemory as _;
+use kcore::addr::{CpuId, PhysAddr};
+use kcore::boot::PhysRange;
+use kcore::boot::tree::DmaWindow;
 use kcore::frame::{FrameUse, Order, Zeroing};
 
 use super::harness::{Dice, Failure, Outcome, Turns, ensure, stress, wait_for};
+use crate::mem::dma::SharedBlock;
 use crate::mem::frames::{Frame, frames};
 
 /// The largest blocks: 2^4 frames.
@@ -29,6 +33,32 @@ pub(super) fn frames_keep_their_contents_and_come_back() -> Outcome {
         let books = frames().statistics();
         books.accounted() == books.total
     })
+}
+
+/// What is cleaned and then forgotten is what was written; and a device that does not reach the memory gets none.
+///
+/// Fails when `take` does not ask the window.
+pub(super) fn memory_for_a_device_lies_where_it_reaches_it() -> Outcome {
+    const BUS: u32 = 0xc000_0000;
+    let window =
+        |bytes| PhysRange::from_size(PhysAddr::new(0), bytes).map(|memory| DmaWindow { memory, bus: BUS.into() });
+    let (Some(reached), Some(not_reached)) = (window(1 << 30), window(0x1000)) else {
+        return Err(Failure::new(format_args!("no window")));
+    };
+    let before = frames().statistics().used_for(FrameUse::Dma);
+    ensure!(SharedBlock::take(Order::SINGLE, &not_reached).is_none(), "memory that the device does not reach");
+    ensure!(frames().statistics().used_for(FrameUse::Dma) == before, "a frame is lost");
+    let Some(block) = SharedBlock::take(Order::SINGLE, &reached) else {
+        return Err(Failure::new(format_args!("no memory")));
+    };
+    ensure!(block.bus_address() > BUS && block.bus_address().is_multiple_of(64), "at {:#x}", block.bus_address());
+    let bytes = block.bytes().len();
+    ensure!(bytes == Order::SINGLE.bytes() && block.bytes().iter().all(|&byte| byte == 0), "{bytes} bytes");
+    block.bytes().fill(0x5a);
+    block.clean(bytes);
+    block.invalidate(bytes);
+    ensure!(block.bytes().iter().all(|&byte| byte == 0x5a), "something else than was written");
+    Ok(())
 }
 
 /// A block, and the byte that every page of it is full of.

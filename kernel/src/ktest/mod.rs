@@ -60,7 +60,7 @@ static TESTS: &[Test] = tests! {
         wake_all_wakes_all, a_wait_ends_at_its_deadline,;
     memory: memory_is_moved_whole_whatever_overlaps, memory_is_filled_to_its_end_and_no_further,
         memory_is_compared_by_its_first_difference, a_page_is_copied_and_programs_registers_stay,;
-    frames: frames_keep_their_contents_and_come_back,;
+    frames: frames_keep_their_contents_and_come_back, memory_for_a_device_lies_where_it_reaches_it,;
     heap: the_heap_keeps_its_contents_and_comes_back,;
     stacks: a_guard_lies_below_a_stack, an_ended_thread_gives_its_memory_back, a_stack_is_used_again,;
     mapping: text_and_constants_are_not_writable, data_is_writable, the_linear_map_shows_the_image_read_only,

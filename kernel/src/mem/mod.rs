@@ -17,6 +17,7 @@
 
 mod boot_tables;
 pub(crate) mod devices;
+pub(crate) mod dma;
 mod early;
 pub(crate) mod firmware;
 pub(crate) mod frames;

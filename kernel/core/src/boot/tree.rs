@@ -17,6 +17,7 @@
 
 mod chosen;
 mod cpus;
+mod dma;
 mod header;
 mod regions;
 
@@ -31,6 +32,7 @@ use super::PhysRange;
 
 pub use chosen::wipe_seeds;
 pub use cpus::{CpuFacts, EnableMethod, MAX_LISTED_CPUS};
+pub use dma::DmaWindow;
 pub use header::{MAX_TREE_BYTES, TreeHeader};
 
 /// The most memory ranges of a tree. A Pi 4 with 8 GiB has three.
@@ -63,6 +65,8 @@ pub struct TreeFacts<'a> {
     pub rng_seed: Option<&'a [u8]>,
     /// `/chosen/kaslr-seed`.
     pub kaslr_seed: Option<u64>,
+    /// Memory as EMMC2 sees it, on a BCM2711.
+    pub emmc2_dma: Option<DmaWindow>,
     /// How many CPUs the tree has, listed in `cpus` or not.
     pub cpu_count: usize,
     /// The first CPUs of the tree.
@@ -120,6 +124,7 @@ impl<'a> TreeFacts<'a> {
             match child.name_without_address() {
                 "chosen" => facts.read_chosen(&child),
                 "cpus" => facts.read_cpus(&child),
+                "emmc2bus" => facts.read_emmc2_bus(&child),
                 "reserved-memory" => facts.read_reserved_memory(&child)?,
                 _ if regions::is_memory(&child) => facts.read_memory(child)?,
                 _ => {}

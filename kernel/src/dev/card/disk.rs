@@ -14,14 +14,21 @@ pub(super) struct CardDisk {
     card: Card<Sdhci<CardPace>>,
     /// What was said last: a card that is gone is not mourned at each access.
     said: Option<CardError>,
+    /// Whether the controller moved data by itself when something was last moved.
+    by_itself: bool,
 }
 
 impl CardDisk {
     pub(super) const fn new(card: Card<Sdhci<CardPace>>) -> Self {
-        Self { card, said: None }
+        let by_itself = card.host().has_dma();
+        Self { card, said: None, by_itself }
     }
 
     fn note(&mut self, outcome: Result<(), CardError>) -> Result<(), DiskError> {
+        if self.by_itself && !self.card.host().has_dma() {
+            self.by_itself = false;
+            println!("{NAME}: DMA failed; moved by the CPU from now on");
+        }
         let Err(error) = outcome else {
             self.said = None;
             return Ok(());

@@ -61,6 +61,11 @@ fn pi4() -> Vec<u8> {
     let cache = fdt.begin_node("l2-cache0").unwrap();
     fdt.end_node(cache).unwrap();
     fdt.end_node(cpus).unwrap();
+    let bus = fdt.begin_node("emmc2bus").unwrap();
+    fdt.property_u32("#address-cells", 2).unwrap();
+    fdt.property_u32("#size-cells", 1).unwrap();
+    fdt.property_array_u32("dma-ranges", &[0, 0xc000_0000, 0, 0, 0x4000_0000]).unwrap();
+    fdt.end_node(bus).unwrap();
     fdt.end_node(root).unwrap();
     fdt.finish().unwrap()
 }
@@ -106,7 +111,44 @@ fn the_tree_of_a_pi_4_is_understood() {
     assert_eq!(facts.cpu_count, 4);
     let third = CpuFacts { affinity: 2, enable: EnableMethod::SpinTable { release: PhysAddr::new(0xe8) } };
     assert_eq!(facts.cpus.get(2), Some(&third));
+    assert_eq!(facts.emmc2_dma, Some(DmaWindow { memory: range(0, 1 << 30), bus: 0xc000_0000 }));
     assert!(facts.oddities.is_empty());
+}
+
+#[test]
+fn a_window_gives_bus_addresses_to_what_lies_in_it() {
+    let first = DmaWindow { memory: range(0, 1 << 30), bus: 0xc000_0000 };
+    assert_eq!(first.bus_address(range(0x1000, 0x2_0000)), Some(0xc000_1000));
+    assert_eq!(first.bus_address(range(0x3fff_f000, 0x1000)), Some(0xffff_f000));
+    assert_eq!(first.bus_address(range(0x3fff_f000, 0x2000)), None);
+    assert_eq!(first.bus_address(range(0x1000, 0)), None);
+    let later = DmaWindow { memory: range(0, 0xfc00_0000), bus: 0 };
+    assert_eq!(later.bus_address(range(0x8000_0000, 0x1000)), Some(0x8000_0000));
+    let high = DmaWindow { memory: range(1 << 32, 1 << 32), bus: 0xffff_0000 };
+    assert_eq!(high.bus_address(range(0x1000, 0x1000)), None, "below it");
+    assert_eq!(high.bus_address(range(1 << 32, 0x1_0000)), Some(0xffff_0000));
+    assert_eq!(high.bus_address(range(1 << 32, 0x1_1000)), None, "the end has more than 32 bits");
+    let last = DmaWindow { memory: range(0, 1 << 40), bus: u64::MAX - 0xfff };
+    assert_eq!(last.bus_address(range(0x1000, 0x1000)), None);
+}
+
+#[test]
+fn a_bus_that_makes_no_sense_is_left_out() {
+    for cells in [&[0, 0xc000_0000, 0, 0][..], &[0, 0, u32::MAX, u32::MAX, 2]] {
+        let blob = tree(|fdt| {
+            fdt.property_u32("#address-cells", 2).unwrap();
+            let bus = fdt.begin_node("emmc2bus").unwrap();
+            fdt.property_u32("#address-cells", 2).unwrap();
+            fdt.property_u32("#size-cells", 1).unwrap();
+            fdt.property_array_u32("dma-ranges", cells).unwrap();
+            fdt.end_node(bus).unwrap();
+        });
+        let facts = TreeFacts::read(&blob).unwrap();
+        assert_eq!((facts.emmc2_dma, facts.oddities.first()), (None, Some(&Oddity("emmc2bus/dma-ranges"))));
+    }
+    let blob = tree_with("emmc2bus", |_| ());
+    let facts = TreeFacts::read(&blob).unwrap();
+    assert_eq!((facts.emmc2_dma, facts.oddities.len()), (None, 0));
 }
 
 #[test]
