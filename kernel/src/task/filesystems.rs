@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kcore::fs::block::Volume;
 use kcore::fs::devices::DeviceNodes;
 use kcore::fs::ext::{self, Ext, MountableExt, Problem};
-use kcore::fs::fat::{Fat, FatNeeds, MountableFat};
+use kcore::fs::fat::{Fat, FatNeeds, Finding, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
     self, AccessId, Base, Bind, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made,
@@ -69,10 +69,8 @@ pub(crate) fn fat(number: DeviceNumber) -> Result<Arc<dyn Mountable>, FileError>
         return if is_fat { Ok(Arc::new(Bind::<Arm>::new(&root, KIND))) } else { Err(FileError::Busy) };
     }
     let Needs { pages, now, parking, mappings, .. } = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
-    let fs = Fat::open(volume(number)?, number, FatNeeds { pages, now, parking, mappings, dirtied })?;
-    if fs.was_left_open() {
-        println!("vfat: {}:{} was not unmounted when it was last written to", number.major, number.minor);
-    }
+    let needs = FatNeeds { pages, now, parking, mappings, dirtied, report: report_fat };
+    let fs = Fat::open(volume(number)?, number, needs)?;
     {
         let mut fats = FATS.lock();
         fats.retain(|(_, fat)| fat.strong_count() > 0);
@@ -83,6 +81,10 @@ pub(crate) fn fat(number: DeviceNumber) -> Result<Arc<dyn Mountable>, FileError>
         fats.push((number, Arc::downgrade(&fs)));
     }
     Ok(Arc::new(MountableFat::new(fs)))
+}
+
+fn report_fat(number: DeviceNumber, finding: Finding) {
+    println!("vfat on {}:{} {finding}", number.major, number.minor);
 }
 
 /// A file system has something that waits.

@@ -1,6 +1,8 @@
 //! File systems on disks. The input is a byte that chooses the image, and changes of four bytes each: three say where, among
-//! all places that are not zero, and one what; or, if the highest bit of the place is set, which bit.
+//! all places that are not zero, and one what; or, if the highest bit of the place is set, which bit. A FAT is marked as one
+//! that was not unmounted, unless the first byte's highest bit is set, so it is repaired; what was repaired needs no repair.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
 use kcore::fs::block::{Cache, CacheNeeds, Volume};
 use kcore::fs::ext::{Ext, Kind, MountableExt, Reading};
-use kcore::fs::fat::{Fat, FatNeeds, MountableFat};
+use kcore::fs::fat::{Fat, FatNeeds, Finding, MountableFat};
 use kcore::fs::{
     Blocking, BufferSink, BufferSource, DeviceNumber, Extent, Fate, FileKind, FileOperations, Inode, Link, Made,
     Making, Mapping, MountFlags, Mountable, OpenFlags, PageSource, Renaming, Visit, Writer, ext,
@@ -48,6 +50,28 @@ impl Base {
 
 fn dirtied() {}
 
+thread_local! {
+    /// How often something was found to be repaired.
+    static REPAIRED: Cell<u32> = const { Cell::new(0) };
+}
+
+fn repaired(_: DeviceNumber, finding: Finding) {
+    assert!(!finding.to_string().is_empty());
+    if matches!(finding, Finding::Repaired(_)) {
+        REPAIRED.set(REPAIRED.get() + 1);
+    }
+}
+
+/// Says on the disk that it was not unmounted.
+fn mark(volume: &Volume<FakeCpu>) {
+    let mut sector = [0; 512];
+    if volume.read_at(0, &mut sector).is_ok() {
+        // A FAT32 has the size of its table where others have none.
+        let at = if sector[22..24] == [0, 0] { 65 } else { 37 };
+        let _marked = volume.write_at(at, &[sector[usize::try_from(at).unwrap_or(0)] | 1]);
+    }
+}
+
 fn volume(disk: Changed, frames: &Arc<Frames>) -> Option<Arc<Volume<FakeCpu>>> {
     let needs = CacheNeeds { pages: frames.clone(), parking: &ALONE, dirtied, most_pages: 512 };
     Some(Arc::new(Volume::whole(Cache::new(Box::new(disk), needs).ok()?)))
@@ -62,12 +86,24 @@ pub(crate) fn fat(bytes: &[u8]) {
     let Some((which, changes)) = bytes.split_first() else { return };
     let frames = Arc::new(Frames::default());
     {
-        let disk = images[usize::from(*which) % images.len()].changed(changes);
+        let disk = images[usize::from(*which & 0x7f) % images.len()].changed(changes);
         let Some(volume) = volume(disk, &frames) else { return };
-        let needs = FatNeeds { pages: frames.clone(), now, parking: &ALONE, mappings: &ALONE, dirtied };
-        let Ok(fs) = Fat::open(volume, DEVICE, needs) else { return };
-        let mounted = MountableFat::new(fs);
+        let needs = FatNeeds { pages: frames.clone(), now, parking: &ALONE, mappings: &ALONE, dirtied, report: repaired };
+        if which & 0x80 == 0 {
+            mark(&volume);
+        }
+        let Ok(fs) = Fat::open(volume.clone(), DEVICE, needs.clone()) else { return };
+        let mut mounted = MountableFat::new(fs);
         let _may = mounted.set_flags(MountFlags::empty());
+        if !mounted.flags().contains(MountFlags::READ_ONLY) {
+            mark(&volume);
+            REPAIRED.set(0);
+            let Ok(fs) = Fat::open(volume, DEVICE, needs) else { return };
+            mounted = MountableFat::new(fs);
+            let again = mounted.set_flags(MountFlags::empty());
+            let is_whole = again.is_ok() && !mounted.flags().contains(MountFlags::READ_ONLY);
+            assert!(which & 0x80 != 0 || is_whole && REPAIRED.get() == 0, "what was repaired is repaired again");
+        }
         look(&mounted, &frames);
         let _written = mounted.write_back();
         let _synced = mounted.sync();

@@ -6,6 +6,7 @@
 //! directory   ─► Entry          name, size, first cluster; insert puts them in and takes them out
 //! Nodes       ─► Node           a file that somebody uses: inode, open file and pager in one
 //! Pending     ─► commit         what was changed, and the order in which it goes to the disk
+//! Repair                        what a power cut left half done, at mount
 //! ```
 //!
 //! Bytes come from the disk's cache each time; what is kept is where names were found (`NameCache`). Contents of files are
@@ -43,6 +44,7 @@ mod node;
 mod nodes;
 mod pending;
 mod rename;
+mod repair;
 mod slot;
 mod time;
 mod tree;
@@ -55,6 +57,7 @@ use geometry::{FIRST_CLUSTER, Geometry, Width};
 use node::Node;
 use nodes::Nodes;
 use pending::Pending;
+pub use repair::{Finding, Repairs};
 
 use super::block::Volume;
 use super::covered::Covered;
@@ -88,6 +91,8 @@ pub struct FatNeeds {
     /// Called when something begins to wait for [`write_back`](Mountable::write_back), with a lock that sleeps held at
     /// most.
     pub dirtied: fn(),
+    /// Told what became of what had not been unmounted.
+    pub report: fn(DeviceNumber, Finding),
 }
 
 /// A file system on a volume.
@@ -148,8 +153,8 @@ impl<C: Cpu> Fat<C> {
         Ok(fs)
     }
 
-    /// Whether the disk said, when it was opened, that who wrote to it last did not unmount it.
-    pub fn was_left_open(&self) -> bool {
+    /// Whether the disk said, when it was opened, that who wrote to it last did not unmount it; and nothing was done about it.
+    fn was_left_open(&self) -> bool {
         self.changing.lock().was_marked
     }
 
@@ -232,7 +237,7 @@ impl<C: Cpu> Drop for Fat<C> {
 /// A file system with its root, to be mounted.
 pub struct MountableFat<C: Cpu> {
     fs: Arc<Fat<C>>,
-    root: Arc<dyn Inode>,
+    root: Arc<Node<C>>,
 }
 
 impl<C: Cpu> MountableFat<C> {
@@ -250,7 +255,7 @@ impl<C: Cpu> Mountable for MountableFat<C> {
     }
 
     fn root(&self) -> Arc<dyn Inode> {
-        Arc::clone(&self.root)
+        Arc::clone(&self.root) as Arc<dyn Inode>
     }
 
     /// Who takes it away, or lets it cover something else, has nothing left that waits.
@@ -263,9 +268,24 @@ impl<C: Cpu> Mountable for MountableFat<C> {
         self.fs.flags()
     }
 
+    /// What was not unmounted is repaired before anybody writes. Where that cannot be done, it is mounted to be read, and
+    /// stays so.
     fn set_flags(&self, flags: MountFlags) -> Result<(), FileError> {
-        if !flags.contains(MountFlags::READ_ONLY) && self.fs.volume.is_read_only() {
+        let is_mounted = self.fs.covered.get().is_some();
+        let report = |finding| (self.fs.needs.report)(self.fs.device, finding);
+        if flags.contains(MountFlags::READ_ONLY) {
+            if !is_mounted && self.fs.was_left_open() {
+                report(Finding::Unrepaired);
+            }
+        } else if self.fs.volume.is_read_only() {
             return Err(FileError::ReadOnly);
+        } else if let Err(error) = self.fs.repair(&self.root) {
+            report(Finding::Failed(error));
+            if is_mounted {
+                return Err(error);
+            }
+            self.fs.state.force(flags | MountFlags::READ_ONLY);
+            return Ok(());
         }
         self.fs.state.set_flags(flags, || self.sync())
     }

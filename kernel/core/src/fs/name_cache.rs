@@ -85,6 +85,13 @@ impl<C: Cpu> NameCache<C> {
         }
     }
 
+    /// All names may have changed.
+    pub(super) fn forget_all(&self) {
+        let mut names = self.names.lock();
+        names.changes = names.changes.wrapping_add(1);
+        names.places.fill_with(|| None);
+    }
+
     /// Keeps what a search found, unless there were changes since it began.
     fn keep(&self, changes: u64, mut known: Known, name: &[u8]) {
         if known.name.try_reserve_exact(name.len()).is_err() {

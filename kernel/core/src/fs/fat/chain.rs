@@ -26,12 +26,17 @@ pub(super) enum Next {
 impl<C: Cpu> Fat<C> {
     /// What follows `cluster`, which there is.
     pub(super) fn next(&self, cluster: u32) -> Result<Next, FileError> {
-        Ok(match widened(self.entry(cluster)?, self.geometry.width) {
+        Ok(self.meaning(self.entry(cluster)?))
+    }
+
+    /// What an entry says.
+    pub(super) fn meaning(&self, entry: u32) -> Next {
+        match widened(entry, self.geometry.width) {
             0 => Next::Free,
             0x0fff_fff8.. => Next::End,
             cluster if self.geometry.has(cluster) => Next::Cluster(cluster),
             _ => Next::Bad,
-        })
+        }
     }
 
     /// The entry of a cluster, or one of the two before those.
@@ -116,7 +121,12 @@ impl<C: Cpu> Fat<C> {
     }
 
     /// Shows the entries of clusters from `from` on and before `end`.
-    fn each_entry(&self, from: u32, end: u32, visit: &mut dyn FnMut(u32, u32) -> Visit) -> Result<(), FileError> {
+    pub(super) fn each_entry(
+        &self,
+        from: u32,
+        end: u32,
+        visit: &mut dyn FnMut(u32, u32) -> Visit,
+    ) -> Result<(), FileError> {
         let bits = self.geometry.width.bits();
         // Entries of a piece: a whole number.
         let per_piece = (PIECE as u64).saturating_mul(8).checked_div(bits).unwrap_or(1);

@@ -10,8 +10,11 @@
 //!    gone for good.
 //!
 //! Between the steps the disk is asked to keep what it has. A cut costs clusters that are in no file and in no list of free
-//! ones, at most, or leaves a file that was being renamed under both names; who checks the disk finds that. (The order is that of
-//! soft updates, as `FreeBSD` has them, but for all changes at once.)
+//! ones, at most, or leaves a file that was being renamed under both names; [the next mount](super::repair) mends that. (The
+//! order is that of soft updates, as `FreeBSD` has them, but for all changes at once.)
+//!
+//! A name that went gets a new entry only in another commit: any part of one may be there, and two entries of one name would
+//! be too much.
 
 use super::Fat;
 use super::alloc::Changing;
@@ -32,7 +35,7 @@ const NEXT_FREE: usize = 492;
 
 /// Whether entries that are to go last are still written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Held {
+pub(super) enum Held {
     Kept,
     Gone,
 }
@@ -74,16 +77,7 @@ impl<C: Cpu> Fat<C> {
             self.write_directories(Held::Gone)?;
             self.volume.flush()?;
         }
-        let (table, directories, held) = {
-            let mut pending = self.pending.lock();
-            let pending = &mut *pending;
-            (
-                core::mem::take(&mut pending.table),
-                core::mem::take(&mut pending.directories),
-                core::mem::take(&mut pending.held),
-            )
-        };
-        drop((table, directories, held));
+        self.drop_blocks();
         Ok(())
     }
 
@@ -99,17 +93,21 @@ impl<C: Cpu> Fat<C> {
             return Ok(());
         }
         self.mark(changing, false)?;
-        self.spill_table()?;
         self.volume.flush()
     }
 
-    /// Says on the disk that somebody writes, or that all is written: in the boot sector, and in the table.
+    /// Says on the disk that somebody writes, or that all is written: in the boot sector, and in the table. What is not there
+    /// in all tables is not believed.
     fn mark(&self, changing: &mut Changing, unclean: bool) -> Result<(), FileError> {
         let clean_bit = self.geometry.width.clean_bit();
         if clean_bit != 0 && !changing.was_marked {
             self.hold_entry(1)?;
             let entry = self.entry(1)?;
             self.set_entry(1, if unclean { entry & !clean_bit } else { entry | clean_bit });
+            if !unclean {
+                self.spill_table()?;
+                self.volume.flush()?;
+            }
         }
         let at = self.geometry.state_place();
         let mut state = [0];
@@ -128,11 +126,13 @@ impl<C: Cpu> Fat<C> {
         let mut state = [0];
         self.volume.read_at(self.geometry.state_place(), &mut state)?;
         let [state] = state;
-        Ok(state & UNCLEAN != 0)
+        // Others write only one of the two.
+        let clean_bit = self.geometry.width.clean_bit();
+        Ok(state & UNCLEAN != 0 || self.entry(1)? & clean_bit != clean_bit)
     }
 
     /// Gives the table's blocks to the cache. Says whether there were any.
-    fn write_table(&self) -> Result<bool, FileError> {
+    pub(super) fn write_table(&self) -> Result<bool, FileError> {
         let tables = self.geometry.tables;
         self.write_each(Part::Table, |at, block| {
             (0..tables.count)
@@ -140,7 +140,7 @@ impl<C: Cpu> Fat<C> {
         })
     }
 
-    fn write_directories(&self, held: Held) -> Result<bool, FileError> {
+    pub(super) fn write_directories(&self, held: Held) -> Result<bool, FileError> {
         self.write_each(Part::Directories, |at, block| {
             if held == Held::Kept {
                 self.put_held(at, block);
@@ -182,14 +182,8 @@ impl<C: Cpu> Fat<C> {
     }
 
     /// Tells, where there is a place for it, how many clusters are free. It is a hint; whoever needs to know counts.
-    fn note_free(&self, changing: &Changing) -> Result<(), FileError> {
-        let (Some(at), Some(free)) = (self.geometry.information, changing.free) else { return Ok(()) };
-        let mut block = [0; BLOCK_SIZE];
-        self.volume.read_at(at, &mut block)?;
-        let is_signed = |(at, signature): &(usize, [u8; 4])| block.get(*at..).is_some_and(|b| b.starts_with(signature));
-        if !INFORMATION.iter().all(is_signed) {
-            return Ok(());
-        }
+    pub(super) fn note_free(&self, changing: &Changing) -> Result<(), FileError> {
+        let (Some((at, mut block)), Some(free)) = (self.information()?, changing.free) else { return Ok(()) };
         let before = block;
         for (at, number) in [(FREE_COUNT, free), (NEXT_FREE, changing.hint)] {
             if let Some(place) = block.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
@@ -197,5 +191,21 @@ impl<C: Cpu> Fat<C> {
             }
         }
         if block == before { Ok(()) } else { self.volume.write_at(at, &block) }
+    }
+
+    /// What is told there.
+    pub(super) fn noted_free(&self) -> Result<Option<u32>, FileError> {
+        let noted =
+            |(_, block): (u64, Block)| block.get(FREE_COUNT..)?.first_chunk().map(|free| u32::from_le_bytes(*free));
+        Ok(self.information()?.and_then(noted))
+    }
+
+    /// The block where that is told, if there is one, and where it is.
+    fn information(&self) -> Result<Option<(u64, Block)>, FileError> {
+        let Some(at) = self.geometry.information else { return Ok(None) };
+        let mut block = [0; BLOCK_SIZE];
+        self.volume.read_at(at, &mut block)?;
+        let is_signed = |(at, signature): &(usize, [u8; 4])| block.get(*at..).is_some_and(|b| b.starts_with(signature));
+        Ok(INFORMATION.iter().all(is_signed).then_some((at, block)))
     }
 }

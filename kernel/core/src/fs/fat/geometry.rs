@@ -192,6 +192,11 @@ impl Width {
         }
     }
 
+    /// What stands for a cluster that does not hold what is written there.
+    pub(super) const fn unusable(self) -> u32 {
+        self.end() & !8
+    }
+
     /// The bit of the second entry that is set as long as nobody writes; there is none where entries are short.
     pub(super) const fn clean_bit(self) -> u32 {
         match self {

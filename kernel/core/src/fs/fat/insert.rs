@@ -77,6 +77,10 @@ impl<C: Cpu> Fat<C> {
         directory: Place,
         name: &NewName,
     ) -> Result<Reserved, FileError> {
+        let was_here = self.pending.lock().gone.iter().any(|short| name.may_have(short));
+        if was_here {
+            self.commit(changing)?;
+        }
         let survey = self.survey(directory, name)?;
         let short = self.choose_short(directory, name, &survey)?;
         let wanted = name.slots();
@@ -142,6 +146,7 @@ impl<C: Cpu> Fat<C> {
     pub(super) fn erase(&self, places: &[u64]) {
         for place in places {
             if let Ok(slot) = self.slot(*place) {
+                self.note_gone(&slot);
                 self.put_slot(*place, &slot::removed(&slot));
             }
         }
@@ -151,9 +156,18 @@ impl<C: Cpu> Fat<C> {
     pub(super) fn erase_last(&self, places: &[u64]) {
         for place in places {
             if let Ok(slot) = self.slot(*place) {
+                self.note_gone(&slot);
                 self.pending.lock().held.insert(*place, slot);
                 self.put_slot(*place, &slot::removed(&slot));
             }
+        }
+    }
+
+    fn note_gone(&self, slot: &Slot) {
+        if let Some(short) = slot.first_chunk()
+            && slot::attributes(slot) & slot::VOLUME_LABEL == 0
+        {
+            let _fits = self.pending.lock().gone.push(*short);
         }
     }
 

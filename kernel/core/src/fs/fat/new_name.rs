@@ -99,6 +99,14 @@ impl NewName {
         tailed(&self.short, self.base().min(2), &[digit(4), digit(8), digit(12), digit(16)], 1)
     }
 
+    /// Whether an entry of this name may have this short one.
+    pub(super) fn may_have(&self, short: &Short) -> bool {
+        let (base, extension) = short.split_at(8);
+        let (own, own_extension) = self.short.split_at(8);
+        let begins = || own.iter().zip(base).take(self.base().min(2)).all(|(own, other)| own == other);
+        extension == own_extension && (base == own || base.contains(&b'~') && begins())
+    }
+
     /// The letters before the dot.
     fn base(&self) -> usize {
         self.short.iter().take(8).position(|&byte| byte == SPACE).unwrap_or(8)

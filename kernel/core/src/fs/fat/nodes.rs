@@ -25,6 +25,11 @@ impl<C: Cpu> Nodes<C> {
         Self { by_place: BTreeMap::new(), moved: BTreeSet::new(), next: NO_PLACES }
     }
 
+    /// Whether nobody uses any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_place.is_empty() && self.moved.is_empty()
+    }
+
     /// The node whose entry is at this place, if somebody uses it.
     pub(super) fn get(&self, place: u64) -> Option<Arc<Node<C>>> {
         self.by_place.get(&place)?.upgrade()

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
 use super::Fat;
+use super::new_name::Short;
 use super::slot::{SLOT_BYTES, Slot};
 use crate::fs::block::BLOCK_SIZE;
 use crate::fs::error::FileError;
@@ -17,6 +18,12 @@ pub(super) type Block = [u8; BLOCK_SIZE];
 pub(super) const BLOCK_BYTES: u64 = BLOCK_SIZE as u64;
 /// From so many blocks on they are written.
 const MANY: usize = 256;
+/// The same for entries that go last. A file is renamed less than a hundred times between two commits, so the order of its
+/// names can be told.
+const MANY_HELD: usize = 64;
+/// The same for names that went, and how many more there is room for: who makes a change takes two away at most.
+const MANY_GONE: usize = 126;
+const MOST_GONE: usize = 128;
 
 /// Blocks by their number on the volume.
 pub(super) type Blocks = BTreeMap<u64, Box<Block>>;
@@ -29,6 +36,8 @@ pub(super) struct Pending {
     /// Entries that were taken away, and go from the disk only after all else is there: what they named has got another
     /// entry. By their place, as they were.
     pub(super) held: BTreeMap<u64, Slot>,
+    /// Short names of what was taken away.
+    pub(super) gone: heapless::Vec<Short, MOST_GONE>,
 }
 
 /// Which of them a block is.
@@ -40,7 +49,7 @@ pub(super) enum Part {
 
 impl Pending {
     pub(super) const fn new() -> Self {
-        Self { table: BTreeMap::new(), directories: BTreeMap::new(), held: BTreeMap::new() }
+        Self { table: BTreeMap::new(), directories: BTreeMap::new(), held: BTreeMap::new(), gone: heapless::Vec::new() }
     }
 
     pub(super) fn part(&mut self, part: Part) -> &mut Blocks {
@@ -55,7 +64,8 @@ impl Pending {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.table.len().saturating_add(self.directories.len()) >= MANY
+        let blocks = self.table.len().saturating_add(self.directories.len());
+        blocks >= MANY || self.held.len() >= MANY_HELD || self.gone.len() >= MANY_GONE
     }
 }
 
@@ -75,6 +85,21 @@ impl<C: Cpu> Fat<C> {
             (rest, at) = (then, at.saturating_add(count as u64));
         }
         Ok(())
+    }
+
+    /// Lets go of all that waits: it is where it should be, or must not get there.
+    pub(super) fn drop_blocks(&self) {
+        let waited = {
+            let mut pending = self.pending.lock();
+            let pending = &mut *pending;
+            pending.gone.clear();
+            (
+                core::mem::take(&mut pending.table),
+                core::mem::take(&mut pending.directories),
+                core::mem::take(&mut pending.held),
+            )
+        };
+        drop(waited);
     }
 
     fn copy_pending(&self, part: Part, block: u64, offset: usize, into: &mut [u8]) -> bool {

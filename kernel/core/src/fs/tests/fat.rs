@@ -4,9 +4,12 @@ mod check;
 mod model;
 mod names;
 mod power;
+mod power_model;
+mod repair;
 mod support;
 mod write;
 
+use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Seek as _, SeekFrom, Write as _};
 use std::string::{String, ToString as _};
@@ -21,7 +24,7 @@ use super::support::{FakeSource, MAPPINGS, PARKING, doses, now};
 use crate::addr::PAGE_SIZE;
 use crate::fs::PageSource as _;
 use crate::fs::block::Volume;
-use crate::fs::fat::{Fat, FatNeeds, MountableFat};
+use crate::fs::fat::{Fat, FatNeeds, Finding, MountableFat};
 use crate::fs::{
     Blocking, BufferSink, DeviceNumber, FileError, FileKind, Inode, Mapping, Mountable as _, OpenFlags, Visit,
 };
@@ -81,6 +84,20 @@ fn image(kind: FatType, bytes: usize) -> (Vec<u8>, u32) {
 
 fn dirtied() {}
 
+std::thread_local! {
+    /// What file systems of this thread were found to be.
+    static FINDINGS: RefCell<Vec<Finding>> = const { RefCell::new(Vec::new()) };
+}
+
+fn report(_: DeviceNumber, finding: Finding) {
+    FINDINGS.with_borrow_mut(|findings| findings.push(finding));
+}
+
+/// What was found since this was asked.
+fn findings() -> Vec<Finding> {
+    FINDINGS.take()
+}
+
 struct Mounted {
     root: Arc<dyn Inode>,
     source: Arc<FakeSource>,
@@ -91,7 +108,7 @@ fn mount(image: Vec<u8>) -> Result<Mounted, FileError> {
     let disk = FakeDisk::with(image);
     let source = Arc::new(FakeSource::default());
     let volume = Arc::new(Volume::<FakeCpu>::whole(over(&disk, &source, 100_000)));
-    let needs = FatNeeds { pages: source.clone(), now, parking: &PARKING, mappings: &MAPPINGS, dirtied };
+    let needs = FatNeeds { pages: source.clone(), now, parking: &PARKING, mappings: &MAPPINGS, dirtied, report };
     let fs = MountableFat::new(Fat::open(volume, DEVICE, needs)?);
     Ok(Mounted { root: fs.root(), source, disk })
 }

@@ -220,7 +220,8 @@ fn who_syncs_a_file_system_or_unmounts_it_has_what_was_written_on_its_disk() {
     let (disk, source) = (FakeDisk::with(image.into_inner()), Arc::new(FakeSource::default()));
     let volume = Arc::new(Volume::<FakeCpu>::whole(over(&disk, &source, 64)));
     let number = DeviceNumber::new(179, 1);
-    let needs = FatNeeds { pages: source, now, parking: &PARKING, mappings: &MAPPINGS, dirtied: || () };
+    let needs =
+        FatNeeds { pages: source, now, parking: &PARKING, mappings: &MAPPINGS, dirtied: || (), report: |_, _| () };
     let fs = Arc::new(MountableFat::new(Fat::open(Arc::clone(&volume), number, needs).unwrap()));
     let root = fs.root();
     lab.mounts.mount(b"disk", b"/n", &find(&lab.context, "n").unwrap(), fs.clone()).unwrap();

@@ -209,6 +209,8 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_synced() {
 /// A file system that was cut off is used again, and what was promised is there still.
 fn goes_on(image: Vec<u8>, promise: &Promise, at: &str) {
     let tree = Tree::new(image);
+    let repaired = check(&tree.disk.state().durable.clone());
+    assert!(repaired.damage.is_empty() && repaired.untidy.is_empty(), "{at}: {repaired:?}");
     tree.write("written afterwards", &pattern(11, 20_000)).unwrap();
     tree.mkdir("made afterwards").unwrap();
     tree.mountable.sync().unwrap();

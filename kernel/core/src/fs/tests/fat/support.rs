@@ -6,12 +6,12 @@ use std::vec::Vec;
 
 use super::super::block::support::{FakeDisk, over};
 use super::super::support::{FakeSource, MAPPINGS, PARKING, find, now, open_as_root};
-use super::{DEVICE, dirtied};
+use super::{DEVICE, dirtied, report};
 use crate::fs::block::Volume;
 use crate::fs::fat::{Fat, FatNeeds, MountableFat};
 use crate::fs::{
-    AccessId, Base, BufferSink, BufferSource, Context, FileError, FileKind, IfTaken, Made, Mountable, OpenFile,
-    OpenFlags, Removal, Side, Visit, make, remove, rename,
+    AccessId, Base, BufferSink, BufferSource, Context, FileError, FileKind, IfTaken, Made, MountFlags, Mountable,
+    OpenFile, OpenFlags, Removal, Side, Visit, make, remove, rename,
 };
 use crate::hal::fake::FakeCpu;
 
@@ -102,10 +102,16 @@ impl Tree {
     }
 
     pub(super) fn on(disk: FakeDisk) -> Self {
+        let read_only = disk.state().read_only;
+        Self::as_wanted(disk, if read_only { MountFlags::READ_ONLY } else { MountFlags::empty() })
+    }
+
+    pub(super) fn as_wanted(disk: FakeDisk, flags: MountFlags) -> Self {
         let source = Arc::new(FakeSource::default());
         let volume = Arc::new(Volume::<FakeCpu>::whole(over(&disk, &source, 100_000)));
-        let needs = FatNeeds { pages: source.clone(), now, parking: &PARKING, mappings: &MAPPINGS, dirtied };
+        let needs = FatNeeds { pages: source.clone(), now, parking: &PARKING, mappings: &MAPPINGS, dirtied, report };
         let mountable = MountableFat::new(Fat::open(volume, DEVICE, needs).unwrap());
+        mountable.set_flags(flags).unwrap();
         Self { context: Context::new(mountable.root(), &PARKING), mountable, source, disk }
     }
 

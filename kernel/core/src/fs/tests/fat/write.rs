@@ -5,6 +5,7 @@ use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
 
+use super::super::block::support::FakeDisk;
 use super::super::support::{find, now};
 use super::check::{check, check_clean};
 use super::support::{SMALL, Tree, format, pattern, read_whole};
@@ -351,7 +352,7 @@ fn a_file_system_that_is_read_only_is_not_changed() {
     tree.write("file", b"y").unwrap();
     let image = tree.unmount();
     // A card whose switch is set.
-    let disk = super::super::block::support::FakeDisk::with(image.clone());
+    let disk = FakeDisk::with(image.clone());
     disk.state().read_only = true;
     let tree = Tree::on(disk.clone());
     assert_eq!(tree.mountable.set_flags(MountFlags::empty()), error);
@@ -376,12 +377,15 @@ fn the_disk_says_that_it_is_written_to_until_all_is_there() {
         let image = tree.disk.state().durable.clone();
         assert!(!check(&image).clean);
         tree.unmount();
-        // What was left open stays marked until somebody has checked it.
-        let tree = Tree::new(image);
+        // What was left open stays marked until somebody has repaired it.
+        let disk = FakeDisk::with(image);
+        assert!(!check(&Tree::as_wanted(disk.clone(), MountFlags::READ_ONLY).unmount()).clean);
+        let tree = Tree::on(disk);
+        assert!(is_clean(&tree));
         tree.write("file", b"z").unwrap();
-        tree.mountable.sync().unwrap();
+        tree.fsync("file").unwrap();
         assert!(!is_clean(&tree));
-        assert!(!check(&tree.unmount()).clean);
+        check_clean(&tree.unmount());
     }
 }
 

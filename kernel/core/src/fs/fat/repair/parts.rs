@@ -1,0 +1,97 @@
+//! Parts of a long name, as they come before the entry that they belong to.
+
+use heapless::Vec;
+
+use super::super::name::checksum;
+use super::super::slot::{self, Slot};
+
+const MOST_PARTS: usize = 20;
+/// Places of entries.
+type Places = Vec<u64, { MOST_PARTS + 1 }>;
+
+/// What was seen of a long name.
+pub(super) struct Parts {
+    places: Places,
+    /// The number of the last; 1 ends the name.
+    number: u8,
+    sum: u8,
+    /// Whether the entry that they belong to was seen.
+    is_done: bool,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing is there, nor behind it.
+    End,
+    /// Free, a label, or part of a name.
+    Nothing,
+    /// `.` or `..`
+    Dots,
+    /// A file, or a directory.
+    File,
+}
+
+impl Parts {
+    pub(super) const fn new() -> Self {
+        Self { places: Vec::new(), number: 0, sum: 0, is_done: false }
+    }
+
+    /// Takes an entry. Says what it is, and which places before it, or its own, have parts that belong to nothing.
+    pub(super) fn take(&mut self, entry: &Slot, place: u64) -> (Kind, Places) {
+        if core::mem::take(&mut self.is_done) {
+            self.forget();
+        }
+        if slot::is_end(entry) {
+            return (Kind::End, self.forget());
+        }
+        if slot::is_free(entry) {
+            return (Kind::Nothing, self.forget());
+        }
+        if slot::attributes(entry) & 0x3f == slot::LONG_NAME {
+            return (Kind::Nothing, self.take_part(entry, place));
+        }
+        if slot::attributes(entry) & slot::VOLUME_LABEL != 0 {
+            return (Kind::Nothing, self.forget());
+        }
+        let belong = self.number == 1 && entry.first_chunk().is_some_and(|short| checksum(short) == self.sum);
+        let others = if belong { Places::new() } else { self.forget() };
+        self.is_done = true;
+        let is_dots = entry.starts_with(b".          ") || entry.starts_with(b"..         ");
+        (if is_dots { Kind::Dots } else { Kind::File }, others)
+    }
+
+    /// The places of the long name of the file that was taken last.
+    pub(super) fn places(&self) -> &[u64] {
+        &self.places
+    }
+
+    /// What is left at the end of a directory.
+    pub(super) fn left(mut self) -> Places {
+        if self.is_done { Places::new() } else { self.forget() }
+    }
+
+    /// What was taken and belongs to nothing.
+    fn forget(&mut self) -> Places {
+        self.number = 0;
+        core::mem::take(&mut self.places)
+    }
+
+    fn take_part(&mut self, entry: &Slot, place: u64) -> Places {
+        const LAST: u8 = 0x40;
+        let (order, sum) = (slot::byte(entry, 0), slot::byte(entry, 13));
+        let number = order & !LAST;
+        let begins = order & LAST != 0;
+        let follows = self.number.checked_sub(1) == Some(number) && self.sum == sum;
+        let mut others = if begins || !follows { self.forget() } else { Places::new() };
+        // There is room for as many as a name has, and for one more that is none.
+        if number == 0 || usize::from(number) > MOST_PARTS || !(begins || follows) {
+            self.number = 0;
+            let _fits = others.push(place);
+            return others;
+        }
+        (self.number, self.sum) = (number, sum);
+        let _fits = self.places.push(place);
+        others
+    }
+}
