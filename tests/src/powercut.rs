@@ -3,11 +3,12 @@
 //! ```text
 //! board: durable ── kept NAME …, over the serial line ──► Promises      what must be found
 //! QEMU ── killed at a random moment ──► the card's image ──► fsck.fat   how the file system was left
-//!                                                       └──► mcopy      the files, compared with what was promised
+//!   ▲                                                   └──► mcopy      the files, compared with what was promised
+//!   └── booted again: the file system is repaired as it is mounted; then both look again, and must find nothing
 //! ```
 //!
-//! Runs follow each other on one card, as cuts do: after each the file system is mended as a PC would (`fsck.fat -a`), and all
-//! that was kept by earlier runs has to be there still. A new card is taken every [`RUNS_A_CARD`] runs.
+//! Runs follow each other on one card, as cuts do: the boot that repairs it writes to it next, and all that was kept by earlier
+//! runs has to be there still. A new card is taken every [`RUNS_A_CARD`] runs.
 //!
 //! **What this shows, and what not.** QEMU hands each block to the host when the card has taken it, and a killed process does not
 //! take back what it has written. So this is a card that keeps every block that it said it has, and none of those that it was
@@ -19,11 +20,11 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tools::image::{self, BOOT_SIZE, BOOT_START, Data, SMALLEST};
 
 pub use self::promise::{Fault, Promises};
@@ -50,8 +51,10 @@ pub struct Run {
     pub promised: usize,
     /// How the file system was found.
     pub found: Found,
-    /// What `fsck.fat` said of it.
-    pub said: String,
+    /// How it is once it was mounted.
+    pub repaired: Found,
+    /// What `fsck.fat` said of it, before and then.
+    pub said: [String; 2],
     /// What was not as promised.
     pub faults: Vec<Fault>,
 }
@@ -90,6 +93,8 @@ pub fn missing_tools() -> Vec<&'static str> {
 pub struct Card {
     directory: tempfile::TempDir,
     promises: Promises,
+    /// The board that has mounted it and goes on with it.
+    booted: Option<Console>,
 }
 
 impl Card {
@@ -99,7 +104,7 @@ impl Card {
     ///
     /// When it cannot be written.
     pub fn new() -> anyhow::Result<Self> {
-        let card = Self { directory: crate::bench::scratch()?, promises: Promises::default() };
+        let card = Self { directory: crate::bench::scratch()?, promises: Promises::default(), booted: None };
         image::write(&card.image(), SMALLEST, &[], &mut Data::Fat32)?;
         Ok(card)
     }
@@ -112,7 +117,7 @@ impl Card {
         self.directory.path().join("volume")
     }
 
-    /// Boots a board with this card, lets it write, cuts its power and looks at what is left.
+    /// Lets a board write to this card, cuts its power and looks at what is left, before and after it is mounted again.
     ///
     /// # Errors
     ///
@@ -121,18 +126,29 @@ impl Card {
         let after = LATEST.mul_f64(random.share());
         let lines = self.write(bench, number, random.next(), after)?;
         let promised = self.promises.read(&lines)?;
-        let said = self.examine()?;
-        let found = judge(&said);
-        let faults = self.promises.compare(&self.files()?);
-        self.mend()?;
-        Ok(Run { after, promised, found, said, faults })
+        let before = self.examine()?;
+        let mut faults = self.promises.compare(&self.files()?);
+        // Nobody writes to it between this and the prompt.
+        self.booted = Some(self.boot(bench)?);
+        let then = self.examine()?;
+        faults.extend(self.promises.compare(&self.files()?));
+        Ok(Run { after, promised, found: judge(&before), repaired: judge(&then), said: [before, then], faults })
     }
 
-    /// What the board said until the power was cut.
-    fn write(&self, bench: &Bench, number: usize, seed: u64, after: Duration) -> anyhow::Result<String> {
+    /// Boots a board with this card, until it has mounted it.
+    fn boot(&self, bench: &Bench) -> anyhow::Result<Console> {
         let command = bench.command().initrd(bench.build.programs()?).cmdline("quiet").card(self.image());
         let mut console = Console::start(command.to_process(bench.qemu()?))?;
         console.until(PROMPT)?;
+        Ok(console)
+    }
+
+    /// What the board said until the power was cut.
+    fn write(&mut self, bench: &Bench, number: usize, seed: u64, after: Duration) -> anyhow::Result<String> {
+        let mut console = match self.booted.take() {
+            Some(console) => console,
+            None => self.boot(bench)?,
+        };
         console.send(format!("durable /data/{DIRECTORY} {number} {seed}{ENTER}"))?;
         console.until("durable: begins\r\n")?;
         let begun = console.transcript().len();
@@ -148,13 +164,10 @@ impl Card {
         card.seek(SeekFrom::Start(BOOT_START + BOOT_SIZE))?;
         let mut volume = File::create(self.volume())?;
         std::io::copy(&mut card, &mut volume)?;
-        self.check("-n")
-    }
-
-    fn check(&self, how: &str) -> anyhow::Result<String> {
+        drop(volume);
         let volume = self.volume();
         // It fails where it finds something, which is told all the same.
-        Ok(match run_tool("fsck.fat", &[how.as_ref(), volume.as_ref()]).context("no fsck.fat")? {
+        Ok(match run_tool("fsck.fat", &["-n".as_ref(), volume.as_ref()]).context("no fsck.fat")? {
             Ok(said) => said,
             // Behind the line that says which tool failed.
             Err(found) => found.to_string().split_once('\n').map(|(_, said)| said.to_owned()).unwrap_or_default(),
@@ -180,19 +193,6 @@ impl Card {
         collect(&copies.join(DIRECTORY), "", &mut files)?;
         fs::remove_dir_all(&copies)?;
         Ok(files)
-    }
-
-    /// Puts the card back as a PC that mends file systems would have left it.
-    fn mend(&self) -> anyhow::Result<()> {
-        self.check("-a")?;
-        ensure!(judge(&self.check("-n")?) == Found::Clean, "fsck.fat could not mend it");
-        let mut volume = File::open(self.volume())?;
-        let mut card = File::options().write(true).open(self.image())?;
-        card.seek(SeekFrom::Start(BOOT_START + BOOT_SIZE))?;
-        let mut bytes = Vec::new();
-        volume.read_to_end(&mut bytes)?;
-        card.write_all(&bytes)?;
-        Ok(())
     }
 }
 

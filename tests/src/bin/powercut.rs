@@ -1,6 +1,7 @@
 //! `make powercut`: cuts the power of a board that writes, again and again, and writes down what became of its card.
 //!
-//! `powercut [RUNS [SEED]] [--record FILE]`. It fails where a file that was synced is lost.
+//! `powercut [RUNS [SEED]] [--record FILE]`. It fails where a file that was synced is lost, or the file system is not clean once
+//! it was mounted again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -35,7 +36,8 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(record) = record {
         fs::write(&record, table.document()).with_context(|| format!("cannot write {}", record.display()))?;
     }
-    Ok(if table.lost() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_good = table.lost() == 0 && table.runs.iter().all(|run| run.repaired == Found::Clean);
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What became of all runs.
@@ -60,14 +62,17 @@ impl Table {
             let run =
                 card.cut(bench, number, &mut chance).with_context(|| format!("run {number} on {}", bench.board))?;
             println!(
-                "{number:>4} {} after {:>4} ms: {:>3} promises; {}",
+                "{number:>4} {} after {:>4} ms: {:>3} promises; {}; mounted: {}",
                 bench.board,
                 run.after.as_millis(),
                 run.promised,
-                run.found
+                run.found,
+                run.repaired
             );
-            if run.found == Found::Damaged {
-                print!("{}", run.said);
+            for (found, said) in [run.found, run.repaired].into_iter().zip(&run.said) {
+                if found == Found::Damaged || run.repaired != Found::Clean {
+                    print!("{said}");
+                }
             }
             run.faults.iter().for_each(|fault| println!("     LOST {fault}"));
             runs.push(run);
@@ -81,16 +86,21 @@ impl Table {
 
     /// The table.
     fn text(&self) -> String {
-        let mut counts: BTreeMap<Found, usize> = BTreeMap::new();
-        self.runs.iter().for_each(|run| *counts.entry(run.found).or_default() += 1);
+        let mut counts: BTreeMap<Found, [usize; 2]> = BTreeMap::new();
+        for run in &self.runs {
+            for (column, found) in [run.found, run.repaired].into_iter().enumerate() {
+                counts.entry(found).or_default()[column] += 1;
+            }
+        }
         let promised: usize = self.runs.iter().map(|run| run.promised).sum();
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = writeln!(text, "| the file system after the cut | runs |\n|---|---|");
-        for (found, count) in counts {
-            let _ = writeln!(text, "| {found} | {count} |");
+        let _ = writeln!(text, "| the file system | after the cut | mounted again |\n|---|---|---|");
+        for (found, [cut, mounted]) in counts {
+            let _ = writeln!(text, "| {found} | {cut} | {mounted} |");
         }
-        let _ = writeln!(text, "| **all** | {} |\n", self.runs.len());
+        let all = self.runs.len();
+        let _ = writeln!(text, "| **all runs** | {all} | {all} |\n");
         let _ = writeln!(
             text,
             "Of {promised} files that were synced, or removed and that synced, {} were lost.",
@@ -106,8 +116,9 @@ impl Table {
              replaces and removes them, syncs each change in one of the ways that there are (`fsync`, `fdatasync`, `O_SYNC`,\n\
              `syncfs`, `sync`) and says so over the serial line; beside them it writes what it never syncs. QEMU is killed at a\n\
              random moment. Then `fsck.fat -n` looks at the volume, and each file that was synced, by this run or an earlier one on\n\
-             the same card, is read back by `mcopy` and compared. Both boards take part; a card serves {RUNS_A_CARD} runs, mended by\n\
-             `fsck.fat -a` between them, as a PC does.\n\n{}\n\
+             the same card, is read back by `mcopy` and compared. The board boots again, and as it mounts the volume, Tine repairs it;\n\
+             both tools look once more at what it made of it. Both boards take part; a card serves {RUNS_A_CARD} runs, which nothing\n\
+             but Tine mends.\n\n{}\n\
              What this does not show: QEMU's card keeps each block that it took, in the order in which it took them. Torn blocks,\n\
              and cards that say that they have what they have not, are not tested.\n",
             self.runs.len(),

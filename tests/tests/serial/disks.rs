@@ -194,7 +194,8 @@ fn what_was_synced_survives_three_cuts_of_the_power(bench: &Bench) -> anyhow::Re
     for number in 0..3 {
         let run = card.cut(bench, number, &mut chance)?;
         let faults: Vec<String> = run.faults.iter().map(ToString::to_string).collect();
-        ensure!(faults.is_empty(), "run {number}: {}: {faults:#?}\n{}", run.found, run.said);
+        ensure!(faults.is_empty(), "run {number}: {}: {faults:#?}\n{:?}", run.found, run.said);
+        ensure!(run.repaired == powercut::Found::Clean, "run {number}: {}\n{}", run.repaired, run.said[1]);
         promised += run.promised;
     }
     ensure!(promised > 10, "{promised} files in three runs");
