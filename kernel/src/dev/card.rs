@@ -238,7 +238,7 @@ fn let_it_move_data(card: &mut Card<CardHost>) -> Result<(), String> {
 
 /// Makes the card and its partitions devices.
 fn offer(card: Card<CardHost>) -> Result<Arc<CardCache>, FileError> {
-    let identity = *card.identity();
+    let (identity, by_dma) = (*card.identity(), card.host().has_dma());
     let pages = filesystems::page_source().ok_or(FileError::NoDevice)?;
     let most_pages = usize::try_from(frames().total() / MEMORY_SHARE).unwrap_or(usize::MAX);
     let wake = || {
@@ -251,7 +251,7 @@ fn offer(card: Card<CardHost>) -> Result<Arc<CardCache>, FileError> {
     // The partitions first: who finds the card finds them, too.
     let table = offer_partitions(&cache)?;
     nodes::add(&Device::blocks(NAME.as_bytes(), DeviceNumber::new(MAJOR, 0)), Arc::new(whole))?;
-    describe(&identity, &table.partitions);
+    describe(&identity, by_dma, &table.partitions);
     Ok(cache)
 }
 
@@ -294,7 +294,7 @@ fn read_partitions() -> Result<(), FileError> {
 }
 
 /// One line, when all of it can be used.
-fn describe(identity: &Identity, partitions: &[Partition]) {
+fn describe(identity: &Identity, by_dma: bool, partitions: &[Partition]) {
     let kind = match identity.addressing {
         Addressing::Bytes => "SD",
         Addressing::Blocks => "SDHC",
@@ -310,12 +310,13 @@ fn describe(identity: &Identity, partitions: &[Partition]) {
     let product = identity.cid.product();
     let product = core::str::from_utf8(&product).unwrap_or_default();
     let protection = if identity.csd.write_protected { ", write-protected" } else { "" };
+    let moved = if by_dma { ", DMA" } else { "" };
     let mib = identity.csd.blocks >> 11;
     let mut names = String::new();
     for part in partitions {
         names.push_str(&format!(" p{}", part.number));
     }
-    println!("{NAME}: {kind} {product}, {mib} MiB, {lines} lines, {most_mhz} MHz{protection};{names}");
+    println!("{NAME}: {kind} {product}, {mib} MiB, {lines} lines, {most_mhz} MHz{moved}{protection};{names}");
 }
 
 /// Writes back, for ever.
