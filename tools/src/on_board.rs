@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use abi::push::REQUEST;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::demux::{Demux, Piece};
@@ -13,7 +14,7 @@ use crate::push::{self, Event, Order};
 use crate::summary::{self, Count};
 
 /// The byte with which a loader asks.
-const ASKED: u8 = 0x03;
+const ASKED: u8 = REQUEST[0];
 /// A loader asks every two seconds.
 const LISTEN: Duration = Duration::from_secs(5);
 /// What a shell of root's, or the monitor, asks with.
@@ -59,7 +60,7 @@ pub enum Said {
 ///
 /// Where the port is gone, or no loader asks.
 pub fn run(port: &mut impl Port, plan: &Plan, tell: &mut dyn FnMut(Said)) -> anyhow::Result<Count> {
-    let mut board = Board { port, plan, tell, demux: Demux::default(), text: Vec::new() };
+    let mut board = Board { port, plan, tell, demux: Demux::default(), text: Vec::new(), asked: 0 };
     board.wake(LISTEN)?;
     board.push(&plan.kernel, "the kernel")?;
     let mut count = Count::default();
@@ -87,6 +88,8 @@ struct Board<'a, P> {
     demux: Demux,
     /// Of the line that is not at its end.
     text: Vec<u8>,
+    /// How many of the last bytes were those with which a loader asks.
+    asked: usize,
 }
 
 impl<P: Port> Board<'_, P> {
@@ -119,6 +122,7 @@ impl<P: Port> Board<'_, P> {
         let order = Order { image, baud: self.plan.baud, patience: self.plan.wait };
         push::push(self.port, &order, &mut |event| (self.tell)(Said::Push(event)))?;
         self.text.clear();
+        self.asked = 0;
         Ok(())
     }
 
@@ -128,6 +132,7 @@ impl<P: Port> Board<'_, P> {
         loop {
             match self.port.read(SILENCE)? {
                 Some(byte) => {
+                    ensure!(!self.is_request(byte), "the board has started again: its loader asks");
                     last = Instant::now();
                     self.take(byte).into_iter().for_each(|line| (self.tell)(Said::Line(line)));
                 }
@@ -154,6 +159,11 @@ impl<P: Port> Board<'_, P> {
                     return FAILURE;
                 }
             };
+            // A board that starts again is never silent.
+            if self.is_request(byte) {
+                (self.tell)(Said::Line("the board has started again: its loader asks".to_owned()));
+                return FAILURE;
+            }
             for line in self.take(byte) {
                 let count = of_line(&line);
                 panicked |= line.starts_with(PANIC);
@@ -169,6 +179,12 @@ impl<P: Port> Board<'_, P> {
                 }
             }
         }
+    }
+
+    /// Whether a loader asks with this byte and those before it.
+    fn is_request(&mut self, byte: u8) -> bool {
+        self.asked = if byte == ASKED { self.asked + 1 } else { 0 };
+        self.asked == REQUEST.len()
     }
 
     /// The lines that a byte completes; trace records are left out.
@@ -245,12 +261,15 @@ mod tests {
         Plan { kernel: vec![0], ktest: None, names: Vec::new(), baud: 115_200, wait, silence }
     }
 
+    fn board<'a, P: Port>(port: &'a mut P, plan: &'a Plan, tell: &'a mut dyn FnMut(Said)) -> Board<'a, P> {
+        Board { port, plan, tell, demux: Demux::default(), text: Vec::new(), asked: 0 }
+    }
+
     fn results(said: &[u8]) -> (Count, Vec<Said>) {
         let (plan, mut told) = (plan(), Vec::new());
         let mut port = Script(said.iter().copied().collect(), Vec::new());
         let mut tell = |said| told.push(said);
-        let mut board =
-            Board { port: &mut port, plan: &plan, tell: &mut tell, demux: Demux::default(), text: Vec::new() };
+        let mut board = board(&mut port, &plan, &mut tell);
         let count = board.results();
         (count, told)
     }
@@ -275,8 +294,8 @@ mod tests {
         assert_eq!(results(b"usertests: 0 passed, 0 failed\r\n").0, Count { passed: 0, failed: 1 });
         let (plan, mut told) = (plan(), Vec::new());
         let mut tell = |said| told.push(said);
-        let mut board =
-            Board { port: &mut Gone, plan: &plan, tell: &mut tell, demux: Demux::default(), text: Vec::new() };
+        let mut port = Gone;
+        let mut board = board(&mut port, &plan, &mut tell);
         assert_eq!(board.results(), Count { passed: 0, failed: 1 });
         assert!(matches!(&told[..], [Said::Line(line)] if line.contains("the line is gone")), "{told:?}");
     }
@@ -296,6 +315,21 @@ mod tests {
         fn set_baud(&mut self, _baud: u32) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_board_that_starts_again_counts_as_a_failure() {
+        let (count, told) = results(b"test a ... \r\n\x03\x03\x03usertests: 1 passed, 0 failed\r\n");
+        assert_eq!(count, Count { passed: 0, failed: 1 });
+        assert!(matches!(told.last(), Some(Said::Line(line)) if line.contains("started again")), "{told:?}");
+    }
+
+    #[test]
+    fn a_loader_that_asks_is_no_prompt() {
+        let (plan, mut tell) = (plan(), |_| {});
+        let mut port = Script(b"lines\r\n\x03\x03\x03\x03\x03\x03".iter().copied().collect(), Vec::new());
+        let mut board = board(&mut port, &plan, &mut tell);
+        assert!(board.until_prompt().is_err());
     }
 
     #[test]
@@ -321,8 +355,7 @@ mod tests {
             // Nothing is heard while it is listened for a loader, but for the loader's own bytes.
             let (first, then) = if said.first() == Some(&ASKED) { (said, &b""[..]) } else { (&b""[..], said) };
             let mut port = Quiet { inner: Script(first.iter().copied().collect(), Vec::new()), then: then.to_vec() };
-            let mut board =
-                Board { port: &mut port, plan: &plan, tell: &mut tell, demux: Demux::default(), text: Vec::new() };
+            let mut board = board(&mut port, &plan, &mut tell);
             board.wake(Duration::from_millis(20)).unwrap();
             assert_eq!(port.inner.1, typed, "{said:?}");
         }
