@@ -104,7 +104,7 @@ impl fmt::Display for Repairs {
             (self.parts, "parts of names"),
             (self.lost, "lost clusters"),
             (self.copies, "blocks of copies"),
-            (self.count, "number of free clusters"),
+            (self.count, "wrong number of free clusters"),
         ];
         let mut mark = ':';
         for (count, what) in all.into_iter().filter(|(count, _)| *count > 0) {
