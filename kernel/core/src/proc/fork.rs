@@ -212,6 +212,8 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
 
     publish(caller, request, numbers, &thread);
     tell_number::<S>(request.parent_tid, child.pid());
+    // Before the child runs, which may have a child itself before this thread goes on.
+    S::processes().statistics.last_pid.store(child.pid().0, Relaxed);
     let idle = if request.flags.contains(ForkFlags::IDLE) {
         Some(machine)
     } else {
@@ -220,7 +222,6 @@ pub fn fork1<S: System>(caller: &Arc<Thread<S>>, request: &ForkRequest) -> Resul
     };
     note_fork(caller.process(), child.pid());
     count_sharing::<S>(request.flags);
-    S::processes().statistics.last_pid.store(child.pid().0, Relaxed);
 
     if request.flags.contains(ForkFlags::PPWAIT) {
         let waiting = &S::processes().statistics.uninterruptible;

@@ -279,6 +279,8 @@ fn f39_the_child_is_complete_before_it_is_started() {
         assert_eq!(child.started_ns(), 77_000);
         assert!(child.flags().contains(ProcessFlags::FORKED));
         assert!(find::<Fake>(child.pid()).is_some(), "everybody can find it");
+        let newest = world.processes.statistics.last_pid.load(SeqCst);
+        assert_eq!(newest, child.pid().0, "it may have a child before its parent goes on");
     }));
     let child = child_of(world, &init);
     assert_eq!(world.take_events(), [Event::Made(pid(&child)), Event::Started(pid(&child))]);
