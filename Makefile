@@ -156,14 +156,15 @@ miri: setup ## the unsafe code of kcore and drivers under Miri; MIRI_ONLY= runs 
 loom: setup ## every interleaving of the lock-free code that three preemptions can make
 	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=$(TARGET_DIR)/loom cargo test --no-fail-fast -p kcore --lib loom
 
-# Miri keeps one core busy for minutes, so it runs beside everything else and is shown afterwards.
+# Miri, and loom after it, keep one core busy for minutes, so they run beside everything else and are shown afterwards.
 prepush: test-tools clean-logs ## all that CI does
 	@# Where it cannot be had, the test that wants it says so.
 	-@tools/setup.sh --cross --gdb
-	@$(MAKE) --no-print-directory suite-miri >/dev/null & $(MAKE) --no-print-directory suites-but-miri; wait; cat build/test/miri.log
+	@$(MAKE) --no-print-directory suite-miri suite-loom >/dev/null & $(MAKE) --no-print-directory suites-in-front; wait; \
+	    cat build/test/miri.log build/test/loom.log
 	@$(TINE) summary --out build/test/total build/test/*.log
 
-suites-but-miri: suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%) suite-loom
+suites-in-front: suite-check suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suite-serial-%)
 
 ##@ House
 setup: ## install what is missing: Rust toolchain and targets, QEMU 9 or newer; asked for by itself, the tests' tools, too
@@ -273,4 +274,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run powercut trace board-trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-but-miri setup test-tools cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run powercut trace board-trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-in-front setup test-tools cross debian test-long clean help host clean-logs FORCE
