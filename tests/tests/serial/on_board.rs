@@ -13,7 +13,7 @@ use crate::case::{Case, cases};
 use crate::push::Session;
 
 pub(crate) const CASES: &[Case] = cases![
-    Ktest a_suite_of_the_test_programs_runs_on_a_board_with_a_loader,
+    Long a_suite_of_the_test_programs_runs_on_a_board_with_a_loader,
     Long all_the_test_programs_run_on_a_board_with_a_loader,
 ];
 
