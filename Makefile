@@ -117,7 +117,7 @@ test: test-tools clean-logs suite-host $(BOARDS:%=suite-ktest-%) $(BOARDS:%=suit
 test-long: test-tools build build/ktest.img build/debian.cpio build/fallback.cpio ## tests on both boards of what a build has to fetch (Debian's programs, a shell of a crate), and of `tine test` whole
 	cargo test --no-fail-fast --package tests --test serial debian
 	cargo test --no-fail-fast --package tests --test serial fallback
-	TINE_LONG=1 cargo test --no-fail-fast --package tests --test serial all_the_test_programs
+	TINE_LONG=1 cargo test --no-fail-fast --package tests --test serial the_test_programs_run
 
 powercut: test-tools build build/programs.cpio ## the power cut while files are written and synced, again and again (RUNS=200 SEED=1); some four seconds each
 	@cargo run --quiet --package tests --bin powercut -- $(RUNS) $(SEED) --record docs/powercut.md
