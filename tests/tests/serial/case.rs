@@ -38,9 +38,7 @@ pub(crate) enum Needs {
     Debian,
     /// QEMU, and the initramfs without busybox.
     Fallback,
-    /// The same as with a shell, and the kernel that tests itself.
-    Ktest,
-    /// The same, and minutes.
+    /// The same as with a shell, the kernel that tests itself, and minutes.
     Long,
     /// The same as with a shell, and a gdb that knows AArch64.
     Debugger,
@@ -77,7 +75,7 @@ impl Needs {
                 Self::Compiler if !bench.build.has_c_program() => {
                     Some("needs a C compiler for the board; `make cross` installs one on Debian".to_owned())
                 }
-                Self::Ktest | Self::Long if !bench.build.ktest().exists() => {
+                Self::Long if !bench.build.ktest().exists() => {
                     Some("needs build/ktest.img; `make build/ktest.img` makes it".to_owned())
                 }
                 Self::Long if std::env::var_os(LONG).is_none() => {
@@ -92,7 +90,6 @@ impl Needs {
                 | Self::Compiler
                 | Self::Debian
                 | Self::Debugger
-                | Self::Ktest
                 | Self::Long => None,
             },
         }
