@@ -10,8 +10,11 @@ macro_rules! by_line {
     ($(#[$doc:meta])* $name:ident, $op:literal) => {
         $(#[$doc])*
         ///
-        /// Returns when it is complete for every observer. `range` is widened to whole lines.
+        /// Begins when all before is done: a read of the register by which a device says that it is done, for one. Returns when
+        /// it is complete for every observer. `range` is widened to whole lines.
         pub(crate) fn $name(range: &Range<usize>) {
+            // SAFETY: a barrier.
+            unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
             let mut line = range.start & !(LINE - 1);
             while line < range.end {
                 // SAFETY: maintenance of mapped kernel addresses; clean operations change no memory that an observer
@@ -32,12 +35,6 @@ by_line! {
 by_line! {
     /// Writes dirty lines back and forgets them (`DC CIVAC`): before memory that a device wrote is read.
     clean_and_invalidate, "dc civac, {}"
-}
-
-/// Returns when all that the CPU did before is done, reads of devices' registers among it.
-pub(crate) fn complete() {
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
 }
 
 /// Makes what was stored to `range` visible to instruction fetches of all CPUs, under any address (Arm ARM B2.4.4): writes

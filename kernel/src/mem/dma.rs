@@ -57,8 +57,6 @@ impl SharedMemory for SharedBlock {
     }
 
     fn invalidate(&mut self, bytes: usize) {
-        // The device has said that it is done, by a register. Nothing of what it wrote is looked at before that was read.
-        cache::complete();
         cache::clean_and_invalidate(&self.first(bytes));
     }
 }
