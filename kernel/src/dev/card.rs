@@ -218,11 +218,11 @@ fn identify(host: CardHost, problems: &mut Vec<String>) -> Option<Card<CardHost>
 /// believed when it has brought what the CPU read before.
 fn let_it_move_data(card: &mut Card<CardHost>) -> Result<(), String> {
     let Some(window) = DMA_WINDOW.get().filter(|_| card.host().knows_dma()) else { return Ok(()) };
-    let block = |order| Order::new(order).and_then(|order| SharedBlock::take(order, window));
-    let (Some(list), Some(data)) = (block(0), block(DMA_ORDER)) else { return Err("no memory for DMA".to_string()) };
     let (mut by_cpu, mut by_dma) = ([0; PROOF].to_vec(), [0; PROOF].to_vec());
     // Who cannot be read at all is found so by who wants to.
     let Ok(()) = card.read(0, &mut by_cpu) else { return Ok(()) };
+    let block = |order| Order::new(order).and_then(|order| SharedBlock::take(order, window));
+    let (Some(list), Some(data)) = (block(0), block(DMA_ORDER)) else { return Err("no memory for DMA".to_string()) };
     card.host_mut().set_dma(Some(Dma::new(list, data)));
     let outcome = match card.read(0, &mut by_dma) {
         Ok(()) if !card.host().has_dma() => Err("DMA failed".to_string()),
