@@ -10,21 +10,30 @@ pub(super) type Name = Vec<u8, NAME_MAX>;
 /// Units in an entry, and where they are.
 pub(super) const PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
 /// The most entries of a name.
-const MOST_PARTS: usize = 20;
+pub(super) const MOST_PARTS: usize = 20;
 const MOST_UNITS: usize = MOST_PARTS * PLACES.len();
 
-/// A long name on its way.
-pub(super) struct LongName {
-    units: [u16; MOST_UNITS],
+/// How far the parts of a long name have come: from the last to the first.
+pub(super) struct Sequence {
     /// The number of the part that was seen last, 1 being the last of all; 0 for none.
     part: usize,
-    parts: usize,
     sum: u8,
 }
 
-impl LongName {
+/// What a part is to those before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// The first that comes of a name that has so many.
+    First(usize),
+    /// The one with this number, which was to come.
+    Next(usize),
+    /// Of no name: nor is what came before it.
+    Stray,
+}
+
+impl Sequence {
     pub(super) const fn new() -> Self {
-        Self { units: [0; MOST_UNITS], part: 0, parts: 0, sum: 0 }
+        Self { part: 0, sum: 0 }
     }
 
     /// What came so far belongs to nothing.
@@ -32,8 +41,8 @@ impl LongName {
         self.part = 0;
     }
 
-    /// Takes a part. They come from the last to the first.
-    pub(super) fn take(&mut self, entry: &[u8; 32]) {
+    /// Takes a part.
+    pub(super) fn take(&mut self, entry: &[u8; 32]) -> Came {
         const LAST: u8 = 0x40;
         let [order, ..] = *entry;
         let sum = entry.get(13).copied().unwrap_or_default();
@@ -41,12 +50,46 @@ impl LongName {
         let begins = order & LAST != 0;
         let follows = self.part.checked_sub(1) == Some(number) && self.sum == sum;
         if number == 0 || number > MOST_PARTS || !(begins || follows) {
-            return self.forget();
+            self.forget();
+            return Came::Stray;
         }
-        if begins {
-            (self.parts, self.sum) = (number, sum);
-        }
-        self.part = number;
+        (self.part, self.sum) = (number, sum);
+        if begins { Came::First(number) } else { Came::Next(number) }
+    }
+
+    /// Whether all parts have come, and belong to the entry with this short name.
+    pub(super) fn belongs_to(&self, short: &[u8; 11]) -> bool {
+        self.part == 1 && self.sum == checksum(short)
+    }
+}
+
+/// A long name on its way.
+pub(super) struct LongName {
+    units: [u16; MOST_UNITS],
+    sequence: Sequence,
+    parts: usize,
+}
+
+impl LongName {
+    pub(super) const fn new() -> Self {
+        Self { units: [0; MOST_UNITS], sequence: Sequence::new(), parts: 0 }
+    }
+
+    /// What came so far belongs to nothing.
+    pub(super) fn forget(&mut self) {
+        self.sequence.forget();
+    }
+
+    /// Takes a part.
+    pub(super) fn take(&mut self, entry: &[u8; 32]) {
+        let number = match self.sequence.take(entry) {
+            Came::First(number) => {
+                self.parts = number;
+                number
+            }
+            Came::Next(number) => number,
+            Came::Stray => return,
+        };
         let first = number.saturating_sub(1).saturating_mul(PLACES.len());
         for (unit, at) in self.units.iter_mut().skip(first).zip(PLACES) {
             *unit = entry.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |unit| u16::from_le_bytes(*unit));
@@ -60,7 +103,7 @@ impl LongName {
 
     /// The name, if it is whole and belongs to the entry with this short name.
     pub(super) fn finish(&mut self, short: &[u8; 11]) -> Option<Name> {
-        let whole = self.part == 1 && self.sum == checksum(short);
+        let whole = self.sequence.belongs_to(short);
         self.forget();
         let length = self.parts.saturating_mul(PLACES.len());
         let units = self.units.get(..length).filter(|_| whole)?;

@@ -13,8 +13,8 @@ use crate::hal::Cpu;
 
 /// The owner's permission to write.
 const WRITE: u16 = 0o200;
-const DOT: [u8; 11] = *b".          ";
-const DOT_DOT: [u8; 11] = *b"..         ";
+pub(super) const DOT: [u8; 11] = *b".          ";
+pub(super) const DOT_DOT: [u8; 11] = *b"..         ";
 
 impl<C: Cpu> Node<C> {
     pub(super) fn make_entry(&self, name: &[u8], making: &Making<'_>) -> Result<Arc<Self>, FileError> {

@@ -4,6 +4,7 @@ use super::super::Fat;
 use super::super::directory::Place;
 use super::super::geometry::Root;
 use super::super::slot::{self, SLOT_BYTES, Slot};
+use super::super::tree::{DOT, DOT_DOT};
 use super::parts::{Kind, Parts};
 use super::{Directory, Repair, one_more};
 use crate::fs::error::FileError;
@@ -24,7 +25,7 @@ impl<C: Cpu> Fat<C> {
     pub(super) fn has_dots(&self, first: u32) -> Result<bool, FileError> {
         let place = self.geometry.place(first) / SLOT_LONG;
         let (own, above) = (self.slot(place)?, self.slot(place.saturating_add(1))?);
-        Ok(own.starts_with(b".          ") && above.starts_with(b"..         "))
+        Ok(own.starts_with(&DOT) && above.starts_with(&DOT_DOT))
     }
 }
 

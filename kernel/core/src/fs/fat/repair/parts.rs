@@ -2,19 +2,17 @@
 
 use heapless::Vec;
 
-use super::super::name::checksum;
+use super::super::name::{Came, MOST_PARTS, Sequence};
 use super::super::slot::{self, Slot};
+use super::super::tree::{DOT, DOT_DOT};
 
-const MOST_PARTS: usize = 20;
 /// Places of entries.
 type Places = Vec<u64, { MOST_PARTS + 1 }>;
 
 /// What was seen of a long name.
 pub(super) struct Parts {
     places: Places,
-    /// The number of the last; 1 ends the name.
-    number: u8,
-    sum: u8,
+    sequence: Sequence,
     /// Whether the entry that they belong to was seen.
     is_done: bool,
 }
@@ -34,7 +32,7 @@ pub(super) enum Kind {
 
 impl Parts {
     pub(super) const fn new() -> Self {
-        Self { places: Vec::new(), number: 0, sum: 0, is_done: false }
+        Self { places: Vec::new(), sequence: Sequence::new(), is_done: false }
     }
 
     /// Takes an entry. Says what it is, and which places before it, or its own, have parts that belong to nothing.
@@ -54,10 +52,10 @@ impl Parts {
         if slot::attributes(entry) & slot::VOLUME_LABEL != 0 {
             return (Kind::Nothing, self.forget());
         }
-        let belong = self.number == 1 && entry.first_chunk().is_some_and(|short| checksum(short) == self.sum);
+        let belong = entry.first_chunk().is_some_and(|short| self.sequence.belongs_to(short));
         let others = if belong { Places::new() } else { self.forget() };
         self.is_done = true;
-        let is_dots = entry.starts_with(b".          ") || entry.starts_with(b"..         ");
+        let is_dots = entry.starts_with(&DOT) || entry.starts_with(&DOT_DOT);
         (if is_dots { Kind::Dots } else { Kind::File }, others)
     }
 
@@ -73,25 +71,16 @@ impl Parts {
 
     /// What was taken and belongs to nothing.
     fn forget(&mut self) -> Places {
-        self.number = 0;
+        self.sequence.forget();
         core::mem::take(&mut self.places)
     }
 
     fn take_part(&mut self, entry: &Slot, place: u64) -> Places {
-        const LAST: u8 = 0x40;
-        let (order, sum) = (slot::byte(entry, 0), slot::byte(entry, 13));
-        let number = order & !LAST;
-        let begins = order & LAST != 0;
-        let follows = self.number.checked_sub(1) == Some(number) && self.sum == sum;
-        let mut others = if begins || !follows { self.forget() } else { Places::new() };
+        let came = self.sequence.take(entry);
+        let mut others = if matches!(came, Came::Next(_)) { Places::new() } else { core::mem::take(&mut self.places) };
         // There is room for as many as a name has, and for one more that is none.
-        if number == 0 || usize::from(number) > MOST_PARTS || !(begins || follows) {
-            self.number = 0;
-            let _fits = others.push(place);
-            return others;
-        }
-        (self.number, self.sum) = (number, sum);
-        let _fits = self.places.push(place);
+        let belongs_to = if came == Came::Stray { &mut others } else { &mut self.places };
+        let _fits = belongs_to.push(place);
         others
     }
 }
