@@ -98,10 +98,15 @@ profile: build build/bench.cpio ## its instructions by function of the kernel (B
 ##@ Cards
 image: build $(INITRD) ## the image of an SD card: build/tine.img, .bmap, .xz (FIRMWARE=DIRECTORY, CMDLINE=, DATA=, LOAD=1)
 	@$(TINE) image build/tine.img --initrd $(INITRD) --release --date $(or $(shell git log -1 --format=%cs 2>/dev/null),$(shell date -u +%F)) \
-	    $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(DATA),--data $(DATA)) $(if $(LOAD),--loader build/loader.img)
+	    $(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(CMDLINE),--cmdline "$(CMDLINE)") $(if $(DATA),--data "$(DATA)") $(if $(LOAD),--loader build/loader.img)
 
-flash: image ## write that image to a card and read it back (DEVICE=/dev/sdX)
-	@$(TINE) flash $(or $(DEVICE),$(error DEVICE=/dev/sdX says which card)) --image build/tine.img
+flash: named-device image ## write that image to a card and read it back (DEVICE=/dev/sdX)
+	@$(TINE) flash "$(DEVICE)" --image build/tine.img
+
+# Asked before the image is made, which takes a while.
+named-device:
+	@test -n "$(DEVICE)" || { echo 'which card? make flash DEVICE=/dev/sdX' >&2; exit 1; }
+	@test -e "$(DEVICE)" || { echo 'there is no $(DEVICE); `lsblk -d -o NAME,SIZE,MODEL,TRAN` shows the disks that there are' >&2; exit 1; }
 
 test-board: build build/ktest.img ## the test programs on a board at PORT with a card made with LOAD=1 (NAMES="TEST ...", BAUD=)
 	@$(TINE) test --serial $(PORT) $(if $(BAUD),--baud $(BAUD)) $(NAMES)
@@ -274,4 +279,4 @@ clean-logs:
 	@rm -rf build/test
 
 FORCE:
-.PHONY: build run powercut trace board-trace gdb console image flash push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-in-front setup test-tools cross debian test-long clean help host clean-logs FORCE
+.PHONY: build run powercut trace board-trace gdb console image flash named-device push bench bench-card test test-board ktest soak fuzz check miri loom prepush suites-in-front setup test-tools cross debian test-long clean help host clean-logs FORCE

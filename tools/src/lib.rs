@@ -13,6 +13,7 @@
 //! * [`push`]: sending a kernel to a loader, over the serial line
 //! * [`linux`]: Debian's Linux, to measure beside
 //! * [`qemu`]: finding QEMU, and one command line for everybody
+//! * [`fresh`]: files that have their name when they are whole
 //!
 //! From a running board back to a reader:
 //!
@@ -40,6 +41,7 @@ pub mod debian;
 pub mod demux;
 pub mod dtb;
 pub mod flash;
+pub mod fresh;
 pub mod function_names;
 pub mod image;
 pub mod layers;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         trial("sfdisk_finds_two_partitions_and_no_fault", Some("sfdisk"), sfdisk),
         trial("mtools_find_the_files_under_their_names_and_as_they_were", Some("mcopy"), mtools),
         trial("bmaptool_copies_the_compressed_image_by_its_map", Some("bmaptool"), bmaptool),
+        trial("an_image_that_cannot_be_made_leaves_the_one_before_as_it_was", None, failure),
         trial("without_firmware_both_ways_to_it_are_said", None, no_firmware),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -64,6 +65,14 @@ fn both(output: &Output) -> String {
 
 /// A directory with an image that the command has made, `tine.img`, and with what went into it.
 fn image() -> TempDir {
+    let directory = ingredients();
+    let output = tine_image(directory.path()).args(["--release", "--date", "2026-01-02"]).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    directory
+}
+
+/// A directory with what an image is made of.
+fn ingredients() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::create_dir(at("firmware")).unwrap();
@@ -82,14 +91,18 @@ fn image() -> TempDir {
     for (name, size) in [("kernel8.img", 1_200_001), ("initramfs.cpio", 3_000_000)] {
         fs::write(at(name), pattern(name, size)).unwrap();
     }
-    let mut tine = Command::new(env!("CARGO_BIN_EXE_tine"));
-    tine.arg("image").arg(at("tine.img"));
-    for (option, file) in [("--kernel", "kernel8.img"), ("--initrd", "initramfs.cpio"), ("--firmware", "firmware")] {
-        tine.arg(option).arg(at(file));
-    }
-    let output = tine.args(["--size", "128", "--release", "--date", "2026-01-02"]).output().unwrap();
-    assert!(output.status.success(), "{}", both(&output));
     directory
+}
+
+/// The command that makes `tine.img` of them.
+fn tine_image(directory: &Path) -> Command {
+    let mut tine = Command::new(env!("CARGO_BIN_EXE_tine"));
+    tine.arg("image").arg(directory.join("tine.img"));
+    for (option, file) in [("--kernel", "kernel8.img"), ("--initrd", "initramfs.cpio"), ("--firmware", "firmware")] {
+        tine.arg(option).arg(directory.join(file));
+    }
+    tine.args(["--size", "128"]);
+    tine
 }
 
 /// Bytes that differ from file to file and from place to place.
@@ -157,6 +170,29 @@ fn bmaptool(card: &Path) -> Result<(), Failed> {
     let (compressed, map, copy) = (card.join("tine.img.xz"), card.join("tine.img.bmap"), directory.path().join("copy"));
     run("bmaptool", &["copy".as_ref(), "--bmap".as_ref(), map.as_ref(), compressed.as_ref(), copy.as_ref()])?;
     assert!(fs::read(card.join("tine.img"))? == fs::read(copy)?, "the copy differs");
+    Ok(())
+}
+
+fn failure(_: &Path) -> Result<(), Failed> {
+    let directory = ingredients();
+    let names = ["tine.img", "tine.img.bmap", "tine.img.xz", "tine.img.rpi-imager-manifest"];
+    for name in names {
+        fs::write(directory.path().join(name), "old")?;
+    }
+    let data = directory.path().join("data");
+    fs::File::create(&data)?.set_len(61 << 20)?;
+    // What is found out before anything is written, in the middle of the image, and when that is done.
+    fs::create_dir(directory.path().join("tine.img.xz.part"))?;
+    for words in [["--data", "missing"], ["--data", &data.to_string_lossy()], ["--data", "none"]] {
+        let output = tine_image(directory.path()).args(["--release", "--date", "2026-01-02"]).args(words).output()?;
+        assert!(!output.status.success(), "{words:?}: {}", both(&output));
+        for name in names {
+            assert_eq!(fs::read_to_string(directory.path().join(name))?, "old", "{words:?} {name}");
+        }
+        let left: Vec<_> = fs::read_dir(&directory)?.map(|entry| entry.unwrap().path()).collect();
+        let is_part = |path: &PathBuf| path.is_file() && path.extension() == Some("part".as_ref());
+        assert!(!left.iter().any(is_part), "{words:?} leaves {left:?}");
+    }
     Ok(())
 }
 

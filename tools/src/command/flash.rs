@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// What is to be copied: by the block map beside the image, or all of it.
 fn plan(path: &Path, image: &mut File) -> anyhow::Result<Plan> {
-    let map = super::image::with(path, ".bmap");
+    let map = tools::fresh::with(path, ".bmap");
     if !map.exists() {
         return Ok(Plan::whole(image)?);
     }

@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+use tools::fresh::{Fresh, with};
 use tools::image::boot_files::{self, System};
 use tools::image::fetch::{self, Untried};
 use tools::image::firmware::{self, Firmware};
@@ -39,9 +40,9 @@ pub(crate) struct Arguments {
     /// The second partition: fat32, none, or a file with a file system (mke2fs makes one)
     #[arg(long, value_name = "KIND", default_value = "fat32")]
     data: OsString,
-    /// The size of the image in MiB, a power of two
-    #[arg(long, value_name = "MIB", default_value_t = 256)]
-    size: u64,
+    /// The size of the image in MiB, a power of two [default: 256, or more where the data want it]
+    #[arg(long, value_name = "MIB")]
+    size: Option<u64>,
     /// Also write the image compressed, OUT.xz, and OUT.rpi-imager-manifest
     #[arg(long, requires = "date")]
     release: bool,
@@ -52,6 +53,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: Option<String>,
 }
+
+/// Behind the image's name, the name of what Imager opens.
+const MANIFEST: &str = ".rpi-imager-manifest";
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -67,21 +71,34 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some("none") => Data::None,
         _ => Data::FileSystem(open(Path::new(&arguments.data))?),
     };
-    if let Some(directory) = arguments.out.parent() {
-        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
-    let size = arguments.size.checked_mul(MIB).context("no card is that large")?;
-    let map = image::write(&arguments.out, size, &files, &mut data)?;
-    let bmap = bmap::write(&map, &mut open(&arguments.out)?)?;
-    super::write(&with(&arguments.out, ".bmap"), bmap.as_bytes())?;
-    println!(
-        "{}: {} MiB, of which {} are written to a card",
-        arguments.out.display(),
-        arguments.size,
-        (map.mapped() as u64 * image::sparse::BLOCK).div_ceil(MIB)
+    let out = &arguments.out;
+    ensure!(
+        fs::metadata(out).map_or(true, |metadata| metadata.is_file()),
+        "{} is no file; an image goes onto a card by `tine flash`",
+        out.display()
     );
+    let size = match arguments.size {
+        Some(size) => size.checked_mul(MIB).context("no card is that large")?,
+        None => image::size_for(&mut data)?,
+    };
+    // What belongs together gets its names together.
+    let image = fresh(out)?;
+    let map = image::write(image.path(), size, &files, &mut data)?;
+    let block_map = fresh(&with(out, ".bmap"))?;
+    fill(&block_map, &bmap::write(&map, &mut open(image.path())?)?)?;
+    let mut made = Vec::new();
     if let Some(date) = arguments.date.as_deref().filter(|_| arguments.release) {
-        release(arguments, date)?;
+        made.extend(release(arguments, image.path(), date)?);
+    }
+    for file in [image, block_map].into_iter().chain(made) {
+        file.keep().with_context(|| format!("cannot write {}", out.display()))?;
+    }
+    let mapped = map.mapped() as u64 * image::sparse::BLOCK;
+    println!("{}: {} MiB, of which {} are written to a card", out.display(), size / MIB, mapped.div_ceil(MIB));
+    if arguments.release {
+        let compressed = with(out, ".xz");
+        println!("{}: {} KiB", compressed.display(), fs::metadata(&compressed)?.len().div_ceil(1024));
+        println!("{}", with(out, MANIFEST).display());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -107,35 +124,34 @@ fn firmware(arguments: &Arguments) -> anyhow::Result<Firmware> {
         }
     }
     Firmware::from_directory(&cache)
+        .with_context(|| format!("delete {} to have the firmware fetched again", cache.display()))
 }
 
-fn release(arguments: &Arguments, date: &str) -> anyhow::Result<()> {
-    let compressed = with(&arguments.out, ".xz");
-    release::compress(&arguments.out, &compressed)?;
+/// The image compressed, and the manifest.
+fn release(arguments: &Arguments, image: &Path, date: &str) -> anyhow::Result<[Fresh; 2]> {
+    let name = with(&arguments.out, ".xz");
+    let compressed = fresh(&name)?;
+    release::compress(image, compressed.path())?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
-        None => {
-            let path = fs::canonicalize(&compressed)?;
-            format!("file://{}", path.to_str().context("the path is no UTF-8")?)
-        }
+        None => release::file_url(&std::path::absolute(&name)?),
     };
     let bmap_url = format!("{}.bmap", url.strip_suffix(".xz").unwrap_or(&url));
     let version = env!("CARGO_PKG_VERSION");
-    let entry = Entry { version, url: &url, bmap_url: &bmap_url, date, image: &arguments.out, compressed: &compressed };
-    let manifest = with(&arguments.out, ".rpi-imager-manifest");
-    super::write(&manifest, entry.manifest()?.as_bytes())?;
-    println!("{}: {} KiB", compressed.display(), fs::metadata(&compressed)?.len().div_ceil(1024));
-    println!("{}: {url}", manifest.display());
-    Ok(())
+    let entry = Entry { version, url: &url, bmap_url: &bmap_url, date, image, compressed: compressed.path() };
+    let manifest = fresh(&with(&arguments.out, MANIFEST))?;
+    fill(&manifest, &entry.manifest()?)?;
+    Ok([compressed, manifest])
+}
+
+fn fresh(path: &Path) -> anyhow::Result<Fresh> {
+    Fresh::new(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn fill(file: &Fresh, text: &str) -> anyhow::Result<()> {
+    fs::write(file.path(), text).with_context(|| format!("cannot write {}", file.path().display()))
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// A file beside another, with more to its name.
-pub(crate) fn with(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -21,16 +21,19 @@ pub(crate) mod trace;
 use std::path::Path;
 
 use anyhow::Context as _;
+use tools::fresh::Fresh;
 
 /// Reads a whole file; the error names it.
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Writes a whole file, making the directory it is in; the error names it.
+/// Writes a whole file, making the directory it is in; the error names it. What was there stays until it is whole.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    let keep = || {
+        let fresh = Fresh::new(path)?;
+        std::fs::write(fresh.path(), bytes)?;
+        fresh.keep()
+    };
+    keep().with_context(|| format!("cannot write {}", path.display()))
 }

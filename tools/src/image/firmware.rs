@@ -67,8 +67,9 @@ impl Firmware {
     ///
     /// # Errors
     ///
-    /// Files that are missing, by name, or that are not what the list says.
+    /// What is no directory, and files that are missing, by name, that are empty, or that are not what the list says.
     pub fn from_directory(directory: &Path) -> anyhow::Result<Self> {
+        ensure!(directory.is_dir(), "there is no directory {}", directory.display());
         let sums = fs::read_to_string(directory.join(SUMS)).ok();
         let read = |name: &str| read_checked(directory, name, sums.as_deref());
         let mut files = Vec::new();
@@ -107,22 +108,30 @@ impl Firmware {
     }
 }
 
-/// A file of a directory, if it is there. With a list of checksums it must be in that, and be as it says.
+/// A file of a directory, if it is there. Where a list of checksums has it, it must be as that says.
 fn read_checked(directory: &Path, name: &str, sums: Option<&str>) -> anyhow::Result<Option<Vec<u8>>> {
     let path = directory.join(name);
     if !path.exists() {
         return Ok(None);
     }
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    if let Some(sums) = sums {
-        let line = format!("{}  {name}", hex(&Sha256::digest(&bytes)));
-        ensure!(
-            sums.lines().any(|known| known == line),
-            "{} is not what {SUMS} beside it says; delete the directory to have it fetched again",
-            path.display()
-        );
-    }
+    ensure!(!bytes.is_empty(), "{} is empty", path.display());
+    let found = hex(&Sha256::digest(&bytes));
+    let differs = |known: &str| !known.eq_ignore_ascii_case(&found);
+    ensure!(
+        !sums.into_iter().flat_map(str::lines).filter_map(|line| sum_of(line, name)).any(differs),
+        "{} is not what {SUMS} beside it says",
+        path.display()
+    );
     Ok(Some(bytes))
+}
+
+/// The checksum in a line of sha256sum(1), if it is that of this file; another's list may have been made as of binary files,
+/// or from the directory's own name.
+fn sum_of<'line>(line: &'line str, name: &str) -> Option<&'line str> {
+    let (sum, rest) = line.split_once(' ')?;
+    let file = rest.strip_prefix([' ', '*']).unwrap_or(rest);
+    (file.strip_prefix("./").unwrap_or(file) == name).then_some(sum)
 }
 
 /// Where what was fetched is kept: `tine/firmware` in the user's cache directory.
@@ -191,6 +200,29 @@ mod tests {
             let error = Firmware::from_directory(directory(name).path()).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains("start.elf"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_empty_file_is_named_and_so_is_what_is_no_directory() {
+        let directory = directory("");
+        fs::write(directory.path().join("start4.elf"), "").unwrap();
+        let error = Firmware::from_directory(directory.path()).unwrap_err().to_string();
+        assert!(error.ends_with("start4.elf is empty"), "{error}");
+        for path in ["none", "fixup.dat"] {
+            let error = Firmware::from_directory(&directory.path().join(path)).unwrap_err().to_string();
+            assert!(error.starts_with("there is no directory /"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_other_files_beside_them_says_nothing_of_them() {
+        let directory = directory("");
+        let sums = |text: &str| fs::write(directory.path().join(SUMS), text).unwrap();
+        let start = hex(&Sha256::digest("start.elf")).to_uppercase();
+        sums(&format!("00 *release.zip\n\n{start} *./start.elf\n"));
+        assert!(Firmware::from_directory(directory.path()).is_ok());
+        sums("00 *./start.elf\n");
+        assert!(Firmware::from_directory(directory.path()).unwrap_err().to_string().contains("start.elf is not what"));
     }
 
     #[test]

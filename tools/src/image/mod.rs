@@ -45,6 +45,8 @@ pub const BOOT_START: u64 = 4 * MIB;
 pub const BOOT_SIZE: u64 = 64 * MIB;
 /// The smallest image: a data partition of less than 60 MiB could not be FAT32.
 pub const SMALLEST: u64 = 128 * MIB;
+/// What an image has where nothing is said, and its data fits.
+pub const USUAL: u64 = 256 * MIB;
 /// The largest image: beyond it a partition's place does not fit an MBR.
 pub const LARGEST: u64 = 1 << 40;
 
@@ -69,13 +71,25 @@ pub enum Data {
     FileSystem(File),
 }
 
+/// The size of an image with these data: the usual one, or the next one that a card of QEMU's can have and that has room.
+///
+/// # Errors
+///
+/// What is no file, and what would fit no image.
+pub fn size_for(data: &mut Data) -> anyhow::Result<u64> {
+    let Data::FileSystem(source) = data else { return Ok(USUAL) };
+    let size = length_of(source)?.saturating_add(BOOT_START + BOOT_SIZE).checked_next_power_of_two();
+    let size = size.filter(|&size| size <= LARGEST).context("its file system is larger than any image")?;
+    Ok(size.max(USUAL))
+}
+
 /// Writes the image of `size` bytes at `path`, and says which of its blocks mean something.
 ///
 /// # Errors
 ///
 /// A size that is no power of two or out of bounds, files that do not fit, and what goes wrong with the file.
 pub fn write(path: &Path, size: u64, files: &[BootFile], data: &mut Data) -> anyhow::Result<BlockMap> {
-    ensure!(size.is_power_of_two(), "{size} bytes are no power of two, which a card for QEMU has to be");
+    ensure!(size.is_power_of_two(), "{} MiB: a card for QEMU has to be a power of two in size", size / MIB);
     ensure!(
         (SMALLEST..=LARGEST).contains(&size),
         "{} MiB: between {} MiB and {} MiB will do",
@@ -152,17 +166,27 @@ fn partition(sys: u8, start: u64, size: u64) -> anyhow::Result<MBRPartitionEntry
     })
 }
 
-/// Copies a file system, without its empty parts.
+/// How many bytes a file system has. It may be on a device.
+fn length_of(source: &mut File) -> anyhow::Result<u64> {
+    ensure!(!source.metadata()?.is_dir(), "the data are a directory; mke2fs -d makes a file system of one");
+    Ok(source.seek(SeekFrom::End(0))?)
+}
+
+/// Copies a file system. Its zeros need no room on the host, but a card gets them: which of them mean something only those
+/// who know that file system could say, tables of inodes do, and files have some.
 fn copy_file_system(source: &mut File, partition: &mut Window<'_>, room: u64) -> anyhow::Result<()> {
-    let length = source.seek(SeekFrom::End(0))?;
+    let length = length_of(source)?;
     if length > room {
+        let size = size_for(&mut Data::FileSystem(source.try_clone()?))?;
         bail!(
-            "the data partition has {} MiB, {} too few for its file system",
+            "the data partition has {} MiB, {} too few for its file system; --size {} has room for it",
             room / MIB,
-            (length - room).div_ceil(MIB)
+            (length - room).div_ceil(MIB),
+            size / MIB
         );
     }
     source.rewind()?;
+    partition.note(0, length);
     let mut chunk = vec![0; usize::try_from(MIB)?];
     let mut position = 0;
     while position < length {

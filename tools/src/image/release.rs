@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -9,6 +10,9 @@ use serde_json::json;
 
 /// Level of compression. 6 takes twice the time, most of it for the zeros, and makes the image smaller by a tenth.
 const LEVEL: u32 = 3;
+/// What is shown beside the name: Imager has it inside itself. Its schema (`doc/json-schema/os-list-schema.json` of its
+/// repository) wants some icon.
+const ICON: &str = "icons/use_custom.png";
 /// The boards, as Imager's list of devices tags them.
 const DEVICES: [&str; 2] = ["pi3-64bit", "pi4-64bit"];
 
@@ -60,6 +64,7 @@ impl Entry<'_> {
         let entry = json!({
             "name": format!("Tine {}", self.version),
             "description": "A small Unix kernel with a shell on the serial line (Raspberry Pi 3 and 4)",
+            "icon": ICON,
             "url": self.url,
             "bmap_url": self.bmap_url,
             "extract_size": size,
@@ -76,7 +81,24 @@ impl Entry<'_> {
 
 fn is_date(date: &str) -> bool {
     let form = date.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
-    form.eq(*b"0000-00-00")
+    let within = |place: Range<usize>, most: u32| {
+        let part = date.get(place).and_then(|part| part.parse().ok());
+        part.is_some_and(|part| (1..=most).contains(&part))
+    };
+    form.eq(*b"0000-00-00") && within(5..7, 12) && within(8..10, 31)
+}
+
+/// The URL of a file of this machine (RFC 8089): what a path may have and a URL may not is written in hexadecimal digits.
+#[must_use]
+pub fn file_url(path: &Path) -> String {
+    let mut url = "file://".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => url.push(char::from(byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
 }
 
 #[cfg(test)]
@@ -85,6 +107,11 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+
+    #[test]
+    fn a_path_is_a_url_whatever_is_in_it() {
+        assert_eq!(file_url(Path::new("/home/me/a b/100%#1/\u{e4}.xz")), "file:///home/me/a%20b/100%25%231/%C3%A4.xz");
+    }
 
     #[test]
     fn imager_finds_sizes_and_sums_of_both_files() {
@@ -108,8 +135,16 @@ mod tests {
         let entry_of = &list["os_list"][0];
         assert_eq!(entry_of["extract_size"], 1 << 20);
         assert_eq!(entry_of["extract_sha256"], crate::image::sha256(&back[..]).unwrap());
+        // What Imager's schema wants of an entry.
+        for required in ["name", "description", "icon", "url", "release_date"] {
+            assert!(entry_of[required].as_str().is_some_and(|text| !text.is_empty()), "{required}");
+        }
+        assert!(entry_of["devices"].as_array().is_some_and(|devices| devices.len() == 2));
+        assert_eq!(entry_of["image_download_sha256"], crate::image::sha256(File::open(&compressed).unwrap()).unwrap());
         assert_eq!(entry_of["image_download_size"], fs::metadata(&compressed).unwrap().len());
-        entry.date = "today";
-        assert!(entry.manifest().is_err());
+        for date in ["today", "2026-13-01", "2026-01-32", "2026-00-10", ""] {
+            entry.date = date;
+            assert!(entry.manifest().is_err(), "{date}");
+        }
     }
 }

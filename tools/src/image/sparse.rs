@@ -94,6 +94,11 @@ impl SparseFile {
         Ok(Self { file, position: 0, map: BlockMap::empty(size) })
     }
 
+    /// Notes that bytes mean something that are the zeros which they were made as.
+    pub fn note(&mut self, start: u64, length: u64) {
+        self.map.note(start, length);
+    }
+
     /// Ends the writing.
     ///
     /// # Errors
@@ -160,6 +165,11 @@ impl<'file> Window<'file> {
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Notes that these bytes of it mean something, though they stay the zeros that they are. They lie inside.
+    pub fn note(&mut self, start: u64, length: u64) {
+        self.file.note(self.start + start, length);
     }
 
     /// Goes to the present position, and says how many of `wanted` bytes there are from there on.

@@ -64,10 +64,17 @@ fn a_file_system_that_was_made_elsewhere_stands_on_the_second_partition() {
     let mut contents = vec![0; 3 << 20];
     contents[2 << 20] = 7;
     fs::write(&path, &contents).unwrap();
-    let (image, _) = image(SMALLEST, &files(), &mut Data::FileSystem(File::open(&path).unwrap())).unwrap();
+    let (image, map) = image(SMALLEST, &files(), &mut Data::FileSystem(File::open(&path).unwrap())).unwrap();
     let image = fs::read(image.path().join("tine.img")).unwrap();
     let start = usize::try_from(BOOT_START + BOOT_SIZE).unwrap();
     assert_eq!(image[start..start + contents.len()], contents);
+    // Its zeros may be those of a file, so a card gets them all.
+    let blocks = (start as u64 / sparse::BLOCK)..((start + contents.len()) as u64 / sparse::BLOCK);
+    assert!(
+        map.runs().iter().any(|run| *run.start() <= blocks.start && blocks.end <= run.end() + 1),
+        "{:?}",
+        map.runs()
+    );
     // Its entry in the partition table: type and first sector.
     assert_eq!(image[0x1be + 16 + 4], TYPE_LINUX);
     assert_eq!(image[0x1be + 16 + 8..][..4], u32::to_le_bytes(68 * 2048));
@@ -82,5 +89,24 @@ fn sizes_that_no_card_of_qemu_has_and_what_does_not_fit_are_refused() {
     let large = File::create_new(directory.path().join("large")).unwrap();
     large.set_len(SMALLEST).unwrap();
     let error = image(SMALLEST, &files(), &mut Data::FileSystem(large)).unwrap_err().to_string();
-    assert!(error.contains("60 MiB, 68 too few"), "{error}");
+    assert!(error.contains("60 MiB, 68 too few") && error.contains("--size 256 "), "{error}");
+}
+
+#[test]
+fn an_image_is_as_large_as_its_data_want() {
+    let root = tempfile::tempdir().unwrap();
+    let data = |size| {
+        let file = File::options().write(true).create(true).truncate(false).open(root.path().join("data")).unwrap();
+        file.set_len(size).unwrap();
+        Data::FileSystem(file)
+    };
+    for (length, size) in [(0, USUAL), (188 * MIB, USUAL), (188 * MIB + 1, 2 * USUAL), (1000 * MIB, 2048 * MIB)] {
+        assert_eq!(size_for(&mut data(length)).unwrap(), size, "{length}");
+    }
+    assert!(size_for(&mut data(LARGEST)).is_err());
+    for other in [&mut Data::Fat32, &mut Data::None] {
+        assert_eq!(size_for(other).unwrap(), USUAL);
+    }
+    let directory = &mut Data::FileSystem(File::open(root.path()).unwrap());
+    assert!(size_for(directory).unwrap_err().to_string().contains("directory"));
 }
