@@ -59,6 +59,14 @@ pub struct Run {
     pub faults: Vec<Fault>,
 }
 
+impl Run {
+    /// Whether nothing was lost and the file system was clean in the end.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.faults.is_empty() && self.repaired == Found::Clean
+    }
+}
+
 /// How a file system is found after a cut.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Found {
@@ -107,6 +115,12 @@ impl Card {
         let card = Self { directory: crate::bench::scratch()?, promises: Promises::default(), booted: None };
         image::write(&card.image(), SMALLEST, &[], &mut Data::Fat32)?;
         Ok(card)
+    }
+
+    /// Where the image, and the volume as it was last looked at, stay for whoever wants to know what became of it.
+    #[must_use]
+    pub fn keep(self) -> PathBuf {
+        self.directory.keep()
     }
 
     fn image(&self) -> PathBuf {

@@ -36,8 +36,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(record) = record {
         fs::write(&record, table.document()).with_context(|| format!("cannot write {}", record.display()))?;
     }
-    let is_good = table.lost() == 0 && table.runs.iter().all(|run| run.repaired == Found::Clean);
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if table.runs.iter().all(Run::is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What became of all runs.
@@ -55,12 +54,21 @@ impl Table {
         for number in 0..count {
             // Each card in its board.
             let Some(bench) = benches.get(number / RUNS_A_CARD % benches.len()) else { bail!("no board") };
-            if number % RUNS_A_CARD == 0 {
-                card = Some(Card::new()?);
-            }
-            let Some(card) = &mut card else { bail!("no card") };
-            let run =
-                card.cut(bench, number, &mut chance).with_context(|| format!("run {number} on {}", bench.board))?;
+            let mut served = match card.take() {
+                Some(card) if number % RUNS_A_CARD != 0 => card,
+                _ => Card::new()?,
+            };
+            let run = match served.cut(bench, number, &mut chance) {
+                Ok(run) => run,
+                Err(error) => {
+                    let kept = served.keep();
+                    return Err(error.context(format!(
+                        "run {number} on {}; its card is in {}",
+                        bench.board,
+                        kept.display()
+                    )));
+                }
+            };
             println!(
                 "{number:>4} {} after {:>4} ms: {:>3} promises; {}; mounted: {}",
                 bench.board,
@@ -75,7 +83,13 @@ impl Table {
                 }
             }
             run.faults.iter().for_each(|fault| println!("     LOST {fault}"));
+            let is_good = run.is_good();
             runs.push(run);
+            if is_good {
+                card = Some(served);
+            } else {
+                println!("     its card is in {}", served.keep().display());
+            }
         }
         Ok(Self { runs, seed })
     }
