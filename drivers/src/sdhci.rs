@@ -22,6 +22,7 @@
 //! [`SdhciInterrupt`], and does nothing but take the signals back: the line is level-triggered, and the thread finds in the
 //! status register why it was woken.
 
+mod clock;
 mod controller;
 mod dma;
 mod interrupt;
@@ -30,6 +31,7 @@ mod registers;
 mod tests;
 mod transfer;
 
+pub use clock::{nearest_mhz, own_clock_hz};
 pub use controller::{Chip, Pace, Sdhci};
 pub use dma::{Dma, SharedMemory};
 pub use interrupt::SdhciInterrupt;

@@ -108,9 +108,15 @@ impl ClockId {
     pub const EMMC2: Self = Self(12);
 }
 
-/// The rate of a clock in Hz, as it is set.
+/// The rate of a clock in Hz, as it is set. Firmware from September 2021 on says only what was asked for through this very
+/// channel: of a clock that it set up by itself, zero, which is no answer (U-Boot, `bcm2835_get_mmc_clock`).
 #[derive(Clone, Copy, Debug)]
 pub struct ClockRate(pub ClockId);
+
+/// The rate of a clock in Hz, as firmware measures it: some parts in a million beside the one that is set. QEMU does not
+/// answer this one.
+#[derive(Clone, Copy, Debug)]
+pub struct MeasuredClockRate(pub ClockId);
 
 /// The rate of a clock in Hz that it may have at most.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +138,7 @@ macro_rules! clock_tags {
                 value[0] = self.0.0;
             }
 
-            /// A rate of zero is a clock that is not there.
+            /// A rate of zero is a clock that is not there, or of which firmware does not know.
             fn decode(&self, value: &[u32]) -> Option<u32> {
                 Some(value[1]).filter(|&rate_hz| rate_hz != 0)
             }
@@ -140,7 +146,28 @@ macro_rules! clock_tags {
     )*};
 }
 
-clock_tags!(ClockRate = 0x3_0002, MaxClockRate = 0x3_0004);
+clock_tags!(ClockRate = 0x3_0002, MaxClockRate = 0x3_0004, MeasuredClockRate = 0x3_0047);
+
+/// Lets a clock run, at the rate that it has; it may do so already. QEMU does not answer this one.
+#[derive(Clone, Copy, Debug)]
+pub struct StartClock(pub ClockId);
+
+impl Tag for StartClock {
+    type Answer = ();
+    const ID: u32 = 0x3_8001;
+    const VALUE_WORDS: usize = 2;
+    const ANSWER_BYTES: usize = 8;
+
+    fn encode(&self, value: &mut [u32]) {
+        value[0] = self.0.0;
+        value[1] = 1;
+    }
+
+    /// Bit 0 says that it runs, bit 1 that there is no such clock.
+    fn decode(&self, value: &[u32]) -> Option<()> {
+        (value[1] & 0b11 == 1).then_some(())
+    }
+}
 
 impl Tag for Temperature {
     type Answer = u32;

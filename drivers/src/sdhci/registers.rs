@@ -74,7 +74,13 @@ register_bitfields! {
         CMD_DONE OFFSET(0) NUMBITS(1) []
     ],
     pub(super) CAPABILITIES [
-        ADMA2 OFFSET(19) NUMBITS(1) []
+        ADMA2 OFFSET(19) NUMBITS(1) [],
+        /// The controller's own clock in MHz; 0: to be found otherwise.
+        BASE_CLOCK OFFSET(8) NUMBITS(8) [],
+        /// The unit of the clock that counts the time-out of data: MHz, else kHz.
+        TIMEOUT_MHZ OFFSET(7) NUMBITS(1) [],
+        /// That clock; 0: to be found otherwise.
+        TIMEOUT_CLOCK OFFSET(0) NUMBITS(6) []
     ]
 }
 

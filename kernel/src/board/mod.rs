@@ -11,13 +11,16 @@ use core::ops::Range;
 
 use drivers::extra_uart::ExtraUart;
 use drivers::gpio::{self, Level};
-use drivers::mailbox::tags::{ClockId, ClockRate, ExpanderLine, Power, PowerDevice, SetExpander, SetPower};
-use drivers::sdhci::Chip;
+use drivers::mailbox::tags::{
+    ClockId, ClockRate, ExpanderLine, MaxClockRate, MeasuredClockRate, Power, PowerDevice, SetExpander, SetPower,
+    StartClock,
+};
+use drivers::sdhci::{self, Chip};
 use kcore::addr::{PhysAddr, VirtAddr};
 use spin::Once;
 
 use crate::arch::cpu;
-use crate::mem::layout;
+use crate::mem::{devices, layout};
 
 /// What the kernel must know of a board before any device tree is read, and what no tree says.
 #[derive(Debug)]
@@ -149,9 +152,22 @@ pub(crate) fn registers(address: PhysAddr) -> VirtAddr {
     layout::device(address)
 }
 
-/// The clock of a card's controller in Hz as firmware says it, if it says one.
-pub(crate) fn card_clock_hz(slot: &CardSlot) -> Option<u32> {
-    videocore::ask(&ClockRate(slot.clock)).ok()
+/// The fastest clock that firmware has ever given a card's controller. One that is taken for faster than it is clocks a card
+/// more slowly than it bears; the other way round data is lost.
+const FASTEST_CARD_CLOCK_HZ: u32 = 250_000_000;
+
+/// Lets the clock of a card's controller run and says its rate in Hz: by the controller's own word, else as firmware measures
+/// it, else as firmware says it is set, else what it may have at most. Firmware from September 2021 on knows no setting of a
+/// clock that nobody asked it to set, which is that of a card's controller on every board. With the clock off not even a reset
+/// would end: Linux lets it run first (`clk_prepare_enable` in `sdhci_iproc_probe`).
+pub(crate) fn card_clock_hz(slot: &CardSlot) -> u32 {
+    let clock = slot.clock;
+    let _ = videocore::ask(&StartClock(clock));
+    sdhci::own_clock_hz(&devices::card_controller(slot), slot.chip)
+        .or_else(|| videocore::ask(&MeasuredClockRate(clock)).ok().and_then(sdhci::nearest_mhz))
+        .or_else(|| videocore::ask(&ClockRate(clock)).ok())
+        .or_else(|| videocore::ask(&MaxClockRate(clock)).ok())
+        .unwrap_or(FASTEST_CARD_CLOCK_HZ)
 }
 
 /// Asks firmware to supply the card with 3.3 V, at its lines too. Where it knows nothing of that, the supply is on: it has

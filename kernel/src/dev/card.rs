@@ -99,11 +99,10 @@ pub(crate) fn init(emmc2_dma: Option<DmaWindow>) {
     board::power_card();
     let mut hosts = [const { None }; MOST_SLOTS];
     for (slot, place) in board::current().card_slots.iter().zip(&mut hosts) {
-        *place = host(slot).map(|mut host| {
-            // One that is stuck is found so again by who identifies the card.
-            let _ = host.begin_reset();
-            host
-        });
+        let mut host = host(slot);
+        // One that is stuck is found so again by who identifies the card.
+        let _ = host.begin_reset();
+        *place = Some(host);
     }
     *HOSTS.lock() = hosts;
     user::set_giver(|count| {
@@ -185,17 +184,16 @@ fn search() -> Option<Arc<CardCache>> {
     cache
 }
 
-/// The controller of a slot, if its clock is known.
-fn host(slot: &CardSlot) -> Option<CardHost> {
-    let clock_hz = board::card_clock_hz(slot)?;
-    Some(Sdhci::new(devices::card_controller(slot), slot.chip, clock_hz, CardPace))
+/// The controller of a slot.
+fn host(slot: &CardSlot) -> CardHost {
+    Sdhci::new(devices::card_controller(slot), slot.chip, board::card_clock_hz(slot), CardPace)
 }
 
 /// The card, in whichever slot it is, and what is wrong with others.
 fn find(problems: &mut Vec<String>) -> Option<Card<CardHost>> {
     let hosts = core::mem::take(&mut *HOSTS.lock());
     let slots = board::current().card_slots.iter().zip(hosts);
-    slots.filter_map(|(slot, powered)| powered.or_else(|| host(slot))).find_map(|host| identify(host, problems))
+    slots.map(|(slot, powered)| powered.unwrap_or_else(|| host(slot))).find_map(|host| identify(host, problems))
 }
 
 fn identify(host: CardHost, problems: &mut Vec<String>) -> Option<Card<CardHost>> {

@@ -8,8 +8,8 @@ use super::*;
 use crate::gpio::Level;
 use crate::mailbox::tags::{
     ArmMemory, BoardRevision, BoardSerial, ClockId, ClockRate, ExpanderLine, FirmwareRevision, GetExpander, GetPower,
-    MacAddress, MaxClockRate, MemoryRange, Power, PowerDevice, SetExpander, SetPower, Temperature, Throttled,
-    Throttling,
+    MacAddress, MaxClockRate, MeasuredClockRate, MemoryRange, Power, PowerDevice, SetExpander, SetPower, StartClock,
+    Temperature, Throttled, Throttling,
 };
 use crate::mailbox::{MailboxRegisters, MessageBuffer};
 use crate::mmio::fake::{Access, FakeDevice};
@@ -124,6 +124,26 @@ fn tags_that_qemu_answers_with_nothing_are_unhandled() {
     assert_eq!(channel.ask(&GetPower(PowerDevice::USB), POLLS), Err(PropertyError::Unhandled { tag: 0x2_0001 }));
     let set = SetExpander(ExpanderLine::SD_POWER, Level::High);
     assert_eq!(channel.ask(&set, POLLS), Err(PropertyError::Unhandled { tag: 0x3_8041 }));
+}
+
+#[test]
+fn a_clock_that_firmware_set_up_by_itself_has_no_rate_and_can_be_measured() {
+    // Firmware of 2022: zero for what nobody has set through the mailbox.
+    let (_device, mut channel) = channel(16, |tag, value| {
+        match (tag, value[0]) {
+            (0x3_0002, 12) => value[1] = 0,
+            (0x3_0047, 12) => value[1] = 99_999_728,
+            (0x3_8001, 12) => assert_eq!(value[1], 1),
+            (0x3_8001, _) => value[1] = 0b10,
+            other => panic!("{other:x?}"),
+        }
+        Some(8)
+    });
+    let unhandled = |tag| Err(PropertyError::Unhandled { tag });
+    assert_eq!(channel.ask(&ClockRate(ClockId::EMMC2), POLLS), unhandled(0x3_0002));
+    assert_eq!(channel.ask(&MeasuredClockRate(ClockId::EMMC2), POLLS), Ok(99_999_728));
+    assert_eq!(channel.ask(&StartClock(ClockId::EMMC2), POLLS), Ok(()));
+    assert_eq!(channel.ask(&StartClock(ClockId(99)), POLLS), unhandled(0x3_8001).map(|_: u32| ()));
 }
 
 #[test]
