@@ -1,7 +1,7 @@
 //! A card in a slot: blocks, and what is done when something goes wrong.
 
 use super::BLOCK_BYTES;
-use super::command::{Command, Data};
+use super::command::{Command, Data, Transfer};
 use super::error::CardError;
 use super::host::Host;
 use super::identify::{self, Identity, Speed};
@@ -163,7 +163,7 @@ impl<H: Host> Card<H> {
         let stops = self.announce(count)?;
         let command = Command::read(self.argument(block)?, several);
         identify::checked(&mut self.host, command, Data::Read { block: BLOCK_BYTES, into })?;
-        if several && stops { self.stop() } else { Ok(()) }
+        if several && stops { self.stop(Transfer::Read) } else { Ok(()) }
     }
 
     fn write_once(&mut self, block: u64, from: &[u8]) -> Result<(), CardError> {
@@ -173,7 +173,7 @@ impl<H: Host> Card<H> {
         let command = Command::write(self.argument(block)?, several);
         identify::checked(&mut self.host, command, Data::Write { block: BLOCK_BYTES, from })?;
         if several && stops {
-            self.stop()?;
+            self.stop(Transfer::Write)?;
         }
         self.settle()
     }
@@ -193,8 +193,8 @@ impl<H: Host> Card<H> {
     }
 
     /// Ends a transfer of several blocks.
-    fn stop(&mut self) -> Result<(), CardError> {
-        match identify::checked(&mut self.host, Command::stop(), Data::None) {
+    fn stop(&mut self, of: Transfer) -> Result<(), CardError> {
+        match identify::checked(&mut self.host, Command::stop(of), Data::None) {
             // A card that had begun to fetch the block behind its last one says so; it is no error (PL 4.3.3).
             Err(CardError::Status { status, .. })
                 if status.intersection(CardStatus::ERRORS) == CardStatus::OUT_OF_RANGE =>
@@ -228,11 +228,13 @@ impl<H: Host> Card<H> {
     fn come_back(&mut self) -> Result<(), CardError> {
         let query = Command::send_status(self.identity.rca);
         let status = self.host.command(query, Data::None).map_err(|error| CardError::Host { command: 13, error })?;
-        let state = CardStatus::from_bits_retain(status.short()).state();
-        if matches!(state, CardState::SendingData | CardState::ReceivingData) {
-            // What it says of the failure is known already.
-            let _status = self.host.command(Command::stop(), Data::None);
-        }
+        let of = match CardStatus::from_bits_retain(status.short()).state() {
+            CardState::SendingData => Transfer::Read,
+            CardState::ReceivingData => Transfer::Write,
+            _ => return self.settle(),
+        };
+        // What it says of the failure is known already.
+        let _status = self.host.command(Command::stop(of), Data::None);
         self.settle()
     }
 }

@@ -89,6 +89,15 @@ impl Data<'_> {
     }
 }
 
+/// Which way the data goes that a command ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Transfer {
+    /// From the card.
+    Read,
+    /// To the card.
+    Write,
+}
+
 /// A command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Command {
@@ -133,9 +142,10 @@ impl Command {
         Self::new(6, code, Reply::Short)
     }
 
-    /// CMD7: this card is the one that data goes to and from.
+    /// CMD7: this card is the one that data goes to and from. PL says R1b, but a card is busy then only if it was deselected
+    /// while it programmed, and not every host tells the end of what never began: Linux and U-Boot ask for R1.
     pub(super) const fn select(rca: u16) -> Self {
-        Self::new(7, address(rca), Reply::Busy)
+        Self::new(7, address(rca), Reply::Short)
     }
 
     /// CMD8: the voltage, and a pattern that comes back.
@@ -148,9 +158,14 @@ impl Command {
         Self::new(9, address(rca), Reply::Long)
     }
 
-    /// CMD12: the end of a transfer.
-    pub(super) const fn stop() -> Self {
-        Self::new(Self::STOP, 0, Reply::Busy)
+    /// CMD12: the end of a transfer. A card is busy after it has received only, so that R1b is for the end of a write alone, as in
+    /// Linux (`mmc_blk_data_prep`).
+    pub(super) const fn stop(of: Transfer) -> Self {
+        let reply = match of {
+            Transfer::Read => Reply::Short,
+            Transfer::Write => Reply::Busy,
+        };
+        Self::new(Self::STOP, 0, reply)
     }
 
     /// CMD13: the card's status.

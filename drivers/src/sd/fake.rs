@@ -242,6 +242,7 @@ impl FakeCard {
                 Ok(response)
             }
             (7, State::StandBy) if mine => {
+                assert_eq!(command.reply, Reply::Short, "an end of what never began is not told by every host");
                 let response = self.r1();
                 self.state = State::Transfer;
                 Ok(response)
@@ -249,6 +250,8 @@ impl FakeCard {
             (8, State::Idle) if self.kind != Kind::Old => Ok(Response::Short(command.argument)),
             (9, State::StandBy) if mine => Ok(Response::Long(self.csd())),
             (12, State::Sending | State::Receiving) => {
+                let busy = self.state == State::Receiving;
+                assert_eq!(command.reply == Reply::Busy, busy, "a card is busy after it has received");
                 let response = self.r1();
                 self.state = if self.state == State::Sending { State::Transfer } else { State::Programming };
                 Ok(response)
