@@ -7,7 +7,7 @@ use super::command::{Command, Data, Response};
 
 /// A controller of one slot.
 ///
-/// Its waits are bounded: whatever the card does or does not, a method returns within a second or so.
+/// Its waits are bounded: whatever the card does or does not, a method returns within ten seconds or so.
 pub trait Host {
     /// Brings the slot to its beginning: 3.3 V, one data line, a clock of at most 400 kHz, and 74 clocks or more before it
     /// returns (PL 6.4.1).

@@ -4,6 +4,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::FieldValue;
 use tock_registers::interfaces::{Readable, Writeable};
 
+use super::clock;
 use super::dma::Dma;
 use super::registers::{CONTROL0, CONTROL1, ERRORS, EVENTS, INTERRUPT, STATUS, SdhciRegisters};
 use crate::mmio::{Mmio, ReadWrite};
@@ -21,8 +22,6 @@ const SETTLE_US: u64 = 100_000;
 const POWER_UP_US: u32 = 2_000;
 /// How often the status is looked at before the thread sleeps: some 100 ns each.
 const QUICK_LOOKS: u32 = 100;
-/// 2^27 clocks: the longest time-out there is, 1.3 s at 100 MHz.
-const LONGEST_TIMEOUT: u32 = 14;
 const VOLTAGE_3V3: u32 = 7;
 
 /// Which controller it is.
@@ -239,7 +238,8 @@ impl<P: Pace> Host for Sdhci<P> {
             self.write(|registers| &registers.control0, control);
         }
         let (half, clock_hz) = self.divide(most_hz);
-        let clock = CONTROL1::DATA_TOUNIT.val(LONGEST_TIMEOUT)
+        let timeout = clock::timeout(&self.registers, self.chip, clock_hz);
+        let clock = CONTROL1::DATA_TOUNIT.val(timeout)
             + CONTROL1::CLK_FREQ8.val(half & 0xff)
             + CONTROL1::CLK_FREQ_MS2.val(half >> 8)
             + CONTROL1::CLK_INTLEN::SET;

@@ -328,6 +328,22 @@ fn what_never_happens_is_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_card_that_programs_for_seconds_is_waited_for() {
+    let mut bench = running();
+    let (events, now_us) = (Rc::clone(&bench.behaviour.events), Rc::clone(&bench.pace.now_us));
+    *bench.pace.asleep.borrow_mut() = Some(Box::new(move || {
+        now_us.set(now_us.get() + 1_000_000);
+        events.set(events.get() | if now_us.get() > 3_000_000 { 2 } else { 0 });
+    }));
+    let outcome = bench.host.command(command(24, Reply::Short), Data::Write { block: 512, from: &[0; 512] });
+    assert_eq!((outcome, bench.pace.sleeps.get()), (Ok(Response::Short(0)), 3));
+    *bench.pace.asleep.borrow_mut() = None;
+    bench.pace.now_us.set(0);
+    let outcome = bench.host.command(command(24, Reply::Short), Data::Write { block: 512, from: &[0; 512] });
+    assert_eq!((outcome, bench.pace.now_us.get() < 8_000_000), (Err(HostError::Stuck), true));
+}
+
+#[test]
 fn a_stop_is_sent_though_the_data_lines_are_in_use_and_nothing_else_is() {
     let mut bench = running();
     bench.device.set(STATUS, 1 << 1);

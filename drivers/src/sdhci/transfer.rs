@@ -8,8 +8,11 @@ use crate::sd::{Command, Data, HostError, Reply, Response};
 
 /// A card answers within 64 clocks, or the controller says that it did not: 160 µs at 400 kHz.
 const ANSWER_US: u64 = 100_000;
-/// A card is busy for 250 ms after a block, or 500; and the controller's own time-out comes first.
-const DATA_US: u64 = 1_500_000;
+/// A card sends a block within 100 ms (PL 4.6.2.1).
+const READ_US: u64 = 1_500_000;
+/// It is busy for 250 ms after a block, or 500; some are for longer, and the controller's own time-out, which allows for them,
+/// comes first.
+const BUSY_US: u64 = 7_000_000;
 /// What all blocks of a transfer may take where nobody looks at each: as long as Linux gives them. A block that does not come
 /// ends it by the controller's time-out.
 const ALL_DATA_US: u64 = 10_000_000;
@@ -40,10 +43,14 @@ impl<P: Pace> Sdhci<P> {
             self.accept(data);
             return Ok(response);
         }
-        let waits = command.reply == Reply::Busy || !matches!(data, Data::None);
+        let waits_us = match data {
+            Data::Read { .. } => Some(READ_US),
+            Data::Write { .. } => Some(BUSY_US),
+            Data::None => (command.reply == Reply::Busy).then_some(BUSY_US),
+        };
         self.move_data(data)?;
-        if waits {
-            self.await_event(INTERRUPT::DATA_DONE::SET, None, DATA_US)?;
+        if let Some(waits_us) = waits_us {
+            self.await_event(INTERRUPT::DATA_DONE::SET, None, waits_us)?;
         }
         Ok(response)
     }
@@ -78,7 +85,7 @@ impl<P: Pace> Sdhci<P> {
             Data::Read { block, into } => {
                 for block in into.chunks_exact_mut(block) {
                     let available = Some(STATUS::READ_AVAILABLE::SET);
-                    self.await_event(INTERRUPT::READ_RDY::SET, available, DATA_US)?;
+                    self.await_event(INTERRUPT::READ_RDY::SET, available, READ_US)?;
                     for word in block.as_chunks_mut::<4>().0 {
                         *word = self.registers.data.get().to_le_bytes();
                     }
@@ -87,7 +94,7 @@ impl<P: Pace> Sdhci<P> {
             Data::Write { block, from } => {
                 for block in from.chunks_exact(block) {
                     let available = Some(STATUS::WRITE_AVAILABLE::SET);
-                    self.await_event(INTERRUPT::WRITE_RDY::SET, available, DATA_US)?;
+                    self.await_event(INTERRUPT::WRITE_RDY::SET, available, BUSY_US)?;
                     for word in block.as_chunks::<4>().0 {
                         self.registers.data.set(u32::from_le_bytes(*word));
                     }
