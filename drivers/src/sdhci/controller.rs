@@ -18,8 +18,11 @@ const SLOW_HZ: u32 = 400_000;
 const UNCLOCKED_PAUSE_US: u32 = 10;
 /// How long a reset and the clock's becoming stable may take: milliseconds; 100 is what Linux gives a reset.
 const SETTLE_US: u64 = 100_000;
-/// Supply ramp and 74 clocks (PL 6.4.1): 1 ms and 185 µs.
-const POWER_UP_US: u32 = 2_000;
+/// From the supply that is there to the first command: 1 ms, and 74 clocks in 185 µs (PL 6.4.1).
+const POWERED_US: u32 = 2_000;
+/// The same where the supply, or the voltage of the lines, was switched just before, as on a Pi 4: the supply has the 10 ms that
+/// Linux gives it (`mmc_power_up`), the lines settle in 5 (`bcm2711-rpi-4-b.dts`, `sd_io_1v8_reg`).
+const POWER_UP_US: u32 = 10_000 + POWERED_US;
 /// How often the status is looked at before the thread sleeps: some 100 ns each.
 const QUICK_LOOKS: u32 = 100;
 const VOLTAGE_3V3: u32 = 7;
@@ -87,7 +90,11 @@ impl<P: Pace> Sdhci<P> {
         self.enable_status();
         self.write(|registers| &registers.interrupt, u32::MAX);
         self.set_clock(IDENTIFICATION_HZ, false)?;
-        self.powered_until_us = Some(self.pace.now_us() + u64::from(POWER_UP_US));
+        let ready_us = match self.chip {
+            Chip::Arasan => POWERED_US,
+            Chip::Emmc2 => POWER_UP_US,
+        };
+        self.powered_until_us = Some(self.pace.now_us() + u64::from(ready_us));
         Ok(())
     }
 
