@@ -25,7 +25,7 @@ const KNOWN_FIRMWARE: [(&str, &str); 2] = [
 ];
 
 /// The device trees that are known, by their names in Linux: of Linux 6.1 (Debian 12) and of 6.12 (Debian 13).
-const KNOWN_TREES: [(&str, [&str; 2]); 4] = [
+const KNOWN_TREES: [(&str, [&str; 2]); 6] = [
     (
         "bcm2837-rpi-3-b.dtb",
         [
@@ -41,6 +41,13 @@ const KNOWN_TREES: [(&str, [&str; 2]); 4] = [
         ],
     ),
     (
+        "bcm2837-rpi-zero-2-w.dtb",
+        [
+            "d34246a0fa6358d375139f554cf8a2d8b8f1b34d3de4919456d0e261d6dc9ec8",
+            "9cd0cf575118785f342cc3e3d5c7f7351fb2caf2742ef2da16ca2e6f7ae02b45",
+        ],
+    ),
+    (
         "bcm2711-rpi-4-b.dtb",
         [
             "b61443b9dcd7af9ebefa113114af77ec0cd3b477be22bd060f99b3bf376b2ae8",
@@ -52,6 +59,13 @@ const KNOWN_TREES: [(&str, [&str; 2]); 4] = [
         [
             "8def0b98bfc4217782fa8e02b844dd3b2f9f2b53536804e7444d6281935ace14",
             "8f569dae47486b4d57c264167c016d696117b663adb03805834c3da1d955d97e",
+        ],
+    ),
+    (
+        "bcm2711-rpi-cm4-io.dtb",
+        [
+            "5f446c7b43c9a0588f6d3fc38f784584a64372b458f1f7057f331b7a7f98d4d4",
+            "a15e55f2cbd41c6206797166bbc312401eb3ee2b87c3f01a1680e7cb11a27940",
         ],
     ),
 ];

@@ -20,7 +20,7 @@ pub(super) const BLOBS: [&str; 5] = ["bootcode.bin", "start.elf", "fixup.dat", "
 
 /// A device tree, by its name on the card.
 pub(super) struct Tree {
-    /// Firmware looks for this name; for a Pi 3 that of its vendor's kernel before that of Linux.
+    /// Firmware looks for this name: that of its vendor's kernel, before that of Linux.
     name: &'static str,
     /// Its name in Linux.
     pub(super) linux_name: &'static str,
@@ -34,12 +34,14 @@ enum Need {
     May,
 }
 
-/// The device trees, one for each model of board.
-pub(super) const TREES: [Tree; 4] = [
+/// The device trees, one for each model of board. A 3 A+ takes that of the 3 B+, as on Raspberry Pi's own cards.
+pub(super) const TREES: [Tree; 6] = [
     Tree { name: "bcm2710-rpi-3-b.dtb", linux_name: "bcm2837-rpi-3-b.dtb", need: Need::Must },
     Tree { name: "bcm2710-rpi-3-b-plus.dtb", linux_name: "bcm2837-rpi-3-b-plus.dtb", need: Need::May },
+    Tree { name: "bcm2710-rpi-zero-2-w.dtb", linux_name: "bcm2837-rpi-zero-2-w.dtb", need: Need::May },
     Tree { name: "bcm2711-rpi-4-b.dtb", linux_name: "bcm2711-rpi-4-b.dtb", need: Need::Must },
     Tree { name: "bcm2711-rpi-400.dtb", linux_name: "bcm2711-rpi-400.dtb", need: Need::May },
+    Tree { name: "bcm2711-rpi-cm4.dtb", linux_name: "bcm2711-rpi-cm4-io.dtb", need: Need::May },
 ];
 
 /// The licence of the firmware, as its repository and every card name it.
