@@ -238,6 +238,8 @@ impl<P: Pace> Host for Sdhci<P> {
 
     fn set_clock(&mut self, most_hz: u32, high_speed: bool) -> Result<(), HostError> {
         let control = self.registers.control1.get();
+        // It stops: the writes that follow, three of them to one register, have the time of writes without a clock.
+        self.clock_hz = 0;
         self.write(|registers| &registers.control1, CONTROL1::CLK_EN::CLEAR.modify(control));
         if self.chip == Chip::Emmc2 {
             let timing = if high_speed { CONTROL0::HCTL_HS_EN::SET } else { CONTROL0::HCTL_HS_EN::CLEAR };

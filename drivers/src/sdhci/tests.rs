@@ -209,6 +209,15 @@ fn writes_are_followed_by_time_while_the_clock_is_slow_only() {
 }
 
 #[test]
+fn writes_that_change_a_fast_clock_are_followed_by_time() {
+    let mut bench = running();
+    assert_eq!(bench.host.set_clock(50_000_000, false), Ok(()));
+    let writes = bench.device.writes();
+    assert!(writes.len() == 3 && writes.iter().all(|write| write.0 == CONTROL1));
+    assert_eq!(bench.pace.paused_us.get(), 3 * 10);
+}
+
+#[test]
 fn a_command_is_one_word_behind_its_argument() {
     let words = [
         (0, Reply::None, 0),
