@@ -156,14 +156,22 @@ fn write_mbr(file: &mut SparseFile, size: u64, signature: [u8; 4], data: &mut Da
 }
 
 fn partition(sys: u8, start: u64, size: u64) -> anyhow::Result<MBRPartitionEntry> {
+    let (first, sectors) = (u32::try_from(start / SECTOR)?, u32::try_from(size / SECTOR)?);
     Ok(MBRPartitionEntry {
         boot: BOOT_INACTIVE,
-        first_chs: CHS::empty(),
+        first_chs: cylinder_of(first),
         sys,
-        last_chs: CHS::empty(),
-        starting_lba: u32::try_from(start / SECTOR)?,
-        sectors: u32::try_from(size / SECTOR)?,
+        last_chs: cylinder_of(first + sectors - 1),
+        starting_lba: first,
+        sectors,
     })
+}
+
+/// A sector by cylinder, head and number, as `sfdisk` and `parted` write it, who make the tables of the cards that are known to
+/// boot: what the ROM of a Pi 3 makes of a table without them nobody tells.
+fn cylinder_of(sector: u32) -> CHS {
+    // Beyond what the three have room for the last of each stands.
+    CHS::from_lba_exact(sector, 1024, 255, 63).unwrap_or_else(|_| CHS::new(1023, 254, 63))
 }
 
 /// How many bytes a file system has. It may be on a device.

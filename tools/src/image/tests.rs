@@ -58,6 +58,18 @@ fn a_card_gets_all_that_means_something_whatever_stood_on_it_before() {
 }
 
 #[test]
+fn the_partition_table_is_that_of_sfdisk() {
+    let (directory, _) = image(2 * SMALLEST, &files(), &mut Data::Fat32).unwrap();
+    let mut head = [0; 512];
+    File::open(directory.path().join("tine.img")).unwrap().read_exact(&mut head).unwrap();
+    // What sfdisk 2.38 makes of "start=8192,size=131072,type=c" and "start=139264,type=c" on 256 MiB.
+    let first = [0x00, 0x82, 0x03, 0x00, 0x0c, 0xaa, 0x22, 0x08, 0, 0x20, 0, 0, 0, 0, 0x02, 0];
+    let second = [0x00, 0xaa, 0x23, 0x08, 0x0c, 0xa2, 0x02, 0x20, 0, 0x20, 0x02, 0, 0, 0xe0, 0x05, 0];
+    assert_eq!(head[446..478], [first, second].concat());
+    assert_eq!(cylinder_of(u32::MAX), CHS::new(1023, 254, 63));
+}
+
+#[test]
 fn a_file_system_that_was_made_elsewhere_stands_on_the_second_partition() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");
