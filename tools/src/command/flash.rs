@@ -32,15 +32,20 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut image =
         File::open(&arguments.image).with_context(|| format!("cannot read {}", arguments.image.display()))?;
+    copy::check(&mut image).with_context(|| arguments.image.display().to_string())?;
     let plan = plan(&arguments.image, &mut image)?;
     let disk = System::default().examine(&arguments.device)?;
     println!("{}: {}, {}", disk.name, disk.model, human(disk.size));
     accept(&disk, image.metadata()?.len(), arguments)?;
+    disk.objections.iter().for_each(|objection| println!("  {objection}"));
     if !arguments.yes && !agreed(&disk, &mut io::stdin().lock(), &mut io::stdout())? {
         println!("nothing was written");
         return Ok(ExitCode::FAILURE);
     }
     let mut card = open(arguments)?;
+    // The question may have stood there for long.
+    let now = System::default().examine(&arguments.device)?;
+    ensure!(now == disk, "{} is another one now, or is used: {}, {}", now.name, now.model, human(now.size));
     with_bar("writing", plan.length(), |progress| copy::write(&plan, &mut image, &mut card, progress))?;
     with_bar("reading back", plan.length(), |progress| copy::verify(&plan, &mut image, &mut card, progress))?;
     println!("{} is written and was read back without a difference; it can be taken out", disk.name);
@@ -92,7 +97,9 @@ fn agreed(disk: &Disk, input: &mut impl BufRead, output: &mut impl Write) -> io:
     write!(output, "All that is on {} will be lost. Type its name ({}) to go on: ", disk.model, disk.name)?;
     output.flush()?;
     let mut answer = String::new();
-    input.read_line(&mut answer)?;
+    if input.read_line(&mut answer)? == 0 {
+        writeln!(output)?;
+    }
     Ok(answer.trim() == disk.name)
 }
 
@@ -124,7 +131,12 @@ fn with_bar(
     let style = ProgressStyle::with_template("{msg:12} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}")?;
     let bar = ProgressBar::new(length).with_style(style.progress_chars("=> ")).with_message(what);
     let outcome = work(&|count| bar.inc(count));
-    bar.finish();
+    // Finished, it would be full.
+    if outcome.is_ok() {
+        bar.finish()
+    } else {
+        bar.abandon()
+    }
     outcome
 }
 

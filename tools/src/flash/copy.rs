@@ -12,6 +12,33 @@ use crate::image::sparse::bytes_of;
 /// How much is copied at a time: what cards erase at once, or a part of it.
 const CHUNK: usize = 1 << 20;
 
+/// After how much of it the card is waited for, so that what is shown is on it.
+const SYNC: usize = 4 << 20;
+/// Bytes of the first sector, which has the partition table.
+const SECTOR: usize = 512;
+/// What it ends with.
+const SIGNATURE: [u8; 2] = [0x55, 0xaa];
+/// What a file of xz(1) begins with.
+const XZ: [u8; 6] = *b"\xfd7zXZ\0";
+
+/// Whether this is the image of a card, and not the kernel or the compressed image beside it.
+///
+/// # Errors
+///
+/// What has no partition table, and what reading gives.
+pub fn check(image: &mut File) -> anyhow::Result<()> {
+    ensure!(image.metadata()?.is_file(), "it is no file");
+    let mut first = Vec::new();
+    image.rewind()?;
+    Read::by_ref(image).take(SECTOR as u64).read_to_end(&mut first)?;
+    ensure!(!first.starts_with(&XZ), "it is compressed; `xz -dk` unpacks it");
+    ensure!(
+        first.len() == SECTOR && first.ends_with(&SIGNATURE),
+        "it is no image of a card: it has no partition table"
+    );
+    Ok(())
+}
+
 /// What of an image is to be copied.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -70,12 +97,19 @@ impl Plan {
 /// What reading the image or writing the card gives.
 pub fn write(plan: &Plan, image: &mut File, card: &mut File, progress: impl Fn(u64)) -> anyhow::Result<()> {
     let mut buffer = vec![0; CHUNK];
+    let mut waiting = 0;
     for (start, length) in plan.chunks() {
         let chunk = &mut buffer[..length];
         image.seek(SeekFrom::Start(start))?;
         image.read_exact(chunk).context("cannot read the image")?;
         card.seek(SeekFrom::Start(start))?;
-        card.write_all(chunk).with_context(|| format!("cannot write to the card at byte {start}"))?;
+        let place = || format!("cannot write to the card at byte {start}");
+        card.write_all(chunk).with_context(place)?;
+        waiting += length;
+        if waiting >= SYNC {
+            card.sync_data().with_context(place)?;
+            waiting = 0;
+        }
         progress(length as u64);
     }
     card.sync_all().context("the card did not take all that was written")
@@ -140,6 +174,26 @@ mod tests {
         let bytes = std::fs::read(directory.path().join("card")).unwrap();
         assert!(bytes[..(5 << 20) + 512].iter().all(|&byte| byte == 1));
         assert!(bytes[(5 << 20) + 512..].iter().all(|&byte| byte == 0xff));
+    }
+
+    #[test]
+    fn what_is_no_image_of_a_card_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let said = |bytes: &[u8]| {
+            let path = directory.path().join("image");
+            std::fs::write(&path, bytes).unwrap();
+            check(&mut File::open(path).unwrap()).map_err(|error| error.to_string())
+        };
+        let mut sector = vec![0; SECTOR];
+        for bytes in [&b""[..], b"short", &sector] {
+            assert!(said(bytes).unwrap_err().contains("no image of a card"));
+        }
+        assert!(said(b"\xfd7zXZ\0\0\x04").unwrap_err().contains("xz -dk"));
+        sector[510..].copy_from_slice(&SIGNATURE);
+        assert_eq!(said(&sector), Ok(()));
+        sector.push(0);
+        assert_eq!(said(&sector), Ok(()));
+        assert!(check(&mut File::open(directory.path()).unwrap()).unwrap_err().to_string().contains("no file"));
     }
 
     #[test]

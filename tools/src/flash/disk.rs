@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -24,11 +25,13 @@ pub struct System {
     pub sys: PathBuf,
     /// `/proc`.
     pub proc: PathBuf,
+    /// Says the number of a block device, as `/sys` writes it; none where the file is no block device.
+    pub number_of: fn(&Path) -> io::Result<Option<String>>,
 }
 
 impl Default for System {
     fn default() -> Self {
-        Self { sys: "/sys".into(), proc: "/proc".into() }
+        Self { sys: "/sys".into(), proc: "/proc".into(), number_of: block_number }
     }
 }
 
@@ -89,7 +92,15 @@ impl System {
         let device = fs::canonicalize(device).with_context(|| format!("no {}", device.display()))?;
         let name = device.file_name().and_then(|name| name.to_str()).context("no name of a disk")?.to_owned();
         let entry = self.entry(&name);
-        ensure!(entry.exists(), "{} is no disk", device.display());
+        // A file may be called as a disk is.
+        let found = (self.number_of)(&device).with_context(|| format!("cannot look at {}", device.display()))?;
+        let expected = fs::read_to_string(entry.join("dev")).ok();
+        let is_disk = found.is_some() && found.as_deref() == expected.as_deref().map(str::trim);
+        ensure!(
+            is_disk,
+            "{} is no disk; `lsblk -d -o NAME,SIZE,MODEL,TRAN` shows those that there are",
+            device.display()
+        );
         ensure!(!entry.join("partition").exists(), "{name} is a partition; name the disk that it is on");
         let size = number(&entry.join("size"))?.checked_mul(SECTOR).context("bad size")?;
         ensure!(size > 0, "{name} has no card in it");
@@ -117,11 +128,19 @@ impl System {
         for part in children(&entry).filter(|part| entry.join(part).join("partition").exists()) {
             objections.extend(self.uses(&part, deeper)?);
         }
-        for holder in children(&entry.join("holders")) {
+        for holder in children(&entry.join("holders")).chain(self.loops_on(name)) {
             objections.extend(self.uses(&holder, deeper)?);
             objections.push(Objection::Held(holder));
         }
         Ok(objections)
+    }
+
+    /// The loop devices upon a disk, which it does not know of.
+    fn loops_on(&self, name: &str) -> Vec<String> {
+        let device = format!("/dev/{name}");
+        let backing =
+            |disk: &String| fs::read_to_string(self.entry(disk).join("loop/backing_file")).unwrap_or_default();
+        children(&self.sys.join("class/block")).filter(|disk| backing(disk).trim() == device).collect()
     }
 
     fn direct_uses(&self, name: &str) -> anyhow::Result<Vec<Objection>> {
@@ -159,6 +178,21 @@ impl<'line> Mount<'line> {
         let mut words = mount.split(' ');
         Some(Self { number: words.nth(2)?, place: words.nth(1)?, source: source.split(' ').nth(1)? })
     }
+}
+
+#[cfg(target_os = "linux")]
+fn block_number(path: &Path) -> io::Result<Option<String>> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+    let metadata = fs::metadata(path)?;
+    let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
+    Ok(metadata.file_type().is_block_device().then(|| format!("{major}:{minor}")))
+}
+
+/// Elsewhere there is no `/sys` either.
+#[cfg(not(target_os = "linux"))]
+fn block_number(_: &Path) -> io::Result<Option<String>> {
+    Ok(None)
 }
 
 /// A card in a slot of its own is not said to be removable, but to be an SD card; a chip that is soldered on is an `MMC`.

@@ -14,7 +14,8 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let system = System { sys: root.path().join("sys"), proc: root.path().join("proc") };
+        let number_of = |path: &Path| fs::read_to_string(path).map(|text| Some(text.trim().to_owned()));
+        let system = System { sys: root.path().join("sys"), proc: root.path().join("proc"), number_of };
         let machine = Self { root, system };
         machine
             .disk("nvme0n1", &[("removable", "0"), ("size", "1000000"), ("dev", "259:0"), ("device/model", "Fast ")]);
@@ -52,7 +53,8 @@ impl Machine {
     }
 
     fn disk(&self, name: &str, attributes: &[(&str, &str)]) {
-        self.file(&format!("dev/{name}"), "");
+        let number = attributes.iter().find(|(attribute, _)| *attribute == "dev").unwrap();
+        self.file(&format!("dev/{name}"), number.1);
         for (attribute, value) in [("ro", "0")].iter().chain(attributes) {
             self.file(&format!("sys/class/block/{name}/{attribute}"), value);
         }
@@ -60,7 +62,7 @@ impl Machine {
 
     /// In its disk's directory, and beside it, as a link shows it in `/sys`.
     fn partition(&self, disk: &str, name: &str, number: &str) {
-        self.file(&format!("dev/{name}"), "");
+        self.file(&format!("dev/{name}"), number);
         for place in [format!("{disk}/{name}"), name.to_owned()] {
             self.file(&format!("sys/class/block/{place}/partition"), "1");
             self.file(&format!("sys/class/block/{place}/dev"), number);
@@ -109,6 +111,32 @@ fn what_is_built_upon_a_disk_counts_with_it() {
         objections,
         [Objection::System("/home".into()), Objection::Held("dm-0".into()), Objection::NotRemovable]
     );
+}
+
+#[test]
+fn what_is_mounted_by_way_of_a_loop_device_counts_too() {
+    let machine = Machine::new();
+    machine.file("sys/class/block/loop3/loop/backing_file", "/dev/sdc1");
+    machine.file("sys/class/block/loop3/dev", "7:3");
+    machine.file("sys/class/block/loop4/loop/backing_file", "/dev/sdc10");
+    assert_eq!(machine.objections("sdc"), [Objection::Held("loop3".into())]);
+    machine.file("proc/self/mountinfo", "25 22 7:3 / /mnt rw - vfat /dev/loop3 rw");
+    assert_eq!(machine.objections("sdc"), [Objection::Mounted("/mnt".into()), Objection::Held("loop3".into())]);
+}
+
+#[test]
+fn a_file_that_is_called_as_a_disk_is_none() {
+    let machine = Machine::new();
+    // Another number, and none at all.
+    for number in ["8:99", ""] {
+        machine.file("dev/sdc", number);
+        let error = machine.examine("sdc").unwrap_err().to_string();
+        assert!(error.contains("is no disk"), "{error}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(block_number(directory.path()).unwrap(), None);
+    assert_eq!(block_number(Path::new("/dev/null")).unwrap(), None);
+    assert!(block_number(&directory.path().join("none")).is_err());
 }
 
 #[test]
