@@ -53,6 +53,12 @@ HOST_CRATES := -p abi -p kcore -p drivers -p tools
 PROGRAMS := init forktree usertests grind bench hello
 USER_CRATES := $(PROGRAMS) durable bsd sys
 
+# Panics name files of the crates and of Rust's library: by the same names, whoever builds them where.
+PATHS = '--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo', \
+    '--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$$(rustc -vV | sed -n 's/^commit-hash: //p')'
+BUILD_KERNEL = cargo build --quiet --target $(KERNEL_TARGET) --config "target.$(KERNEL_TARGET).rustflags=[$(PATHS)]"
+BUILD_USER = cargo build --quiet --target $(USER_TARGET) --config "target.$(USER_TARGET).rustflags=[$(PATHS)]"
+
 TINE := cargo run --quiet --package tools --bin tine --
 SUITE := tools/suite.sh
 KERNEL := --package kernel --bin kernel --target $(KERNEL_TARGET)
@@ -193,15 +199,15 @@ help: ## this list
 
 # Cargo knows better than make what is out of date, so it is asked each time; only a change is copied.
 build/kernel.elf: $(BUILTIN) FORCE | setup
-	@TINE_BUILTIN=$(abspath $(BUILTIN)) cargo build --quiet --release $(KERNEL)
+	@TINE_BUILTIN=$(abspath $(BUILTIN)) $(BUILD_KERNEL) --release --package kernel --bin kernel
 	@$(call copy,$(TARGET_DIR)/$(KERNEL_TARGET)/release/kernel)
 
 build/loader.img: FORCE | setup
-	@cargo build --quiet --release $(LOADER)
+	@$(BUILD_KERNEL) --release --package loader --bin loader
 	@mkdir -p build; $(TINE) raw $(TARGET_DIR)/$(KERNEL_TARGET)/release/loader $@
 
 build/ktest.elf: FORCE | setup
-	@cargo build --quiet --profile ktest --features ktest $(KERNEL)
+	@$(BUILD_KERNEL) --profile ktest --features ktest --package kernel --bin kernel
 	@$(call copy,$(TARGET_DIR)/$(KERNEL_TARGET)/ktest/kernel)
 
 copy = mkdir -p $(@D); cmp -s $(1) $@ || cp $(1) $@
@@ -213,21 +219,21 @@ build/ktest.img: build/ktest.elf
 	@$(TINE) raw $< $@
 
 build/initramfs.cpio: build/busybox FORCE | setup
-	@cargo build --quiet --profile user $(PROGRAMS:%=--package %) --target $(USER_TARGET)
+	@$(BUILD_USER) --profile user $(PROGRAMS:%=--package %)
 	@test -s build/busybox || $(FALLBACK_SHELL)
 	@$(USUAL) $$(test -s build/busybox || echo "--add $(FALLBACK):bin/sh")
 
 # Where no busybox could be had: a shell of a crate.
 FALLBACK = $(TARGET_DIR)/fallback/$(USER_TARGET)/release/shell
-FALLBACK_SHELL = cargo build --quiet --locked --release --manifest-path user/shell/Cargo.toml --target $(USER_TARGET) --target-dir $(TARGET_DIR)/fallback
+FALLBACK_SHELL = $(BUILD_USER) --locked --release --manifest-path user/shell/Cargo.toml --target-dir $(TARGET_DIR)/fallback
 
 # The usual one as it is without a busybox.
 build/fallback.cpio: build/initramfs.cpio FORCE
 	@$(FALLBACK_SHELL)
-	@$(TINE) initramfs $@ --root user/root --add $(USER_BIN)/init:init \
+	@$(TINE) initramfs $@ --base user/root --add $(USER_BIN)/init:init \
 	    $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) --add $(FALLBACK):bin/sh
 
-USUAL = $(TINE) initramfs $@ --root user/root $(ROOT:%=--root %) --busybox build/busybox --add $(USER_BIN)/init:init \
+USUAL = $(TINE) initramfs $@ --base user/root $(ROOT:%=--root %) --busybox build/busybox --add $(USER_BIN)/init:init \
     $(foreach program,$(filter-out init,$(PROGRAMS)),--add $(USER_BIN)/$(program):bin/$(program)) $(ADD:%=--add %)
 
 # The usual one with programs of Debian, which are fetched once; `make clean`, or delete the second file, to fetch them anew.
@@ -239,10 +245,10 @@ build/debian-packages.cpio: | setup
 
 # The usual one and the programs of the serial tests, which have the stack unwound, a C library, and are not in the usual one.
 build/programs.cpio: build/initramfs.cpio FORCE
-	@cargo build --quiet --profile unwind --package stdtest --target $(USER_TARGET)
-	@cargo build --quiet --profile user --package durable --target $(USER_TARGET)
+	@$(BUILD_USER) --profile unwind --package stdtest
+	@$(BUILD_USER) --profile user --package durable
 	@tests/programs/c/build.sh build/programs
-	@$(TINE) initramfs $@ --root user/root --root build/programs --busybox build/busybox --add $(USER_BIN)/init:init \
+	@$(TINE) initramfs $@ --base user/root --root build/programs --busybox build/busybox --add $(USER_BIN)/init:init \
 	    --add $(TARGET_DIR)/$(USER_TARGET)/unwind/stdtest --add $(USER_BIN)/durable
 
 # A shell, from Debian; empty where it cannot be had.

@@ -21,23 +21,28 @@ fn main() {
         println!("cargo:rustc-cfg=builtin_initramfs");
     }
     println!("cargo:rustc-env=TINE_VERSION={}", version(&manifest));
-    let log = Path::new(&manifest).join("../.git/logs/HEAD");
-    if log.exists() {
-        println!("cargo:rerun-if-changed={}", log.display());
+    // Where git writes down each change of the commit: in a worktree that is not below `.git`.
+    if let Some(log) = git(&manifest, &["rev-parse", "--git-path", "logs/HEAD"]) {
+        let log = Path::new(&manifest).join(log);
+        if log.exists() {
+            println!("cargo:rerun-if-changed={}", log.display());
+        }
     }
 }
 
 /// The package version, and the commit when there is one: `0.1.0-g1234abc`.
 fn version(manifest: &str) -> String {
     let package = std::env::var("CARGO_PKG_VERSION").expect("cargo sets CARGO_PKG_VERSION");
-    let commit = Command::new("git")
-        .args(["-C", manifest, "rev-parse", "--short=7", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok());
-    match commit {
-        Some(commit) => format!("{package}-g{}", commit.trim()),
+    // Not by --short, which says more where the repository has more.
+    match git(manifest, &["rev-parse", "HEAD"]).as_deref().and_then(|commit| commit.get(..7)) {
+        Some(commit) => format!("{package}-g{commit}"),
         None => package,
     }
+}
+
+/// What git says in `directory`, if there is a repository.
+fn git(directory: &str, words: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(directory).args(words).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+    Some(said.trim().to_owned())
 }

@@ -19,7 +19,11 @@ pub(crate) struct Arguments {
     /// A busybox, which goes into /bin with links for its applets; an empty file is none
     #[arg(long, value_name = "FILE")]
     busybox: Option<PathBuf>,
-    /// A directory whose contents become the root; of several the last one's files are taken
+    /// A directory whose contents become the root, as a checkout has them: whoever made it with whatever umask, all may read
+    /// what is in it
+    #[arg(long, value_name = "DIR")]
+    base: Vec<PathBuf>,
+    /// A directory that goes over that, with the modes of its files; of several the last one's are taken
     #[arg(long, value_name = "DIR")]
     root: Vec<PathBuf>,
     /// An archive that goes over all this as it is: its files are taken where both have one
@@ -30,14 +34,15 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut archive = Archive::default();
-    for root in &arguments.root {
+    let bases = arguments.base.iter().map(|root| (root, Modes::Public));
+    for (root, modes) in bases.chain(arguments.root.iter().map(|root| (root, Modes::Kept))) {
         let mut tree = Archive::default();
-        add_tree(&mut tree, root, "")?;
+        add_tree(&mut tree, root, "", modes)?;
         archive.replace(tree)?;
     }
     for add in &arguments.add {
         let (file, path) = split(add)?;
-        add_one(&mut archive, file, &path)?;
+        add_one(&mut archive, file, &path, Modes::Kept)?;
     }
     if let Some(busybox) = &arguments.busybox {
         add_busybox(&mut archive, super::read(busybox)?)?;
@@ -49,6 +54,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     super::write(&arguments.out, &bytes)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which modes files get.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Modes {
+    /// Those that they have.
+    Kept,
+    /// Those that they have for their owner, for everybody.
+    Public,
 }
 
 /// Adds the program and, where nothing else has their names, links for its applets; and the directory without which some of
@@ -79,29 +93,33 @@ fn split(add: &str) -> anyhow::Result<(&Path, String)> {
 }
 
 /// Adds what is in `directory` below `path`.
-fn add_tree(archive: &mut Archive, directory: &Path, path: &str) -> anyhow::Result<()> {
+fn add_tree(archive: &mut Archive, directory: &Path, path: &str, modes: Modes) -> anyhow::Result<()> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     for entry in entries {
         let entry = entry?.path();
         let name = entry.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("{} is not UTF-8", entry.display()))?;
-        add_one(archive, &entry, &format!("{path}/{name}"))?;
+        add_one(archive, &entry, &format!("{path}/{name}"), modes)?;
     }
     Ok(())
 }
 
-fn add_one(archive: &mut Archive, file: &Path, path: &str) -> anyhow::Result<()> {
+fn add_one(archive: &mut Archive, file: &Path, path: &str, modes: Modes) -> anyhow::Result<()> {
     let metadata = fs::symlink_metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
     if metadata.is_dir() {
         archive.add(path, Entry::Directory)?;
-        return add_tree(archive, file, path);
+        return add_tree(archive, file, path, modes);
     }
     let entry = if metadata.is_symlink() {
         let target = fs::read_link(file)?;
         let target = target.to_str().with_context(|| format!("{} points to no UTF-8", file.display()))?;
         Entry::Symlink(target.to_owned())
     } else if metadata.is_file() {
-        Entry::File { data: super::read(file)?, access: access(&metadata) }
+        let access = match access(&metadata) {
+            Access::Private if modes == Modes::Public => Access::Plain,
+            access => access,
+        };
+        Entry::File { data: super::read(file)?, access }
     } else {
         anyhow::bail!("{} is neither file nor directory nor link", file.display());
     };
@@ -140,6 +158,35 @@ mod tests {
         assert_eq!(archive.paths().count(), 0);
     }
 
+    fn arguments(out: &Path) -> Arguments {
+        let (out, add, root) = (out.to_owned(), Vec::new(), Vec::new());
+        Arguments { out, add, busybox: None, base: Vec::new(), root, over: Vec::new() }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_base_is_the_same_whatever_the_umask_of_its_checkout_was_and_a_root_keeps_its_modes() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let place = tempfile::tempdir().unwrap();
+        let made = |open: bool, as_base: bool| {
+            let tree = place.path().join(format!("{open} {as_base}"));
+            fs::create_dir(&tree).unwrap();
+            for (name, mode) in [("passwd", 0o644), ("rc", 0o755)] {
+                let mode = if open { mode } else { mode & 0o700 };
+                fs::write(tree.join(name), name).unwrap();
+                fs::set_permissions(tree.join(name), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let out = place.path().join("out");
+            let (base, root) = if as_base { (vec![tree], Vec::new()) } else { (Vec::new(), vec![tree]) };
+            run(&Arguments { base, root, ..arguments(&out) }).unwrap();
+            fs::read(out).unwrap()
+        };
+        let (open, shut) = (made(true, true), made(false, true));
+        assert!(open == shut && open == made(true, false));
+        assert!(made(false, false) != shut);
+    }
+
     #[test]
     fn the_last_roots_files_are_taken() {
         let roots = [("old", "old"), ("new", "kept")].map(|(text, name)| {
@@ -150,7 +197,7 @@ mod tests {
         });
         let out = roots[0].path().join("out");
         let root = roots.iter().map(|root| root.path().to_owned()).collect();
-        run(&Arguments { out: out.clone(), add: Vec::new(), busybox: None, root, over: Vec::new() }).unwrap();
+        run(&Arguments { root, ..arguments(&out) }).unwrap();
         let bytes = fs::read(out).unwrap();
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(has("motd") && has("old\0") && has("kept"));
@@ -164,7 +211,7 @@ mod tests {
         fs::write(root.path().join("etc/motd"), "hi").unwrap();
         std::os::unix::fs::symlink("etc/motd", root.path().join("motd")).unwrap();
         let mut archive = Archive::default();
-        add_tree(&mut archive, root.path(), "").unwrap();
+        add_tree(&mut archive, root.path(), "", Modes::Kept).unwrap();
         assert_eq!(archive.paths().collect::<Vec<_>>(), ["etc", "etc/motd", "motd"]);
     }
 }
