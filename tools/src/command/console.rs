@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     pty: Option<PathBuf>,
     /// Speed of the serial port
-    #[arg(long, default_value_t = 115_200)]
+    #[arg(long, default_value_t = 115_200, value_parser = super::baud())]
     baud: u32,
     /// The kernel with symbols, to decode trace records and name functions
     #[arg(long, value_name = "FILE")]

@@ -21,7 +21,18 @@ pub(crate) mod trace;
 use std::path::Path;
 
 use anyhow::Context as _;
+use clap::builder::{RangedI64ValueParser, RangedU64ValueParser};
 use tools::fresh::Fresh;
+
+/// Speeds of a serial line that adapters have, in bits a second.
+fn baud() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(300..=12_000_000)
+}
+
+/// How long something is waited for, up to a day.
+fn seconds() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=86_400)
+}
 
 /// Reads a whole file; the error names it.
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -19,11 +19,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DEVICE", default_value = "/dev/ttyUSB0")]
     port: PathBuf,
     /// The speed to send with, if both sides can have it
-    #[arg(long, default_value_t = 921_600)]
+    #[arg(long, default_value_t = 921_600, value_parser = super::baud())]
     baud: u32,
     /// How long to wait for the board to ask, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = super::seconds())]
     wait: u64,
+    /// Do as raspbootin does, at once: for loaders of other kinds that refuse no length
+    #[arg(long, conflicts_with = "baud")]
+    raspbootin: bool,
 }
 
 /// Runs the subcommand.
@@ -33,7 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     println!("waiting for a loader at {}; switch the board on, or press its reset", arguments.port.display());
     let mut shown = Shown::new(image.len())?;
     let order = Order { image: &image, baud: arguments.baud, patience: Duration::from_secs(arguments.wait) };
-    tools::push::push(&mut port, &order, &mut |event| shown.tell(event))?;
+    let push = if arguments.raspbootin { tools::push::raspbootin } else { tools::push::push };
+    push(&mut port, &order, &mut |event| shown.tell(event))?;
     shown.end();
     Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DEVICE", default_value = "/dev/ttyUSB0")]
     serial: PathBuf,
     /// The speed to send images with, if both sides can have it
-    #[arg(long, default_value_t = 921_600)]
+    #[arg(long, default_value_t = 921_600, value_parser = super::baud())]
     baud: u32,
     /// The kernel's raw image
     #[arg(long, value_name = "FILE", default_value = "build/kernel8.img")]
@@ -30,10 +30,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_ktest: bool,
     /// How long to wait for the board to ask for a kernel, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = super::seconds())]
     wait: u64,
     /// After how many seconds without a word the board is taken for hung
-    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = super::seconds())]
     silence: u64,
     /// Tests of `usertests`; all but the heavy ones where none is named
     names: Vec<String>,

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DEVICE", conflicts_with_all = ["console", "file"])]
     port: Option<PathBuf>,
     /// Speed of the serial port
-    #[arg(long, default_value_t = 115_200)]
+    #[arg(long, default_value_t = 115_200, value_parser = super::baud())]
     baud: u32,
     /// The recording; - is standard input
     #[arg(default_value = "-")]

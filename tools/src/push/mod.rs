@@ -20,7 +20,7 @@ use anyhow::{bail, ensure};
 
 use self::packed::Packed;
 use self::port::Port;
-use self::talk::{Answer, Talk, Tries};
+use self::talk::{Answer, Greeting, Talk, Tries};
 
 /// How often the loader may give up without a block more being there.
 const MOST_FAILURES: u32 = 8;
@@ -84,15 +84,19 @@ pub fn push(port: &mut dyn Port, order: &Order<'_>, tell: &mut dyn FnMut(Event))
         port.write(&HELLO)?;
         let mut talk = Talk::new(port);
         match talk.greeting()? {
-            None => continue,
-            Some(false) => {
+            Greeting::Silence => continue,
+            Greeting::TooLong => {
                 greetings += 1;
                 if greetings == MOST_GREETINGS {
-                    return push_raw(port, order, tell);
+                    return raspbootin(port, order, tell);
                 }
                 continue;
             }
-            Some(true) => {}
+            Greeting::Taken => bail!(
+                "the loader is one that takes any length, and takes our greeting for one; start the board again, and say \
+                 --raspbootin"
+            ),
+            Greeting::Understood => {}
         }
         let mut session = Session { talk, packed: &packed, tell, arrived: most };
         match session.run(baud)? {
@@ -130,10 +134,16 @@ fn wait_for_request(port: &mut dyn Port, patience: Duration, tell: &mut dyn FnMu
     Ok(())
 }
 
-/// As raspbootin does it.
-fn push_raw(port: &mut dyn Port, order: &Order<'_>, tell: &mut dyn FnMut(Event)) -> anyhow::Result<()> {
-    tell(Event::FoundRaw);
+/// Sends an image as raspbootin does it, without asking whether the loader knows better.
+///
+/// # Errors
+///
+/// Where no loader asks in time, or it refuses the image; what the port says.
+pub fn raspbootin(port: &mut dyn Port, order: &Order<'_>, tell: &mut dyn FnMut(Event)) -> anyhow::Result<()> {
+    ensure!(!order.image.is_empty(), "the image is empty");
+    port.set_baud(FIRST_BAUD)?;
     wait_for_request(port, order.patience, tell)?;
+    tell(Event::FoundRaw);
     port.write(&u32::try_from(order.image.len())?.to_le_bytes())?;
     let mut answer = [0; 2];
     while answer != RAW_OK {

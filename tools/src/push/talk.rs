@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use abi::push::frame::{self, MAX_ENCODED};
 use abi::push::message::{Command, ToHost, ToLoader};
-use abi::push::{FIRST_BAUD, RAW_TOO_LARGE};
+use abi::push::{FIRST_BAUD, RAW_OK, RAW_TOO_LARGE};
 
 use super::port::Port;
 
@@ -47,6 +47,19 @@ pub(super) enum Answer {
     None,
 }
 
+/// What a loader makes of a greeting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Greeting {
+    /// It knows it.
+    Understood,
+    /// It takes it for a length, for which there is no room.
+    TooLong,
+    /// It takes it for a length that it does not look at, and waits for more than a gigabyte.
+    Taken,
+    /// Nothing that could be understood.
+    Silence,
+}
+
 /// A line at whose other end the loader is.
 pub(super) struct Talk<'port> {
     port: &'port mut dyn Port,
@@ -70,8 +83,8 @@ impl<'port> Talk<'port> {
         self.port.set_baud(baud)
     }
 
-    /// Whether the loader understood our greeting, or took it for a length; `None` where it says nothing.
-    pub(super) fn greeting(&mut self) -> io::Result<Option<bool>> {
+    /// What the loader makes of our greeting.
+    pub(super) fn greeting(&mut self) -> io::Result<Greeting> {
         let end = Instant::now() + QUICK_ANSWER;
         let mut heard = Vec::new();
         while let Some(byte) = self.port.read(end.saturating_duration_since(Instant::now()))? {
@@ -79,14 +92,15 @@ impl<'port> Talk<'port> {
                 // Its request may have been on the line still.
                 let frame = heard.iter().position(|&byte| byte != abi::push::REQUEST[0]).unwrap_or(heard.len());
                 let parsed = frame::decode(&mut heard[frame..]).and_then(ToHost::parse);
-                return Ok(parsed.map(|_| true));
+                return Ok(if parsed.is_some() { Greeting::Understood } else { Greeting::Silence });
             }
             heard.push(byte);
             if heard.ends_with(&RAW_TOO_LARGE) {
-                return Ok(Some(false));
+                return Ok(Greeting::TooLong);
             }
         }
-        Ok(None)
+        // An answer of ours would have had an end.
+        Ok(if heard.ends_with(&RAW_OK) { Greeting::Taken } else { Greeting::Silence })
     }
 
     /// Sends a command, once, and waits for what comes of it.

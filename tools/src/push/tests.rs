@@ -200,7 +200,7 @@ fn an_image_that_is_too_large_is_refused() {
 }
 
 /// A loader as others write them.
-fn foreign_loader(board: &mut BoardLead) -> Vec<u8> {
+fn foreign_loader(board: &mut BoardLead, limit: u32) -> Vec<u8> {
     loop {
         REQUEST.into_iter().for_each(|byte| board.write(byte));
         let mut length = [0; 4];
@@ -208,10 +208,10 @@ fn foreign_loader(board: &mut BoardLead) -> Vec<u8> {
             *slot = board.read(20_000).unwrap();
         }
         let length = u32::from_le_bytes(length);
-        let answer = if length > 1_000_000 { RAW_TOO_LARGE } else { RAW_OK };
+        let answer = if length > limit { RAW_TOO_LARGE } else { RAW_OK };
         answer.into_iter().for_each(|byte| board.write(byte));
         if answer == RAW_OK {
-            return (0..length).map(|_| board.read(20_000).unwrap()).collect();
+            return (0..length).map_while(|_| board.read(20_000)).collect();
         }
     }
 }
@@ -222,11 +222,31 @@ fn a_loader_of_another_kind_gets_the_image_in_its_own_way() {
     let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
     let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
     let mut board = BoardLead(Lead { wire, to: to_host, from: from_host });
-    let loader = thread::spawn(move || foreign_loader(&mut board));
+    let loader = thread::spawn(move || foreign_loader(&mut board, 1_000_000));
     let mut found = false;
     let order = Order { image: &image(), baud: 921_600, patience: Duration::from_secs(10) };
     push(&mut host, &order, &mut |event| found |= event == Event::FoundRaw).unwrap();
     assert!(found && loader.join().unwrap() == image());
+}
+
+#[test]
+fn a_loader_that_refuses_no_length_is_told_from_one_that_is_silent_and_gets_the_image_where_that_is_said() {
+    for known in [false, true] {
+        let wire = Arc::new(Mutex::new(wire(0)));
+        let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
+        let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
+        let mut board = BoardLead(Lead { wire, to: to_host, from: from_host });
+        let loader = thread::spawn(move || foreign_loader(&mut board, u32::MAX));
+        let order = Order { image: &image(), baud: 921_600, patience: Duration::from_secs(10) };
+        let push = if known { raspbootin } else { push };
+        let outcome = push(&mut host, &order, &mut |_| ());
+        drop(host);
+        assert_eq!(loader.join().unwrap() == image(), known);
+        match outcome {
+            Ok(()) => assert!(known),
+            Err(error) => assert!(!known && error.to_string().contains("--raspbootin"), "{error}"),
+        }
+    }
 }
 
 #[test]
@@ -242,7 +262,7 @@ fn our_loader_takes_the_image_of_a_host_of_another_kind() {
         memory
     });
     let order = Order { image: &image(), baud: FIRST_BAUD, patience: Duration::from_secs(10) };
-    push_raw(&mut host, &order, &mut |_| ()).unwrap();
+    raspbootin(&mut host, &order, &mut |_| ()).unwrap();
     assert!(loader.join().unwrap() == image());
 }
 
