@@ -42,6 +42,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether a terminal shows it as it is.
+const fn is_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
 /// What a person sees of it.
 struct Shown {
     bar: ProgressBar,
@@ -59,6 +64,8 @@ impl Shown {
 
     fn tell(&mut self, event: Event) {
         match event {
+            // What a loader said to a push that was killed is for no eyes.
+            Event::Text(byte) if !is_text(byte) => {}
             // A banner. Who cannot print cannot show it.
             Event::Text(byte) => drop(io::stdout().write_all(&[byte]).and_then(|()| io::stdout().flush())),
             Event::Found { baud, there } => {
