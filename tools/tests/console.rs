@@ -5,11 +5,14 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::OpenptFlags;
+use rustix::termios::tcgetattr;
 use sha2::{Digest as _, Sha256};
 
 /// The terminal, which does not outlive the test.
@@ -123,6 +126,49 @@ fn a_file_is_sent_over_a_pseudo_terminal_and_its_checksum_compared() {
     assert!(board.join().unwrap() == bytes);
     terminal.quit();
     drop(held);
+}
+
+#[test]
+fn the_terminal_is_as_it_was_whatever_ends_the_program() {
+    let place = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(place.path().join("socket")).unwrap();
+    for signal in [None, Some(Signal::TERM), Some(Signal::HUP), Some(Signal::INT), Some(Signal::QUIT)] {
+        let (mut master, path) = pair();
+        let terminal = File::options().read(true).write(true).open(path).unwrap();
+        let modes = || format!("{:?}", tcgetattr(&terminal).unwrap());
+        let before = modes();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tine"));
+        command.args(["console", "--connect"]).arg(place.path().join("socket"));
+        let mut child = command.stdin(terminal.try_clone().unwrap()).stderr(Stdio::null()).spawn().unwrap();
+        // By then the terminal is raw.
+        let _line = listener.accept().unwrap();
+        assert_ne!(modes(), before);
+        match signal {
+            None => master.write_all(b"\x01x").unwrap(),
+            Some(signal) => kill_process(Pid::from_child(&child), signal).unwrap(),
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), signal.map(Signal::as_raw), "{status}");
+        assert_eq!(modes(), before, "{signal:?}");
+    }
+}
+
+#[test]
+fn a_log_is_gone_on_with_though_nobody_types_and_a_line_is_waited_for_that_is_not_there_yet() {
+    let place = tempfile::tempdir().unwrap();
+    let (socket, log) = (place.path().join("socket"), place.path().join("log"));
+    let mut terminal = Terminal::start(&["--connect", socket.to_str().unwrap()], &log);
+    drop(terminal.keys.take());
+    terminal.notice("waiting for");
+    let listener = UnixListener::bind(&socket).unwrap();
+    for word in ["one", "two"] {
+        let (mut line, _) = listener.accept().unwrap();
+        writeln!(line, "{word}\r").unwrap();
+        drop(line);
+        terminal.notice("connection lost");
+    }
+    let text = fs::read_to_string(log).unwrap();
+    assert!(text.contains(" one\n") && text.contains(" two\n"), "{text}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use rustix::termios::{self, OptionalActions, Termios};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 use tools::console::{Connection, Input, Keys, Line, Screen, Sending, Stamped, Step, words};
 use tools::symbols::Symbols;
 use tools::trace::Tables;
@@ -137,8 +140,8 @@ impl Session<'_> {
                     waiting = false;
                     match self.talk(connection)? {
                         End::Quit => return Ok(()),
-                        // Nobody is left to wait for the board to come back.
-                        End::Lost if self.input == InputState::Ended => return Ok(()),
+                        // Nobody is left to wait for the board to come back, and nothing is written down.
+                        End::Lost if self.input == InputState::Ended && self.log.is_none() => return Ok(()),
                         End::Lost => self.notice("connection lost"),
                     }
                 }
@@ -276,12 +279,14 @@ impl Session<'_> {
 
     /// Waits before the next attempt to connect, with an ear for the key that ends the session.
     fn pause(&mut self) -> End {
-        if let Ok(Event::Typed(typed)) = self.queue.recv_timeout(RETRY)
-            && self.keys.push(&typed) == Input::Quit
-        {
-            return End::Quit;
+        match self.queue.recv_timeout(RETRY) {
+            Ok(Event::Typed(typed)) if self.keys.push(&typed) == Input::Quit => End::Quit,
+            Ok(Event::InputEnded) => {
+                self.input = InputState::Ended;
+                End::Lost
+            }
+            _ => End::Lost,
         }
-        End::Lost
     }
 
     fn show(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -328,7 +333,11 @@ fn forward_line(mut reader: Box<dyn Read + Send>, events: &Sender<Event>) {
     let _ = events.send(Event::Lost);
 }
 
-/// The terminal without echo, line editing and signal keys, until it is dropped. Nothing where input is no terminal.
+/// What ends a program unless it is caught; none of these comes from a key of a raw terminal.
+const DEADLY: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
+/// The terminal without echo, line editing and signal keys, until it is dropped or a signal ends the program. Nothing where
+/// input is no terminal.
 struct RawTerminal(Option<Termios>);
 
 impl RawTerminal {
@@ -338,6 +347,15 @@ impl RawTerminal {
             return Ok(Self(None));
         }
         let before = termios::tcgetattr(&stdin)?;
+        let mut signals = Signals::new(DEADLY)?;
+        let kept = Self(Some(before.clone()));
+        thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                drop(kept);
+                // It does not return, for these signals.
+                let _ = low_level::emulate_default_handler(signal);
+            }
+        });
         let mut raw = before.clone();
         raw.make_raw();
         termios::tcsetattr(&stdin, OptionalActions::Now, &raw)?;
