@@ -11,6 +11,8 @@ import struct
 import gdb
 
 LINEAR_BASE = 0xFFFFFF8000000000
+# Half of the kernel's half is memory as it is.
+LINEAR_SIZE = 1 << 38
 HALF_BITS = 39
 ADDRESS = 0x0000FFFFFFFFF000
 SCHED_THREAD = "kcore::sched::thread::Thread<kernel::task::thread::Machine>"
@@ -88,6 +90,17 @@ def enum(value):
 def name(value):
     """A ThreadName."""
     return memory(int(value["text"].address), int(value["len"])).decode("utf-8", "replace")
+
+
+def whole(text, what, most=2 ** 64 - 1):
+    """The number that somebody typed."""
+    try:
+        value = int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError:
+        raise gdb.GdbError("%r is not %s" % (text, what))
+    if not 0 <= value <= most:
+        raise gdb.GdbError("%s is not %s: those go from 0 to %#x" % (text, what, most))
+    return value
 
 
 # ---- threads and processes
@@ -322,16 +335,19 @@ def summary(descriptor, level, forbidden, address):
     return text
 
 
-def root_of(text, address):
-    """The root of the tables that `text` names: a PID, ttbr0, ttbr1, or a table's physical address in hexadecimal."""
+def root_of(text, address=None):
+    """The root of the tables that `text` names: a PID, ttbr0, ttbr1, or a table's physical address in hexadecimal; for an
+    address, if there is one."""
     lower = text.lower()
     if lower in ("ttbr0", "ttbr1"):
+        if address is not None and address >> 63 != int(lower[-1]):
+            raise gdb.GdbError("%#x is in the other half: it is not looked up by %s" % (address, lower))
         return int(gdb.parse_and_eval("$%s_EL1" % lower.upper())) & ADDRESS
     if lower.startswith("0x"):
-        return int(lower, 16) & ADDRESS
-    if address >> 63:
+        return whole(lower, "a table's address", LINEAR_SIZE - 1) & ADDRESS
+    pid = whole(text, "ttbr0, ttbr1, a table's address or the number of a process")
+    if address is not None and address >> 63:
         return int(gdb.parse_and_eval("$TTBR1_EL1")) & ADDRESS
-    pid = int(text)
     for node, process in processes():
         if number(node["pid"]) == pid:
             space = space_of(process)
@@ -487,7 +503,8 @@ class Log(Part):
             text = load(place + 12, length).decode("utf-8", "replace")
             lines.append("[%5d.%06d] %-7s %s" % (time // 1000000, time % 1000000, LEVELS[priority & 7], text))
             place += 12 + length
-        for line in lines[-int(words[0]):] if words else lines:
+        count = whole(words[0], "how many records to show") if words else len(lines)
+        for line in lines[max(len(lines) - count, 0):]:
             print(line)
 
 
@@ -498,7 +515,10 @@ class Walk(Part):
     def run(self, words):
         if len(words) != 2:
             raise gdb.GdbError("usage: tine walk PID|ttbr0|ttbr1|0xTABLE ADDRESS")
-        address = int(gdb.parse_and_eval(words[1])) & (2 ** 64 - 1)
+        try:
+            address = int(gdb.parse_and_eval(words[1])) & (2 ** 64 - 1)
+        except (gdb.error, ValueError) as error:
+            raise gdb.GdbError("%s is no address: %s" % (words[1], error))
         if address >> HALF_BITS not in (0, (1 << 64 - HALF_BITS) - 1):
             raise gdb.GdbError("%#x is in neither half: they have %d bits each" % (address, HALF_BITS))
         for line in walk(root_of(words[0], address), address):
@@ -512,7 +532,7 @@ class Tables(Part):
     def run(self, words):
         if len(words) != 1:
             raise gdb.GdbError("usage: tine tables PID|ttbr0|ttbr1|0xTABLE")
-        for address, level, descriptor in tables(root_of(words[0], 0)):
+        for address, level, descriptor in tables(root_of(words[0])):
             what = describe_table(descriptor) if descriptor & 2 else describe_leaf(descriptor, level)
             print("%s%#014x level %d: %s" % ("  " * (level - 1), address, level, what))
 

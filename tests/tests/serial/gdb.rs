@@ -14,6 +14,21 @@ pub(crate) const CASES: &[Case] = cases![
     Debugger gdb_lists_threads_and_processes_and_walks_their_tables,
 ];
 
+/// Commands without sense: numbers that are none, tables and addresses that are nowhere, or in the other half.
+const NONSENSE: [&str; 11] = [
+    "tine walk foo 0",
+    "tine walk 0xzz 0",
+    "tine walk 4000000 0",
+    "tine walk 1 nowhere",
+    "tine walk 1 0x8000000000",
+    "tine walk ttbr0 0xffffff8000000000",
+    "tine walk ttbr1 0x400000",
+    "tine tables 0xffffffffffffffff",
+    "tine tables 0x3f00000000",
+    "tine log -2",
+    "tine bt foo",
+];
+
 /// The debuggers that may know AArch64, in the order of `tools/gdb.sh`.
 const DEBUGGERS: [&str; 3] = ["gdb-multiarch", "aarch64-linux-gnu-gdb", "gdb"];
 
@@ -57,6 +72,7 @@ fn gdb_lists_threads_and_processes_and_walks_their_tables(bench: &Bench) -> anyh
     let shared = format!("next(at for at, level, table in tables(root_of('{child}', 0)) if {full})");
     asked.push(format!("python gdb.execute('tine walk {child} %#x' % {shared})"));
     asked.push(format!("tine bt {shell}"));
+    asked.push(format!("python [refused(words.strip()) for words in '{}'.split(';')]", NONSENSE.join(";")));
     let said = gdb(bench, &stub, &asked)?;
 
     for part in ["idle0", "idle3", "init", "heard by gdb", "warning", "syscall::poll", "not noted in this build"] {
@@ -76,6 +92,10 @@ fn gdb_lists_threads_and_processes_and_walks_their_tables(bench: &Bench) -> anyh
     ensure!(walked && said.contains("writable but for a table above"), "{said}");
     ensure!(said.contains("EL0 r-x, EL1 r--"), "{said}");
 
+    // What nobody could answer is refused in words, not by a trace of Python's.
+    let refusals = said.lines().filter(|line| line.starts_with("refused: ")).count();
+    ensure!(refusals == NONSENSE.len() && !said.contains("Error occurred in Python"), "{refusals} refusals in\n{said}");
+
     // The board goes on as if nothing had been.
     session.run("echo over >&9; wait")?;
     session.power_off()
@@ -91,6 +111,7 @@ fn gdb(bench: &Bench, stub: &Path, commands: &[String]) -> anyhow::Result<String
     let mut process = Process::new(debugger().context("no gdb")?);
     process.args(["-batch", "-nx", "-ex", "set pagination off", "-ex", "set width 0"]);
     process.arg("-x").arg(script).arg("-ex").arg(format!("target remote {}", stub.display()));
+    process.arg("-ex").arg("python exec(\"def refused(words):\\n try: gdb.execute(words)\\n except gdb.error as error: print('refused:', error)\")");
     for command in commands {
         process.arg("-ex").arg(command);
     }
