@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::sync::{Arc, OnceLock};
@@ -200,13 +201,22 @@ fn no_firmware(_: &Path) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("file");
     fs::write(&file, "x")?;
-    let mut tine = Command::new(env!("CARGO_BIN_EXE_tine"));
-    tine.arg("image").arg(directory.path().join("tine.img")).arg("--kernel").arg(&file).arg("--initrd").arg(&file);
-    // Neither a cache nor an apt-get.
-    let output = tine.env("XDG_CACHE_HOME", directory.path()).env("PATH", directory.path()).output()?;
-    let said = both(&output);
-    assert!(!output.status.success());
-    assert!(said.contains("cannot run apt-get") && said.contains("--firmware DIRECTORY"), "{said}");
-    assert!(!directory.path().join("tine.img").exists());
+    // Neither a cache nor an apt-get, or one without a network.
+    for reason in
+        ["cannot run apt-get", "E: Unable to locate package raspi-firmware (before that: W: Failed to fetch lists)"]
+    {
+        let mut tine = Command::new(env!("CARGO_BIN_EXE_tine"));
+        tine.arg("image").arg(directory.path().join("tine.img")).arg("--kernel").arg(&file).arg("--initrd").arg(&file);
+        let output = tine.env("XDG_CACHE_HOME", directory.path()).env("PATH", directory.path()).output()?;
+        let said = both(&output);
+        assert!(!output.status.success());
+        assert!(said.contains(reason) && said.contains("--firmware DIRECTORY"), "{said}");
+        assert!(!directory.path().join("tine.img").exists());
+        let script = "#!/bin/sh\ncase \"$*\" in\n*update) echo 'W: Failed to fetch lists' >&2;;\n\
+                      *) echo \"E: Unable to locate package raspi-firmware\" >&2; exit 100;;\nesac\n";
+        let apt = directory.path().join("apt-get");
+        fs::write(&apt, script)?;
+        fs::set_permissions(&apt, fs::Permissions::from_mode(0o755))?;
+    }
     Ok(())
 }

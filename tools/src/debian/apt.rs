@@ -23,6 +23,8 @@ pub struct Source {
     /// All that apt-get keeps; gone with the value.
     place: PathBuf,
     architecture: String,
+    /// What apt-get complained of when it read the lists. It takes no list for an empty one.
+    complaint: Option<String>,
 }
 
 impl Source {
@@ -36,7 +38,7 @@ impl Source {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("tine-apt-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let place = std::env::temp_dir().join(unique);
-        let source = Self { place, architecture: architecture.to_owned() };
+        let mut source = Self { place, architecture: architecture.to_owned(), complaint: None };
         for directory in ["lists/partial", "cache/archives/partial", "download"] {
             fs::create_dir_all(source.place.join(directory)).context("cannot make a temporary directory")?;
         }
@@ -44,7 +46,7 @@ impl Source {
         if !components.is_empty() {
             source.copy_lists(components)?;
         }
-        source.run("apt-get", &["update"])?;
+        source.complaint = source.say("apt-get", &["update"])?.1.lines().next().map(str::to_owned);
         Ok(source)
     }
 
@@ -109,11 +111,17 @@ impl Source {
 
     /// Runs apt-get or another of its family, and returns what it said.
     fn run(&self, program: &str, words: &[&str]) -> anyhow::Result<String> {
+        self.say(program, words).map(|(said, _)| said)
+    }
+
+    /// The same, with what it complained of.
+    fn say(&self, program: &str, words: &[&str]) -> anyhow::Result<(String, String)> {
         let output = self.command(program, words).output().with_context(|| format!("cannot run {program}"))?;
         let complaints = String::from_utf8_lossy(&output.stderr);
         let last = complaints.lines().last().unwrap_or("it does not say why");
-        ensure!(output.status.success(), "{program} {} failed: {last}", words.join(" "));
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let before = self.complaint.as_ref().map(|said| format!(" (before that: {said})")).unwrap_or_default();
+        ensure!(output.status.success(), "{program} {} failed: {last}{before}", words.join(" "));
+        Ok((String::from_utf8_lossy(&output.stdout).into_owned(), complaints.into_owned()))
     }
 
     fn command(&self, program: &str, words: &[&str]) -> Command {
@@ -147,6 +155,7 @@ impl Source {
         ] {
             option(name, OsStr::new(value));
         }
+        command.env("LC_ALL", "C");
         command.args(words).current_dir(self.place.join("download")).stdin(Stdio::null());
         command
     }
@@ -193,7 +202,7 @@ mod tests {
 
     #[test]
     fn apt_get_keeps_everything_in_its_place() {
-        let source = Source { place: "/no/such/place".into(), architecture: "arm64".to_owned() };
+        let source = Source { place: "/no/such/place".into(), architecture: "arm64".to_owned(), complaint: None };
         let command = source.command("apt-get", &["update"]);
         let words: Vec<_> = command.get_args().map(|word| word.to_str().unwrap()).collect();
         for word in [
