@@ -84,12 +84,19 @@ fn command(arguments: &Arguments, force: Option<&str>) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "tine".into());
     format!(
         "{} flash{}{} --image {} {}",
-        program.display(),
+        word(&program),
         force.map(|name| format!(" --force {name}")).unwrap_or_default(),
         if arguments.yes { " --yes" } else { "" },
-        arguments.image.display(),
-        arguments.device.display()
+        word(&arguments.image),
+        word(&arguments.device)
     )
+}
+
+/// A path as a shell takes it for one word.
+fn word(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let plain = |character: char| character.is_alphanumeric() || "/._-+:,=@%".contains(character);
+    if path.chars().all(plain) { path.into_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// Asks. The disk's name is the answer that a habit does not give.
@@ -184,6 +191,9 @@ mod tests {
             let command = command(&arguments(force, yes), force);
             assert!(command.ends_with(expected), "{command}");
         }
+        let blanks = Arguments { image: "it's a.img".into(), ..arguments(None, false) };
+        let command = command(&blanks, None);
+        assert!(command.ends_with(r" flash --image 'it'\''s a.img' /dev/sdx"), "{command}");
     }
 
     #[test]

@@ -60,10 +60,10 @@ const MANIFEST: &str = ".rpi-imager-manifest";
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let system = System {
-        kernel: super::read(&arguments.kernel)?,
+        kernel: super::read_kernel(&arguments.kernel)?,
         initramfs: super::read(&arguments.initrd)?,
         cmdline: arguments.cmdline.clone(),
-        loader: arguments.loader.as_deref().map(super::read).transpose()?,
+        loader: arguments.loader.as_deref().map(super::read_kernel).transpose()?,
     };
     let files = boot_files::all(system, firmware(arguments)?)?;
     let mut data = match arguments.data.to_str() {

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let image = super::read(&arguments.image)?;
+    let image = super::read_kernel(&arguments.image)?;
     let mut port = Serial::open(&arguments.port)?;
     println!("waiting for a loader at {}; switch the board on, or press its reset", arguments.port.display());
     let mut shown = Shown::new(image.len())?;

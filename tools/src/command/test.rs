@@ -42,8 +42,8 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let plan = Plan {
-        kernel: super::read(&arguments.kernel)?,
-        ktest: if arguments.no_ktest { None } else { Some(super::read(&arguments.ktest)?) },
+        kernel: super::read_kernel(&arguments.kernel)?,
+        ktest: if arguments.no_ktest { None } else { Some(super::read_kernel(&arguments.ktest)?) },
         names: arguments.names.clone(),
         baud: arguments.baud,
         wait: Duration::from_secs(arguments.wait),

@@ -47,7 +47,7 @@ pub struct System {
 /// Where they would not fit, and a command line that is more than a line.
 pub fn all(system: System, firmware: Firmware) -> anyhow::Result<Vec<BootFile>> {
     let cmdline = system.cmdline.trim();
-    ensure!(!cmdline.contains('\n'), "the command line has several lines; firmware takes the first only");
+    ensure!(!cmdline.contains(['\n', '\r']), "the command line has several lines; firmware takes the first only");
     let readme = readme(&firmware, system.loader.is_some());
     let mut files = firmware.files;
     let starts = if system.loader.is_some() { "loader.img" } else { "kernel8.img" };
@@ -191,6 +191,8 @@ mod tests {
     fn what_does_not_fit_and_a_command_line_of_two_lines_are_refused() {
         let initramfs = vec![0; usize::try_from(BOOT_SIZE).unwrap()];
         assert!(all(System { initramfs, ..system() }, firmware()).is_err());
-        assert!(all(System { cmdline: "a\nb".into(), ..system() }, firmware()).is_err());
+        for cmdline in ["a\nb", "a\rb"] {
+            assert!(all(System { cmdline: cmdline.into(), ..system() }, firmware()).is_err());
+        }
     }
 }
