@@ -77,6 +77,7 @@ pub(crate) unsafe fn switch(save: *mut Context, load: *const Context, header: *c
 global_asm!(
     r#"
     .section .text.context, "ax"
+    .global context_switch
 context_switch:
     mov     x9, sp
     mrs     x10, tpidr_el0

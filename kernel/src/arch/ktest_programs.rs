@@ -10,9 +10,11 @@ global_asm!(
     .arch_extension simd
     .section .rodata.ktest_programs, "a"
     .balign 4096
+    .global ktest_programs
 ktest_programs:
 
     // sp = the data page: 256 bytes for what is found, then what is put. Nothing but x8 is the test's own.
+    .global program_registers
 program_registers:
     ldr     x1, [sp, #256 + 8 * 31]
     msr     nzcv, x1
@@ -37,12 +39,14 @@ program_registers:
     svc     #0
 
     // Never gives up its CPU.
+    .global program_loop
 program_loop:
     add     x0, x0, #1
     str     x0, [x1]
     b       program_loop
 
     // Loads from x0, stores x2 to x1, each if it is not zero, then jumps to x3 if that is not zero.
+    .global program_touch
 program_touch:
     cbz     x0, 1f
     ldrb    w4, [x0]
@@ -54,6 +58,7 @@ program_touch:
     svc     #0
 
     // What a program may ask the processor directly.
+    .global program_allowed
 program_allowed:
     mrs     x1, cntvct_el0
     mrs     x1, cntfrq_el0
@@ -73,6 +78,7 @@ program_allowed:
     svc     #0
 
     // What it may not: each must be an exception, after which the test skips it.
+    .global program_forbidden
 program_forbidden:
     mrs     x1, pmccntr_el0
     mrs     x1, cntpct_el0
@@ -87,6 +93,7 @@ program_forbidden:
 
     // x0 = a seed of which all FP registers and the thread pointer are made, x1 = how often to ask the test to move it
     // somewhere else. Ends with x0 = 0 if nothing was ever lost.
+    .global program_fp
 program_fp:
     msr     tpidr_el0, x0
     and     x5, x0, #0xf
@@ -134,6 +141,7 @@ program_fp:
     svc     #0
 
     // Asks the test for whatever x0 says, as often as x1.
+    .global program_ask
 program_ask:
     mov     x19, x0
     mov     x20, x1
