@@ -12,7 +12,7 @@ mod packed;
 pub mod port;
 mod talk;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use abi::push::message::{Command, Offer, Packing, Refusal, ToHost};
 use abi::push::{self as protocol, FIRST_BAUD, HELLO, RAW_OK, RAW_TOO_LARGE, REQUEST, VERSION};
@@ -117,10 +117,10 @@ pub fn push(port: &mut dyn Port, order: &Order<'_>, tell: &mut dyn FnMut(Event))
 
 /// Waits for three bytes 03 in a row; what comes before is the board's.
 fn wait_for_request(port: &mut dyn Port, patience: Duration, tell: &mut dyn FnMut(Event)) -> anyhow::Result<()> {
-    let end = Instant::now() + patience;
+    let end = port.now() + patience;
     let mut seen = 0;
     while seen < REQUEST.len() {
-        let left = end.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(port.now());
         let Some(byte) = port.read(left)? else {
             bail!("no loader asks for a kernel; is the board on, and the card's kernel a loader?");
         };

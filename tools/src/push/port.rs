@@ -30,6 +30,11 @@ pub trait Port {
     ///
     /// Where the port cannot have it.
     fn set_baud(&mut self, baud: u32) -> io::Result<()>;
+
+    /// The time by which patience is counted.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// A port of this machine.

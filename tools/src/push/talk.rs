@@ -85,9 +85,9 @@ impl<'port> Talk<'port> {
 
     /// What the loader makes of our greeting.
     pub(super) fn greeting(&mut self) -> io::Result<Greeting> {
-        let end = Instant::now() + QUICK_ANSWER;
+        let end = self.port.now() + QUICK_ANSWER;
         let mut heard = Vec::new();
-        while let Some(byte) = self.port.read(end.saturating_duration_since(Instant::now()))? {
+        while let Some(byte) = self.read_until(end)? {
             if byte == frame::END {
                 // Its request may have been on the line still.
                 let frame = heard.iter().position(|&byte| byte != abi::push::REQUEST[0]).unwrap_or(heard.len());
@@ -113,10 +113,10 @@ impl<'port> Talk<'port> {
         // Ten bits a byte, in case that the port said too early that they had left.
         let on_line = Duration::from_secs_f64(bytes.len() as f64 * 10.0 / f64::from(self.baud));
         let patience = if matches!(what, Command::Probe) { QUICK_ANSWER } else { self.patience };
-        let sent = Instant::now();
+        let sent = self.port.now();
         while let Some(answer) = self.read(sent + on_line + patience)? {
             if answer == Answer::Damaged || self.fits(what, answer) {
-                self.patience = (3 * sent.elapsed()).clamp(ANSWER, LATEST_ANSWER);
+                self.patience = (3 * self.port.now().saturating_duration_since(sent)).clamp(ANSWER, LATEST_ANSWER);
                 return Ok(answer);
             }
         }
@@ -155,10 +155,16 @@ impl<'port> Talk<'port> {
         }
     }
 
+    /// The next byte that comes before `end`.
+    fn read_until(&mut self, end: Instant) -> io::Result<Option<u8>> {
+        let patience = end.saturating_duration_since(self.port.now());
+        self.port.read(patience)
+    }
+
     /// The next frame that comes before `end`.
     fn read(&mut self, end: Instant) -> io::Result<Option<Answer>> {
         let mut heard = Vec::new();
-        while let Some(byte) = self.port.read(end.saturating_duration_since(Instant::now()))? {
+        while let Some(byte) = self.read_until(end)? {
             if byte != frame::END {
                 heard.push(byte);
                 // Not the loader.

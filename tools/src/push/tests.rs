@@ -1,9 +1,11 @@
 //! Both sides against each other, over a line that makes errors.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{self, Receiver as Queue, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::Instant;
 
 use abi::push::frame::MAX_ENCODED;
 use abi::push::{Line, Receiver};
@@ -42,30 +44,94 @@ impl Wire {
     }
 }
 
+/// What came to an end of the line, and what is being waited for there.
+#[derive(Default)]
+struct Side {
+    heard: VecDeque<u8>,
+    /// Until when somebody waits for a byte.
+    waits: Option<Duration>,
+    /// Nobody says anything there any more.
+    is_silent: bool,
+    is_gone: bool,
+}
+
+/// The line with its two sides, and a time of its own: it stands still as long as one side has something to do, and goes on to
+/// the end of the shorter wait where both wait. So nothing depends on how fast this machine is.
+struct Between {
+    wire: Wire,
+    now: Duration,
+    sides: [Side; 2],
+}
+
 /// One end of the line.
 struct Lead {
-    wire: Arc<Mutex<Wire>>,
-    to: Sender<u8>,
-    from: Queue<u8>,
+    between: Arc<(Mutex<Between>, Condvar)>,
+    side: usize,
+    began: Instant,
 }
 
 impl Lead {
+    /// The host's and the board's.
+    fn pair(wire: Wire) -> [Self; 2] {
+        let between = Between { wire, now: Duration::ZERO, sides: Default::default() };
+        let between = Arc::new((Mutex::new(between), Condvar::new()));
+        let began = Instant::now();
+        [0, 1].map(|side| Self { between: Arc::clone(&between), side, began })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Between> {
+        self.between.0.lock().unwrap()
+    }
+
     fn send(&self, byte: u8) {
-        let arrived = self.wire.lock().unwrap().carry(byte);
-        for byte in arrived {
-            // Who is gone hears nothing.
-            let _ = self.to.send(byte);
+        let mut between = self.lock();
+        let arrived = between.wire.carry(byte);
+        between.sides[1 - self.side].heard.extend(arrived);
+        self.between.1.notify_all();
+    }
+
+    fn receive(&self, patience: Duration) -> Option<u8> {
+        let mut between = self.lock();
+        let end = between.now + patience;
+        loop {
+            let now = between.now;
+            let [mine, other] = between.sides.get_disjoint_mut([self.side, 1 - self.side]).unwrap();
+            mine.waits = None;
+            let byte = mine.heard.pop_front();
+            if byte.is_some() || end <= now {
+                return byte;
+            }
+            mine.waits = Some(end);
+            match other.waits.filter(|&other_end| other_end > now && other.heard.is_empty()) {
+                Some(other_end) => between.now = end.min(other_end),
+                None if other.is_silent => between.now = end,
+                None => {}
+            }
+            if between.now > now {
+                self.between.1.notify_all();
+            } else {
+                between = self.between.1.wait(between).unwrap();
+            }
         }
+    }
+
+    /// Says nothing any more, and listens to nothing.
+    fn fall_silent(&self) {
+        self.lock().sides[self.side].is_silent = true;
+        self.between.1.notify_all();
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.lock().sides[self.side].is_gone = true;
+        self.fall_silent();
     }
 }
 
 impl Port for Lead {
     fn read(&mut self, patience: Duration) -> io::Result<Option<u8>> {
-        match self.from.recv_timeout(patience) {
-            Ok(byte) => Ok(Some(byte)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+        Ok(self.receive(patience))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -74,17 +140,25 @@ impl Port for Lead {
     }
 
     fn set_baud(&mut self, baud: u32) -> io::Result<()> {
-        self.wire.lock().unwrap().host_baud = baud;
+        self.lock().wire.host_baud = baud;
         Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        self.began + self.lock().now
     }
 }
 
-/// The board's end. Time passes four times as fast for it, so that the tests do not take as long as a board does.
+/// The board's end.
 struct BoardLead(Lead);
 
 impl Line for BoardLead {
     fn read(&mut self, patience_ms: u32) -> Option<u8> {
-        self.0.from.recv_timeout(Duration::from_millis(u64::from(patience_ms / 4).max(50))).ok()
+        // A board asks for ever.
+        if self.0.lock().sides[1 - self.0.side].is_gone {
+            resume_unwind(Box::new("the host is gone"));
+        }
+        self.0.receive(Duration::from_millis(patience_ms.into()))
     }
 
     fn write(&mut self, byte: u8) {
@@ -94,7 +168,7 @@ impl Line for BoardLead {
     fn set_baud(&mut self, baud: u32) -> bool {
         let possible = baud <= 3_000_000;
         if possible {
-            self.0.wire.lock().unwrap().board_baud = baud;
+            self.0.lock().wire.board_baud = baud;
         }
         possible
     }
@@ -121,30 +195,32 @@ fn image() -> Vec<u8> {
     image
 }
 
-/// What the loader has in its memory when it starts the image, and what happened on the way.
-fn exchange(wire: Wire, image: &[u8], baud: u32) -> (anyhow::Result<()>, Vec<u8>, Vec<Event>) {
-    let wire = Arc::new(Mutex::new(wire));
-    let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
-    let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
-    // The line stays when the loader is done.
-    let _line = to_host.clone();
-    let board = BoardLead(Lead { wire: Arc::clone(&wire), to: to_host, from: from_host });
-    let loader = thread::spawn(move || {
+/// The loader of the board at this end, and what it has in its memory when it starts the image.
+fn loader(board: Lead) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
         let (mut memory, mut frame) = (vec![0xaa; 300_000], [0; MAX_ENCODED]);
-        let started = Receiver::new(board, &mut memory, &mut frame, inflate).run();
+        let started = Receiver::new(BoardLead(board), &mut memory, &mut frame, inflate).run();
         memory.truncate(started.length);
         memory
-    });
+    })
+}
+
+/// What the loader has in its memory when it starts the image, and what happened on the way.
+fn exchange(wire: Wire, image: &[u8], baud: u32) -> (anyhow::Result<()>, Vec<u8>, Vec<Event>) {
+    let [mut host, board] = Lead::pair(wire);
+    let between = Arc::clone(&host.between);
+    let loader = loader(board);
     let mut events = Vec::new();
     let outcome = push(&mut host, &Order { image, baud, patience: Duration::from_secs(10) }, &mut |event| {
         if event == Event::Lost {
-            wire.lock().unwrap().cut_after = None;
+            between.0.lock().unwrap().wire.cut_after = None;
         }
         events.push(event);
     });
     if outcome.is_err() {
         return (outcome, Vec::new(), events);
     }
+    host.fall_silent();
     (outcome, loader.join().unwrap(), events)
 }
 
@@ -218,11 +294,8 @@ fn foreign_loader(board: &mut BoardLead, limit: u32) -> Vec<u8> {
 
 #[test]
 fn a_loader_of_another_kind_gets_the_image_in_its_own_way() {
-    let wire = Arc::new(Mutex::new(wire(0)));
-    let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
-    let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
-    let mut board = BoardLead(Lead { wire, to: to_host, from: from_host });
-    let loader = thread::spawn(move || foreign_loader(&mut board, 1_000_000));
+    let [mut host, board] = Lead::pair(wire(0));
+    let loader = thread::spawn(move || foreign_loader(&mut BoardLead(board), 1_000_000));
     let mut found = false;
     let order = Order { image: &image(), baud: 921_600, patience: Duration::from_secs(10) };
     push(&mut host, &order, &mut |event| found |= event == Event::FoundRaw).unwrap();
@@ -232,15 +305,12 @@ fn a_loader_of_another_kind_gets_the_image_in_its_own_way() {
 #[test]
 fn a_loader_that_refuses_no_length_is_told_from_one_that_is_silent_and_gets_the_image_where_that_is_said() {
     for known in [false, true] {
-        let wire = Arc::new(Mutex::new(wire(0)));
-        let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
-        let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
-        let mut board = BoardLead(Lead { wire, to: to_host, from: from_host });
-        let loader = thread::spawn(move || foreign_loader(&mut board, u32::MAX));
+        let [mut host, board] = Lead::pair(wire(0));
+        let loader = thread::spawn(move || foreign_loader(&mut BoardLead(board), u32::MAX));
         let order = Order { image: &image(), baud: 921_600, patience: Duration::from_secs(10) };
         let push = if known { raspbootin } else { push };
         let outcome = push(&mut host, &order, &mut |_| ());
-        drop(host);
+        host.fall_silent();
         assert_eq!(loader.join().unwrap() == image(), known);
         match outcome {
             Ok(()) => assert!(known),
@@ -251,25 +321,17 @@ fn a_loader_that_refuses_no_length_is_told_from_one_that_is_silent_and_gets_the_
 
 #[test]
 fn our_loader_takes_the_image_of_a_host_of_another_kind() {
-    let wire = Arc::new(Mutex::new(wire(0)));
-    let ((to_board, from_host), (to_host, from_board)) = (mpsc::channel(), mpsc::channel());
-    let mut host = Lead { wire: Arc::clone(&wire), to: to_board, from: from_board };
-    let board = BoardLead(Lead { wire, to: to_host, from: from_host });
-    let loader = thread::spawn(move || {
-        let (mut memory, mut frame) = (vec![0xaa; 300_000], [0; MAX_ENCODED]);
-        let started = Receiver::new(board, &mut memory, &mut frame, inflate).run();
-        memory.truncate(started.length);
-        memory
-    });
+    let [mut host, board] = Lead::pair(wire(0));
+    let loader = loader(board);
     let order = Order { image: &image(), baud: FIRST_BAUD, patience: Duration::from_secs(10) };
     raspbootin(&mut host, &order, &mut |_| ()).unwrap();
+    host.fall_silent();
     assert!(loader.join().unwrap() == image());
 }
 
 #[test]
 fn where_nobody_asks_that_is_an_error_in_time() {
-    let (to, from) = mpsc::channel();
-    let mut host = Lead { wire: Arc::new(Mutex::new(wire(0))), to, from };
+    let [mut host, _] = Lead::pair(wire(0));
     let order = Order { image: b"x", baud: FIRST_BAUD, patience: Duration::from_millis(20) };
     let error = push(&mut host, &order, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("no loader asks"), "{error}");
