@@ -206,6 +206,10 @@ impl<C: Cpu> Fat<C> {
     fn status(&self) -> FileSystemStatus {
         let free = {
             let mut changing = self.changing.lock();
+            if self.freed.lock().len() > 0 {
+                // What was removed is free: who asks may be about to use it. Where it cannot be given back it is not.
+                let _given_back = self.commit(&mut changing);
+            }
             self.free_clusters(&mut changing).unwrap_or(0)
         };
         let flags = self.flags();

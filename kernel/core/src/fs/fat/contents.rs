@@ -124,11 +124,30 @@ impl<C: Cpu> Node<C> {
     pub(super) fn lengthen(&self, to: u64) -> Result<(), FileError> {
         const ZEROES: &[u8; PAGE_SIZE] = &[0; PAGE_SIZE];
         let mut at = u64::from(self.size());
+        self.check_room(at, to)?;
         while at < to {
             let count = piece(at, to.saturating_sub(at));
             at = at.saturating_add(self.put(at, ZEROES.get(..count).unwrap_or_default())? as u64);
         }
         Ok(())
+    }
+
+    /// Whether there are clusters for what makes a file of `from` bytes one of `to`: not to be found out by writing zeroes until
+    /// the disk is full.
+    fn check_room(&self, from: u64, to: u64) -> Result<(), FileError> {
+        let more = self.fs.geometry.clusters_of(to).saturating_sub(self.fs.geometry.clusters_of(from));
+        let mut chain = self.chain.lock();
+        let mut changing = self.fs.change()?;
+        if more <= self.fs.free_clusters(&mut changing)?.into() {
+            return Ok(());
+        }
+        if self.fs.freed.lock().len() > 0 {
+            self.fs.commit(&mut changing)?;
+        }
+        // Others may have left more clusters with the file than it needs.
+        let has_more = if from == 0 { self.extent().first_cluster != 0 } else { self.cut(&mut chain, from)?.is_some() };
+        let free = self.fs.free_clusters(&mut changing)?;
+        if has_more || more <= free.into() { Ok(()) } else { Err(FileError::NoSpace) }
     }
 
     /// How long it is, and where it begins: as its entry says, while nobody writes.

@@ -54,7 +54,7 @@ impl NewName {
         if name.is_empty() {
             return Err(FileError::NotFound);
         }
-        if name.chars().any(|letter| letter < ' ' || "\"*/:<>?\\|\x7f".contains(letter)) {
+        if name.ends_with(' ') || name.chars().any(|letter| letter < ' ' || "\"*/:<>?\\|\x7f".contains(letter)) {
             return Err(FileError::Invalid);
         }
         let mut units = Vec::new();

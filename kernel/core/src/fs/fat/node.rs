@@ -14,7 +14,7 @@ use super::slot;
 use super::time::Stamp;
 use crate::addr::PhysFrame;
 use crate::fs::error::FileError;
-use crate::fs::inode::Inode;
+use crate::fs::inode::{Inode, Visit};
 use crate::fs::metadata::{FileKind, Timestamp};
 use crate::fs::offset::Parked;
 use crate::fs::write_count::WriteCount;
@@ -60,6 +60,8 @@ pub(super) struct State<C: Cpu> {
     born: Timestamp,
     accessed: Timestamp,
     modified: Timestamp,
+    /// How many directories are in this one, once they were counted. Changes with `chain` held.
+    directories: Option<u32>,
 }
 
 impl<C: Cpu> Node<C> {
@@ -75,6 +77,7 @@ impl<C: Cpu> Node<C> {
             born: none,
             accessed: none,
             modified: none,
+            directories: None,
         };
         Self::with(fs, ROOT, true, state)
     }
@@ -117,6 +120,7 @@ impl<C: Cpu> Node<C> {
             born: entry.born,
             accessed: entry.accessed,
             modified: entry.modified,
+            directories: None,
         };
         let node = Self::with(&self.fs, number, entry.is_directory, state);
         self.fs.nodes.lock().insert(place, &node);
@@ -131,6 +135,37 @@ impl<C: Cpu> Node<C> {
     /// Names in this directory have changed.
     pub(super) fn forget_names(&self) {
         self.fs.names.forget(self.key());
+    }
+
+    /// Directories have come to this one, or have left it.
+    pub(super) fn forget_directories(&self) {
+        self.state.lock().directories = None;
+    }
+
+    /// How many directories are in this one: programs go by it to see how many are left to look into.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](FileError::Io)
+    fn count_directories(&self) -> Result<u32, FileError> {
+        let entries = self.entries()?;
+        let _entries = self.chain.lock();
+        let (counted, is_removed) = {
+            let state = self.state.lock();
+            (state.directories, state.is_removed)
+        };
+        if let Some(count) = counted {
+            return Ok(count);
+        }
+        let mut count = 0_u32;
+        if !is_removed {
+            self.fs.entries(entries, 0, &mut |entry| {
+                count = count.saturating_add(entry.is_directory.into());
+                Visit::More
+            })?;
+        }
+        self.state.lock().directories = Some(count);
+        Ok(count)
     }
 
     /// The node that an inode is, if it is one of this file system.

@@ -159,6 +159,7 @@ impl<C: Cpu> Cast<'_, C> {
         for directory in [Some(self.from), Some(self.to), self.there.as_ref()].into_iter().flatten() {
             if directory.is_directory {
                 directory.forget_names();
+                directory.forget_directories();
             }
         }
         self.from.touch();

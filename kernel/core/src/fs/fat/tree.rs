@@ -11,8 +11,6 @@ use crate::fs::error::FileError;
 use crate::fs::inode::{Inode, Made, Making};
 use crate::hal::Cpu;
 
-/// The owner's permission to write.
-const WRITE: u16 = 0o200;
 pub(super) const DOT: [u8; 11] = *b".          ";
 pub(super) const DOT_DOT: [u8; 11] = *b"..         ";
 
@@ -22,7 +20,7 @@ impl<C: Cpu> Node<C> {
         let _entries = self.chain.lock();
         let directory = self.living_entries()?;
         let attributes = match making.what {
-            Made::Regular if making.permissions & WRITE == 0 => ARCHIVE | slot::READ_ONLY,
+            // As on Linux, whatever its permissions shall be: who makes it is going to write to it.
             Made::Regular => ARCHIVE,
             Made::Directory => DIRECTORY,
             Made::Symlink(_) | Made::Node(..) => return Err(FileError::NotPermitted),
@@ -47,6 +45,9 @@ impl<C: Cpu> Node<C> {
         let now = self.fs.now();
         let place = self.fs.insert(reserved, &new_name, |short| slot::new(short, attributes, cluster, now));
         self.forget_names();
+        if making.what == Made::Directory {
+            self.forget_directories();
+        }
         self.touch();
         self.child(place)
     }
@@ -90,6 +91,7 @@ impl<C: Cpu> Node<C> {
         if node.is_directory {
             // Another may get its cluster.
             node.forget_names();
+            self.forget_directories();
         }
         self.touch();
         drop((below, entries, changing));

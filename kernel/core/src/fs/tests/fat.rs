@@ -1,6 +1,7 @@
 //! Images made by another implementation of FAT, and damaged ones.
 
 mod check;
+mod habits;
 mod model;
 mod names;
 mod power;

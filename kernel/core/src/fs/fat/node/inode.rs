@@ -36,12 +36,10 @@ impl<C: Cpu> Inode for Node<C> {
     fn metadata(&self) -> Metadata {
         let cluster = self.fs.geometry.cluster_bytes;
         let protection = self.protection();
+        // One for itself and one for each `..`; a directory that cannot be read shows when it is.
+        let own = if self.is_directory { self.count_directories().unwrap_or(0).saturating_add(2) } else { 1 };
         let state = self.state.lock();
-        let links = match (state.is_removed, self.is_directory) {
-            (true, _) => 0,
-            (false, true) => 2,
-            (false, false) => 1,
-        };
+        let links = if state.is_removed { 0 } else { own };
         let size = u64::from(if self.is_directory { cluster } else { state.size });
         Metadata {
             links,

@@ -87,7 +87,7 @@ fn many_names_that_begin_alike_get_different_short_ones() {
 #[test]
 fn names_that_cannot_be_written_are_refused() {
     let tree = Tree::new(format(SMALL[0]));
-    for name in ["a:b", "a*", "what?", "a\\b", "\"", "<", ">", "|", "a\u{1}"] {
+    for name in ["a:b", "a*", "what?", "a\\b", "\"", "<", ">", "|", "a\u{1}", "a ", " ", "a ..."] {
         assert_eq!(tree.write(name, b""), Err(FileError::Invalid), "{name:?}");
     }
     assert_eq!(tree.write("...", b""), Err(FileError::NotFound));
