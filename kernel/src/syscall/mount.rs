@@ -69,6 +69,10 @@ pub(super) fn mount(
         return Err(Errno::ENOTDIR);
     }
     let fs = make(caller, kind, source, options)?;
+    // One more of the same would hide nothing and show nothing.
+    if MOUNTS.find(&place).is_some_and(|there| there.root().id().device == fs.root().id().device) {
+        return Err(Errno::EBUSY);
+    }
     // What cannot be written is mounted all the same.
     fs.set_flags(wanted | fs.flags().intersection(MountFlags::READ_ONLY))?;
     let source = text(source)?;

@@ -12,7 +12,8 @@ use crate::expect::{Checked, as_root, end_of, ensure, equal, exited, io_refused,
 
 super::tests!("mount":
     a_directory_is_seen_in_two_places, a_bind_mount_alone_is_read_only, mounts_below_are_bound_if_asked_for,
-    who_has_a_file_open_keeps_its_mount, a_mount_moves, nothing_is_executed_where_it_may_not,
+    who_has_a_file_open_keeps_its_mount, a_mount_moves,
+    one_file_system_is_not_mounted_twice_on_one_directory, nothing_is_executed_where_it_may_not,
     a_running_program_is_not_written, a_file_that_is_written_is_not_executed, mountinfo_tells_what_is_shown_where);
 
 const READ_ONLY: usize = 1;
@@ -117,6 +118,16 @@ fn a_mount_moves() -> Checked {
     equal(fs::read_to_string("/tmp/mounts/two/file")?, "x")?;
     ensure(!fs::exists("/tmp/mounts/one/file")?, "still there, too")?;
     known(file::unmount(c"/tmp/mounts/two"))
+}
+
+fn one_file_system_is_not_mounted_twice_on_one_directory() -> Checked {
+    let _place = Place::new()?;
+    known(file::mount(c"none", c"/tmp/mounts/two", c"devtmpfs"))?;
+    refused(file::mount(c"none", c"/tmp/mounts/two", c"devtmpfs"), Errno::BUSY)?;
+    // Another kind hides it.
+    known(file::mount(c"none", c"/tmp/mounts/two", c"tmpfs"))?;
+    known(file::mount(c"none", c"/tmp/mounts/two", c"devtmpfs"))?;
+    ensure(fs::exists("/tmp/mounts/two/null")?, "not there")
 }
 
 /// The lines of a `mountinfo`, each in its fields.
