@@ -79,6 +79,25 @@ pub(super) fn syncfs(caller: &mut Caller<'_>, file: Descriptor) -> Answer {
     Ok(0)
 }
 
+/// Bytes of a file, where they stay when both are asked for that writing begins and that it ends; its metadata may be there,
+/// too. What is only to begin does so within seconds.
+pub(super) fn sync_file_range(caller: &mut Caller<'_>, file: Descriptor, at: i64, bytes: i64, flags: Bits) -> Answer {
+    const WRITTEN: u32 = linux::SYNC_FILE_RANGE_WRITE | linux::SYNC_FILE_RANGE_WAIT_AFTER;
+    let file = caller.file(file)?;
+    let end = at.checked_add(bytes).ok_or(Errno::EINVAL)?;
+    if flags.0 & !(WRITTEN | linux::SYNC_FILE_RANGE_WAIT_BEFORE) != 0 || at < 0 || end < at {
+        return Err(Errno::EINVAL);
+    }
+    match file.inode().protection().kind {
+        FileKind::Regular | FileKind::BlockDevice | FileKind::Directory => {}
+        _ => return Err(Errno::ESPIPE),
+    }
+    if flags.0 & WRITTEN == WRITTEN {
+        file.sync()?;
+    }
+    Ok(0)
+}
+
 /// Advice is checked and, as all files are in memory, not needed.
 pub(super) fn fadvise64(caller: &mut Caller<'_>, file: Descriptor, _at: i64, bytes: i64, advice: u32) -> Answer {
     let file = caller.file(file)?;

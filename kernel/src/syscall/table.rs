@@ -235,6 +235,7 @@ static CALLS: &[(usize, Call)] = calls! {
     linux::__NR_fsync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_fdatasync, contents::fsync, (Descriptor), Stdio;
     linux::__NR_syncfs, contents::syncfs, (Descriptor), Stdio;
+    linux::__NR_sync_file_range, contents::sync_file_range, (Descriptor, i64, i64, Bits), Stdio;
     linux::__NR_readahead, contents::readahead, (Descriptor, i64, u64), Stdio;
     linux::__NR_fadvise64, contents::fadvise64, (Descriptor, i64, i64, u32), Stdio;
     linux::__NR_preadv, contents::preadv, (Descriptor, UserAddr, i32, i64), Stdio;

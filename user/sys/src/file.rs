@@ -264,6 +264,16 @@ pub fn advise(file: &impl AsRawFd, advice: usize) -> Result<(), Errno> {
     unsafe { call(number::FADVISE64, [int(file.as_raw_fd()), 0, 0, advice]) }.map(drop)
 }
 
+/// `sync_file_range` of the first bytes of a file.
+///
+/// # Errors
+///
+/// `INVAL` for flags that nobody knows and for less than nothing, `SPIPE` for what has no range, and what `fsync` says.
+pub fn sync_range(file: &impl AsRawFd, bytes: isize, flags: usize) -> Result<(), Errno> {
+    // SAFETY: no memory is named.
+    unsafe { call(number::SYNC_FILE_RANGE, [int(file.as_raw_fd()), 0, bytes.cast_unsigned(), flags]) }.map(drop)
+}
+
 /// `readahead` of all.
 ///
 /// # Errors

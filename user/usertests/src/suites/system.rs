@@ -9,7 +9,7 @@ use crate::expect::{Checked, as_root, ensure, equal, in_child, known, on_tine, r
 
 super::tests!("system":
     root_names_the_machine_and_nobody_else, the_kernels_lines_have_a_level_and_a_moment,
-    lines_that_were_cleared_are_not_shown_again, the_end_of_the_lines_fits_a_small_buffer, advice_about_files_is_checked,
+    lines_that_were_cleared_are_not_shown_again, the_end_of_the_lines_fits_a_small_buffer, advice_about_files_is_checked, a_range_of_a_file_is_synced,
     a_file_has_no_extended_attributes);
 
 fn root_names_the_machine_and_nobody_else() -> Checked {
@@ -74,6 +74,15 @@ fn advice_about_files_is_checked() -> Checked {
     refused(file::advise(&file, 6), Errno::INVAL)?;
     let (reading, _writing) = known(file::pipe())?;
     refused(file::advise(&reading, 0), Errno::SPIPE)
+}
+
+fn a_range_of_a_file_is_synced() -> Checked {
+    let file = File::open("/etc/motd")?;
+    (0..8).try_for_each(|flags| file::sync_range(&file, 100, flags))?;
+    refused(file::sync_range(&file, 100, 8), Errno::INVAL)?;
+    refused(file::sync_range(&file, -1, 7), Errno::INVAL)?;
+    let (reading, _writing) = known(file::pipe())?;
+    refused(file::sync_range(&reading, 0, 7), Errno::SPIPE)
 }
 
 fn a_file_has_no_extended_attributes() -> Checked {
