@@ -62,8 +62,12 @@ pub fn poll<S: Switch>(
     interrupted: impl Fn() -> bool,
 ) -> Result<usize, FileError> {
     let ready = look(files);
-    if ready > 0 || deadline_ns == Some(0) {
+    if ready > 0 {
         return Ok(ready);
+    }
+    if deadline_ns == Some(0) {
+        // As Linux: who only looks, and lets a signal in meanwhile, is told of that.
+        return if interrupted() { Err(FileError::Interrupted) } else { Ok(0) };
     }
     let sleeper = Arc::new(Sleeper::<S> { thread: S::current(), told: AtomicBool::new(false) });
     let _watches = Watches::join(files, &sleeper)?;

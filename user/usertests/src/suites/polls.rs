@@ -86,7 +86,7 @@ fn time_that_is_left_is_told() -> Checked {
 }
 
 fn a_signal_is_let_in_while_it_waits() -> Checked {
-    let (reader, _writer) = stream::pipe(0)?;
+    let (reader, writer) = stream::pipe(0)?;
     signal::handle(Signal::USR1, Handler::Count)?;
     process::block_signals(!stream::all_but(&[Signal::USR1]))?;
     kill(process::pid().0, Signal::USR1)?;
@@ -95,7 +95,14 @@ fn a_signal_is_let_in_while_it_waits() -> Checked {
     equal(signal::caught(), 0)?;
     refused(stream::poll(&mut files, None, Some(stream::all_but(&[Signal::USR1]))).0, Errno::INTR)?;
     equal(signal::caught(), 1)?;
+    // Who does not wait is told, too, unless something is ready.
     kill(process::pid().0, Signal::USR1)?;
+    let let_in = Some(stream::all_but(&[Signal::USR1]));
+    refused(stream::poll(&mut files, Some(Duration::ZERO), let_in).0, Errno::INTR)?;
+    equal(signal::caught(), 1)?;
+    file::write(&writer, b"x")?;
+    kill(process::pid().0, Signal::USR1)?;
+    equal(stream::poll(&mut files, Some(Duration::ZERO), let_in).0, Ok(1))?;
     equal(signal::caught(), 0)
 }
 

@@ -74,3 +74,12 @@ fn a_signal_ends_the_wait() {
     let (reader, _writer) = pipe();
     assert_eq!(error(interrupted(move || found(&[&reader], None))), Some(FileError::Interrupted));
 }
+
+#[test]
+fn who_only_looks_is_told_of_a_signal_where_nothing_is_ready() {
+    let ((reader, _writer), (_reader, writer)) = (pipe(), pipe());
+    let look =
+        |file| poll::<HostSwitch>(&mut [Polled::new(file, Readiness::READ | Readiness::WRITE)], Some(0), || true);
+    assert_eq!(look(reader), Err(FileError::Interrupted));
+    assert_eq!(look(writer), Ok(1));
+}
