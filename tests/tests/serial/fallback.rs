@@ -21,9 +21,12 @@ fn without_busybox_the_fallback_shell_runs_our_programs(bench: &Bench) -> anyhow
     console.until("TERM\r\nTERM\r\n")?;
     console.until("forktree: 3 processes")?;
     console.until(PROMPT)?;
-    // Programs that are stopped and go on.
-    console
-        .send(format!("grind 600s 1 >/dev/null & kill -STOP $!; kill -CONT $!; kill $!; wait $!; kill -l $?{ENTER}"))?;
+    // A job that is stopped and goes on. Until it has written something it may be one that ignores SIGTERM, as this shell does.
+    console.send(format!(
+        "{{ kill -l 15 >/tmp/begun; while :; do :; done; }} & until read -r line </tmp/begun; do :; done 2>/dev/null{ENTER}"
+    ))?;
+    console.until(PROMPT)?;
+    console.send(format!("kill -STOP $!; kill -CONT $!; kill $!; wait $!; kill -l $?{ENTER}"))?;
     console.until("TERM\r\n")?;
     console.until(PROMPT)?;
     // A shell that ends is started again.
