@@ -130,7 +130,7 @@ impl<C: Cpu> Fat<C> {
         volume.read_at(0, &mut sector)?;
         let geometry = Geometry::parse(&sector, volume.bytes()).map_err(|BadFat| FileError::Invalid)?;
         let flags = if volume.is_read_only() { MountFlags::READ_ONLY } else { MountFlags::empty() };
-        let changing = Changing { hint: FIRST_CLUSTER, free: None, batch: 0, is_marked: false, was_marked: false };
+        let changing = Changing { hint: FIRST_CLUSTER, free: None, is_marked: false, was_marked: false };
         let fs = Arc::new(Self {
             volume,
             geometry,

@@ -15,8 +15,6 @@ pub(super) struct Changing {
     pub(super) hint: u32,
     /// How many are free, once they were counted.
     pub(super) free: Option<u32>,
-    /// How often changes have been [committed](Fat::commit).
-    pub(super) batch: u64,
     /// Whether the disk says that somebody writes to it.
     pub(super) is_marked: bool,
     /// Whether it has said so when it was mounted: then only who checks it may say otherwise.
@@ -65,6 +63,11 @@ impl Freed {
 
     pub(super) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Whether what comes behind this cluster is among them.
+    pub(super) fn has_behind(&self, cluster: u32) -> bool {
+        self.list.iter().any(|loose| matches!(loose, Loose::Behind(last, _) if *last == cluster))
     }
 }
 

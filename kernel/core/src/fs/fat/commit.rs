@@ -62,7 +62,6 @@ impl<C: Cpu> Fat<C> {
             self.commit_blocks()?;
         }
         self.release(changing, loose)?;
-        changing.batch = changing.batch.wrapping_add(1);
         self.note_free(changing)
     }
 

@@ -2,7 +2,7 @@
 
 use ::alloc::vec::Vec;
 
-use super::alloc::{Changing, Loose};
+use super::alloc::Loose;
 use super::chain::Next;
 use super::node::Node;
 use crate::addr::{PAGE_SIZE, PhysFrame};
@@ -19,13 +19,11 @@ const MOST_BYTES: u64 = u32::MAX as u64;
 pub(super) struct Chain {
     /// The index of the cluster that was looked for last, and its number: mostly one goes on from there.
     found: (u64, u32),
-    /// The batch of changes in which its end was cut off. The disk's table still has it until that is committed.
-    cut_in: Option<u64>,
 }
 
 impl Chain {
     pub(super) const fn new(first: u32) -> Self {
-        Self { found: (0, first), cut_in: None }
+        Self { found: (0, first) }
     }
 }
 
@@ -159,12 +157,12 @@ impl<C: Cpu> Node<C> {
     /// Makes the file shorter, and notes it. What is cut off is free once nothing on the disk leads there.
     pub(super) fn shorten(&self, to: u32) -> Result<(), FileError> {
         let mut chain = self.chain.lock();
-        let changing = self.fs.change()?;
+        let _changing = self.fs.change()?;
         // All that can fail comes first: what is cut off must not stay in the entry.
         if let Some(place) = self.place() {
             self.fs.hold_slot(place)?;
         }
-        self.cut_off(&mut chain, &changing, to)?;
+        self.cut_off(&mut chain, to)?;
         self.note_contents()
     }
 
@@ -178,15 +176,16 @@ impl<C: Cpu> Node<C> {
     /// clusters are lost to who checks it.
     pub(super) fn take_back(&self, before: Extent) {
         let mut chain = self.chain.lock();
-        let changing = self.fs.changing.lock();
+        let _changing = self.fs.changing.lock();
         if before.size > 0 || before.first_cluster == 0 {
-            let _shorter = self.cut_off(&mut chain, &changing, before.size);
+            let _shorter = self.cut_off(&mut chain, before.size);
         } else {
             self.state.lock().size = 0;
         }
     }
 
-    fn cut_off(&self, chain: &mut Chain, changing: &Changing, to: u32) -> Result<(), FileError> {
+    /// The caller may change the file system.
+    fn cut_off(&self, chain: &mut Chain, to: u32) -> Result<(), FileError> {
         self.fs.freed.lock().expect()?;
         let cut = self.cut(chain, to.into()).inspect_err(|_| self.fs.freed.lock().forget())?;
         let first = {
@@ -201,10 +200,7 @@ impl<C: Cpu> Node<C> {
                 freed.push(Loose::Chain(first));
                 *chain = Chain::new(0);
             }
-            Some((last, next)) => {
-                freed.push(Loose::Behind(last, next));
-                chain.cut_in = Some(changing.batch);
-            }
+            Some((last, next)) => freed.push(Loose::Behind(last, next)),
             None => freed.forget(),
         }
         Ok(())
@@ -271,15 +267,21 @@ impl<C: Cpu> Node<C> {
         Ok(cluster)
     }
 
-    /// What was cut off still follows in the table as long as the disk has the file's old length. It must not come to be part
-    /// of the file again.
+    /// What was cut off still follows in the table as long as the disk may have the file's old length. It must not come to be
+    /// part of the file again: it is about to be free, whoever uses the file by then.
     fn finish_cut(&self, chain: &mut Chain) -> Result<(), FileError> {
-        if let Some(batch) = chain.cut_in {
+        // Mostly there is nothing to look for.
+        if self.fs.freed.lock().len() == 0 {
+            return Ok(());
+        }
+        let Some(last) = self.fs.geometry.clusters_of(self.size().into()).checked_sub(1) else { return Ok(()) };
+        if self.state.lock().first_cluster == 0 {
+            return Ok(());
+        }
+        let last = self.cluster(chain, last)?;
+        if self.fs.freed.lock().has_behind(last) {
             let mut changing = self.fs.change()?;
-            if changing.batch == batch {
-                self.fs.commit(&mut changing)?;
-            }
-            chain.cut_in = None;
+            self.fs.commit(&mut changing)?;
         }
         Ok(())
     }

@@ -94,6 +94,27 @@ fn a_file_grows_is_overwritten_and_cut_and_has_zeroes_where_nothing_was_written(
 }
 
 #[test]
+fn a_file_that_was_cut_and_closed_grows_into_clusters_of_its_own_when_it_is_opened_again() {
+    for kind in SMALL {
+        let tree = Tree::new(format(kind));
+        let free = tree.free();
+        tree.write("file", &pattern(1, 20_000)).unwrap();
+        tree.mountable.sync().unwrap();
+        let file = tree.open("file", OpenFlags::READ_WRITE).unwrap();
+        file.resize(5001, Writer::KERNEL).unwrap();
+        drop(file);
+        // What was cut off is not free on the disk yet, and nobody remembers but the file system.
+        assert_eq!(tree.append("file", &pattern(2, 9000)), Ok(9000));
+        tree.mountable.sync().unwrap();
+        let expected = [&pattern(1, 20_000)[..5001], &pattern(2, 9000)].concat();
+        assert!(tree.read("file").unwrap() == expected, "{kind:?}");
+        let cluster = (kind.sectors * 512) as u64;
+        assert_eq!(free - tree.free(), 14_001_u64.div_ceil(cluster));
+        assert!(check_clean(&tree.unmount()).tree["file"] == Some(expected));
+    }
+}
+
+#[test]
 fn a_file_is_one_inode_however_it_is_found_and_keeps_its_number_when_it_moves() {
     let tree = Tree::new(format(SMALL[0]));
     tree.mkdir("sub").unwrap();
