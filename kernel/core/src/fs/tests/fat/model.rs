@@ -28,6 +28,8 @@ enum Step {
     Append(String, usize),
     Resize(usize, usize),
     Truncate(String),
+    /// Of a file that nobody else may have open, so that nobody keeps what is known of it.
+    Cut(String, usize),
     Commit,
     Sync,
     Remount,
@@ -206,6 +208,14 @@ impl Pair {
                     self.open.pop();
                 }
             }
+            Step::Cut(path, to) => {
+                let before = self.open.len();
+                self.open(path, OpenFlags::READ_WRITE);
+                if self.open.len() > before {
+                    self.run(&Step::Resize(before, *to));
+                    self.open.pop();
+                }
+            }
             Step::Append(path, count) => {
                 let bytes = self.bytes(*count);
                 if let Ok(done) = self.tree().append(path, &bytes) {
@@ -302,6 +312,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (path(), 0_usize..5000).prop_map(|(path, count)| Step::Append(path, count)),
         5 => (which, place()).prop_map(|(which, to)| Step::Resize(which, to)),
         1 => path().prop_map(Step::Truncate),
+        3 => (path(), place()).prop_map(|(path, to)| Step::Cut(path, to)),
         2 => Just(Step::Commit),
         1 => Just(Step::Sync),
         1 => Just(Step::Remount),
