@@ -66,18 +66,28 @@ impl<C: Cpu> Fat<C> {
     ///
     /// [`Io`](FileError::Io) where the chain ends before that or is broken.
     pub(super) fn walk(&self, cluster: u32, steps: u64) -> Result<u32, FileError> {
-        // A chain cannot be longer than there are clusters.
-        if !self.geometry.has(cluster) || steps >= self.geometry.clusters.into() {
+        self.walk_within(cluster, steps)?.ok_or(FileError::Io)
+    }
+
+    /// The same; `None` where the chain ends before that.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](FileError::Io) where it is broken.
+    pub(super) fn walk_within(&self, cluster: u32, steps: u64) -> Result<Option<u32>, FileError> {
+        // A chain cannot be longer than there are clusters: one that is goes in a circle, or ends before.
+        if !self.geometry.has(cluster) {
             return Err(FileError::Io);
         }
         let mut at = cluster;
-        for _ in 0..steps {
+        for _ in 0..steps.min(self.geometry.clusters.into()) {
             match self.next(at)? {
                 Next::Cluster(next) => at = next,
-                Next::End | Next::Free | Next::Bad => return Err(FileError::Io),
+                Next::End => return Ok(None),
+                Next::Free | Next::Bad => return Err(FileError::Io),
             }
         }
-        Ok(at)
+        if steps < self.geometry.clusters.into() { Ok(Some(at)) } else { Err(FileError::Io) }
     }
 
     /// The last cluster of a chain.

@@ -109,6 +109,9 @@ impl<C: Cpu> Fat<C> {
         let mut pieces = Pieces::at(self, directory, from)?;
         let mut index = from;
         while let Some(at) = pieces.next()? {
+            if index >= MOST_ENTRIES {
+                return Err(FileError::Io);
+            }
             let mut piece: Block = [0; BLOCK_SIZE];
             self.read_part(Part::Directories, at, &mut piece)?;
             let skipped = usize::try_from(index % PIECE_ENTRIES).unwrap_or(0);
@@ -118,9 +121,6 @@ impl<C: Cpu> Fat<C> {
                     return Ok(());
                 }
                 index = index.saturating_add(1);
-            }
-            if index >= MOST_ENTRIES {
-                return Err(FileError::Io);
             }
         }
         Ok(())
@@ -147,7 +147,7 @@ struct Pieces<'a, C: Cpu> {
 }
 
 impl<'a, C: Cpu> Pieces<'a, C> {
-    /// From the piece on that the entry at `index` is in.
+    /// From the piece on that the entry at `index` is in; behind the end there are none.
     fn at(fs: &'a Fat<C>, place: Place, index: u64) -> Result<Self, FileError> {
         let offset = (index.min(MOST_ENTRIES) / PIECE_ENTRIES).saturating_mul(PIECE);
         let first = match (place, &fs.geometry.root) {
@@ -168,7 +168,9 @@ impl<'a, C: Cpu> Pieces<'a, C> {
         // The end of a cluster, so that what follows the last entry of the last is not looked for in the next.
         let steps = offset.checked_div(bytes).unwrap_or(0);
         let (steps, into) = if into == 0 && steps > 0 { (steps.saturating_sub(1), bytes) } else { (steps, into) };
-        let cluster = fs.walk(first, steps)?;
+        let Some(cluster) = fs.walk_within(first, steps)? else {
+            return Ok(Self { fs, at: 0, end: 0, first, cluster: None });
+        };
         let start = fs.geometry.place(cluster);
         Ok(Self { fs, at: start.saturating_add(into), end: start.saturating_add(bytes), first, cluster: Some(cluster) })
     }
@@ -215,7 +217,7 @@ fn take(entry: &Slot, long: &mut LongName) -> Taken {
         long.forget();
         return Taken::Nothing;
     }
-    if attributes & 0x3f == slot::LONG_NAME {
+    if slot::is_name_part(entry) {
         long.take(entry);
         return Taken::Nothing;
     }

@@ -17,6 +17,8 @@ pub(super) const DIRECTORY: u8 = 0x10;
 pub(super) const ARCHIVE: u8 = 0x20;
 /// All of read-only, hidden, system, label: part of a long name.
 pub(super) const LONG_NAME: u8 = 0x0f;
+/// The attributes that there are; the other two bits are nobody's.
+const ATTRIBUTES: u8 = 0x3f;
 /// The first byte of what was removed.
 pub(super) const REMOVED: u8 = 0xe5;
 
@@ -60,6 +62,11 @@ pub(super) fn size(slot: &Slot) -> u32 {
 
 pub(super) fn attributes(slot: &Slot) -> u8 {
     byte(slot, 11)
+}
+
+/// Whether this is part of a long name, by its attributes.
+pub(super) fn is_name_part(slot: &Slot) -> bool {
+    attributes(slot) & ATTRIBUTES == LONG_NAME
 }
 
 pub(super) fn set_attributes(slot: &mut Slot, attributes: u8) {

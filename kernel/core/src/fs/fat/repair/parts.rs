@@ -46,7 +46,7 @@ impl Parts {
         if slot::is_free(entry) {
             return (Kind::Nothing, self.forget());
         }
-        if slot::attributes(entry) & 0x3f == slot::LONG_NAME {
+        if slot::is_name_part(entry) {
             return (Kind::Nothing, self.take_part(entry, place));
         }
         if slot::attributes(entry) & slot::VOLUME_LABEL != 0 {
