@@ -245,10 +245,11 @@ fn offer(card: Card<CardHost>) -> Result<Arc<CardCache>, FileError> {
     let needs = CacheNeeds { pages, parking: &PARKING, dirtied: wake, most_pages };
     let cache = CardCache::new(Box::new(CardDisk::new(card)), needs)?;
     CACHE.call_once(|| Arc::clone(&cache));
-    let whole = Volume::partitioned(Arc::clone(&cache), read_partitions);
+    let number = DeviceNumber::new(MAJOR, 0);
+    let whole = Volume::partitioned(Arc::clone(&cache), read_partitions).known_as(number, is_mounted);
     // The partitions first: who finds the card finds them, too.
     let table = offer_partitions(&cache)?;
-    nodes::add(&Device::blocks(NAME.as_bytes(), DeviceNumber::new(MAJOR, 0)), Arc::new(whole))?;
+    nodes::add(&Device::blocks(NAME.as_bytes(), number), Arc::new(whole))?;
     describe(&identity, by_dma, &table.partitions);
     Ok(cache)
 }
@@ -268,9 +269,22 @@ fn offer_partitions(cache: &Arc<CardCache>) -> Result<partition::Table, FileErro
 fn offer_partition(cache: &Arc<CardCache>, part: &Partition) -> Result<(), FileError> {
     let Some(volume) = Volume::part(Arc::clone(cache), part.first, part.blocks) else { return Ok(()) };
     let name = format!("{NAME}p{}", part.number);
-    nodes::add(&Device::blocks(name.as_bytes(), DeviceNumber::new(MAJOR, part.number)), Arc::new(volume))?;
+    let number = DeviceNumber::new(MAJOR, part.number);
+    let volume = volume.known_as(number, is_mounted);
+    nodes::add(&Device::blocks(name.as_bytes(), number), Arc::new(volume))?;
     PARTITIONS.lock().push(part.number);
     Ok(())
+}
+
+/// Whether a file system of the card or partition of this number is mounted; of the card, also of any partition.
+fn is_mounted(number: DeviceNumber) -> bool {
+    let is_mounted = |minor| MOUNTS.root_of_device(DeviceNumber::new(MAJOR, minor)).is_some();
+    if number.minor != 0 {
+        return is_mounted(number.minor) || is_mounted(0);
+    }
+    // One at a time, for the lock is not held meanwhile.
+    let partition = |index| PARTITIONS.lock().get(index).copied();
+    is_mounted(0) || (0..).map_while(partition).any(is_mounted)
 }
 
 /// Somebody has written new tables, and says so (`BLKRRPART`). Whoever has a partition open has the old one still.

@@ -188,7 +188,7 @@ fn make(caller: &mut Caller<'_>, kind: Maybe, source: Maybe, options: Maybe) -> 
         b"tmpfs" => Ok(filesystems::tmpfs(options.bytes())?),
         b"devtmpfs" => Ok(again(filesystems::devices()?)),
         b"devpts" => Ok(again(filesystems::terminals()?)),
-        b"vfat" | b"msdos" => Ok(filesystems::fat(disk(caller, source)?)?),
+        b"vfat" | b"msdos" => Ok(filesystems::fat(disk(caller, source)?, options.bytes())?),
         b"ext2" => Ok(filesystems::ext(ext::Kind::Ext2, disk(caller, source)?, options.bytes())?),
         b"ext3" => Ok(filesystems::ext(ext::Kind::Ext3, disk(caller, source)?, options.bytes())?),
         b"ext4" => Ok(filesystems::ext(ext::Kind::Ext4, disk(caller, source)?, options.bytes())?),

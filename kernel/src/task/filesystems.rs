@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kcore::fs::block::Volume;
 use kcore::fs::devices::DeviceNodes;
 use kcore::fs::ext::{self, Ext, MountableExt, Problem};
-use kcore::fs::fat::{Fat, FatNeeds, Finding, MountableFat};
+use kcore::fs::fat::{Fat, FatNeeds, FatOptions, Finding, MountableFat};
 use kcore::fs::tmpfs::{Limits, Needs, Purpose, Tmpfs, WithRoot};
 use kcore::fs::{
     self, AccessId, Base, Bind, Context, DeviceNumber, FileError, FileKind, FileOperations, Follow, Inode, Made,
@@ -58,19 +58,22 @@ pub(crate) fn page_source() -> Option<Arc<dyn PageSource>> {
     NEEDS.get().map(|needs| Arc::clone(&needs.pages))
 }
 
-/// The FAT file system on the disk or partition of this number. What is mounted already is seen in one more place.
+/// The FAT file system on the disk or partition of this number, with these options (see [`FatOptions`]). What is mounted
+/// already is seen in one more place, as it is.
 ///
 /// # Errors
 ///
-/// [`Busy`](FileError::Busy) where it was unmounted and somebody still uses it; those of [`Fat::open`].
-pub(crate) fn fat(number: DeviceNumber) -> Result<Arc<dyn Mountable>, FileError> {
+/// [`Invalid`](FileError::Invalid) for options that there are not; [`Busy`](FileError::Busy) where it was unmounted and somebody
+/// still uses it; those of [`Fat::open`].
+pub(crate) fn fat(number: DeviceNumber, options: &[u8]) -> Result<Arc<dyn Mountable>, FileError> {
+    let options = FatOptions::parse(options).ok_or(FileError::Invalid)?;
     if let Some(root) = MOUNTS.root_of_device(number) {
         let is_fat = MOUNTS.of(&*root).is_some_and(|fs| fs.kind() == KIND);
         return if is_fat { Ok(Arc::new(Bind::<Arm>::new(&root, KIND))) } else { Err(FileError::Busy) };
     }
     let Needs { pages, now, parking, mappings, .. } = NEEDS.get().ok_or(FileError::NoDevice)?.clone();
     let needs = FatNeeds { pages, now, parking, mappings, dirtied, report: report_fat };
-    let fs = Fat::open(volume(number)?, number, needs)?;
+    let fs = Fat::open_with(volume(number)?, number, needs, options)?;
     {
         let mut fats = FATS.lock();
         fats.retain(|(_, fat)| fat.strong_count() > 0);

@@ -16,4 +16,4 @@ mod volume;
 
 pub use cache::{Cache, CacheNeeds};
 pub use disk::{BLOCK_SIZE, Disk, DiskError};
-pub use volume::Volume;
+pub use volume::{IsMounted, Volume};

@@ -19,8 +19,8 @@
 //! Images come from strangers. A chain that leads out of the table, to a free cluster or in a circle is an input/output
 //! error where it does so; directories end after as many entries as one can have; names that are no names are left out.
 //!
-//! As on Linux, names are found in whichever case, files belong to root and have permissions 755, without those to write if
-//! they are marked so. Times are taken for UTC.
+//! As on Linux, names are found in whichever case, files belong to root and have permissions 755, or what [`FatOptions`] say,
+//! without those to write if they are marked so. Times are taken for UTC.
 //!
 //! # Locks
 //!
@@ -42,6 +42,7 @@ mod name;
 mod new_name;
 mod node;
 mod nodes;
+mod options;
 mod pending;
 mod rename;
 mod repair;
@@ -56,6 +57,7 @@ pub use geometry::BadFat;
 use geometry::{FIRST_CLUSTER, Geometry, Width};
 use node::Node;
 use nodes::Nodes;
+pub use options::FatOptions;
 use pending::Pending;
 pub use repair::{Finding, Repairs};
 
@@ -101,6 +103,7 @@ pub struct Fat<C: Cpu> {
     geometry: Geometry,
     device: DeviceNumber,
     needs: FatNeeds,
+    options: FatOptions,
     /// Where names were found: directories by their first cluster, files by the place of their entry.
     names: NameCache<C>,
     /// Numbers for what is mapped.
@@ -123,6 +126,20 @@ impl<C: Cpu> Fat<C> {
     ///
     /// [`Invalid`](FileError::Invalid) for what is no FAT file system, or a damaged one; [`Io`](FileError::Io).
     pub fn open(volume: Arc<Volume<C>>, device: DeviceNumber, needs: FatNeeds) -> Result<Arc<Self>, FileError> {
+        Self::open_with(volume, device, needs, FatOptions::USUAL)
+    }
+
+    /// The same, with owners and permissions as `options` say.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`open`](Self::open).
+    pub fn open_with(
+        volume: Arc<Volume<C>>,
+        device: DeviceNumber,
+        needs: FatNeeds,
+        options: FatOptions,
+    ) -> Result<Arc<Self>, FileError> {
         let mut sector = [0; 512];
         if volume.bytes() < sector.len() as u64 {
             return Err(FileError::Invalid);
@@ -135,6 +152,7 @@ impl<C: Cpu> Fat<C> {
             volume,
             geometry,
             device,
+            options,
             names: NameCache::new(),
             next_object: AtomicU64::new(device.encoded() << 32 | 1 << 63),
             covered: Covered::nothing(),

@@ -8,6 +8,8 @@ use super::cache::Cache;
 use super::disk::BLOCK_SIZE;
 use crate::addr::{PAGE_SIZE, UserAddr};
 use crate::fs::error::FileError;
+use crate::fs::flags::OpenFlags;
+use crate::fs::metadata::DeviceNumber;
 use crate::fs::operations::{Blocking, FileOperations, Place, Seeking};
 use crate::fs::transfer::{Sink, Source, give};
 use crate::hal::{Cpu, UserMemory};
@@ -42,14 +44,19 @@ pub struct Volume<C: Cpu> {
     bytes: u64,
     /// Reads the disk's partition tables anew; not of a partition.
     read_partitions: Option<fn() -> Result<(), FileError>>,
+    /// Its number, and who knows whether a file system of it is mounted.
+    mounted: Option<(DeviceNumber, IsMounted)>,
 }
+
+/// Tells whether a file system of the disk or partition of this number, or of part of it, is mounted.
+pub type IsMounted = fn(DeviceNumber) -> bool;
 
 impl<C: Cpu> Volume<C> {
     /// All of the disk.
     #[must_use]
     pub fn whole(cache: Arc<Cache<C>>) -> Self {
         let bytes = cache.bytes();
-        Self { cache, start: 0, bytes, read_partitions: None }
+        Self { cache, start: 0, bytes, read_partitions: None, mounted: None }
     }
 
     /// All of the disk, which has partitions: `read` reads their tables anew.
@@ -64,7 +71,13 @@ impl<C: Cpu> Volume<C> {
         let start = first.checked_mul(BLOCK)?;
         let bytes = blocks.checked_mul(BLOCK)?;
         let end = start.checked_add(bytes)?;
-        (end <= cache.bytes()).then_some(Self { cache, start, bytes, read_partitions: None })
+        (end <= cache.bytes()).then_some(Self { cache, start, bytes, read_partitions: None, mounted: None })
+    }
+
+    /// The same, known by `number`: who opens it with `O_EXCL` is told by `is_mounted` whether it is in use.
+    #[must_use]
+    pub fn known_as(self, number: DeviceNumber, is_mounted: IsMounted) -> Self {
+        Self { mounted: Some((number, is_mounted)), ..self }
     }
 
     /// The size.
@@ -176,6 +189,16 @@ impl<C: Cpu> FileOperations for Volume<C> {
             _ => return Err(FileError::NotTty),
         }
         Ok(0)
+    }
+
+    /// Who makes or mends a file system asks so whether it is one that is in use.
+    fn opened(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOperations>>, FileError> {
+        match self.mounted {
+            Some((number, is_mounted)) if flags.contains(OpenFlags::EXCLUSIVE) && is_mounted(number) => {
+                Err(FileError::Busy)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn seeking(&self) -> Seeking {

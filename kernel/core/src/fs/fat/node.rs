@@ -23,8 +23,6 @@ use crate::sync::{Rank, SpinLock};
 
 /// The number of the root. Others' are places on the volume, and behind it.
 const ROOT: u64 = 1;
-const ALL: u16 = 0o755;
-const READ_ONLY: u16 = 0o555;
 
 /// A file or a directory.
 pub(super) struct Node<C: Cpu> {
@@ -73,7 +71,7 @@ impl<C: Cpu> Node<C> {
             parent: None,
             first_cluster: 0,
             size: 0,
-            permissions: ALL,
+            permissions: fs.options.permissions(true, false),
             born: none,
             accessed: none,
             modified: none,
@@ -116,7 +114,7 @@ impl<C: Cpu> Node<C> {
             parent: self.itself.upgrade(),
             first_cluster: entry.first_cluster,
             size: entry.size,
-            permissions: if entry.is_read_only && !entry.is_directory { READ_ONLY } else { ALL },
+            permissions: self.fs.options.permissions(entry.is_directory, entry.is_read_only),
             born: entry.born,
             accessed: entry.accessed,
             modified: entry.modified,
@@ -248,18 +246,6 @@ impl<C: Cpu> Node<C> {
             slot::set_cluster(slot, first_cluster);
             slot::set_size(slot, size);
         })
-    }
-
-    /// Permissions as Linux's vfat keeps them: all may read and execute; all that may write do, or nobody, and of a directory
-    /// somebody always does. `None` for what cannot be kept.
-    const fn kept_permissions(&self, wanted: u16) -> Option<u16> {
-        const WRITE_MASK: u16 = 0o200;
-        let wanted = wanted & ALL;
-        if wanted & READ_ONLY != READ_ONLY || self.is_directory && wanted & WRITE_MASK == 0 {
-            None
-        } else {
-            Some(wanted)
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::directory::{Entry, Place};
 use super::super::new_name::trimmed;
 use super::super::slot;
 use super::super::time::Stamp;
-use super::{Node, READ_ONLY, ROOT};
+use super::{Node, ROOT};
 use crate::fs::error::FileError;
 use crate::fs::flags::OpenFlags;
 use crate::fs::inode::{Changeable, DirectoryEntry, Inode, Making, Renaming, Visit};
@@ -30,7 +30,7 @@ impl<C: Cpu> Inode for Node<C> {
 
     fn protection(&self) -> Protection {
         let permissions = self.state.lock().permissions;
-        Protection { kind: self.kind(), permissions, uid: 0, gid: 0 }
+        Protection { kind: self.kind(), permissions, uid: self.fs.options.uid, gid: self.fs.options.gid }
     }
 
     fn metadata(&self) -> Metadata {
@@ -150,15 +150,18 @@ impl<C: Cpu> Inode for Node<C> {
         let mut changeable = Changeable { protection, accessed, modified, now: self.fs.now() };
         change(&mut changeable)?;
         let Protection { permissions, uid, gid, .. } = changeable.protection;
-        if (uid, gid) != (0, 0) || permissions & SET_ID_AND_STICKY != 0 {
+        let options = &self.fs.options;
+        if (uid, gid) != (options.uid, options.gid) || permissions & SET_ID_AND_STICKY != 0 {
             return Err(FileError::NotPermitted);
         }
         // What cannot be kept is not, and, as on Linux, nobody is told.
-        let permissions = self.kept_permissions(permissions).unwrap_or(protection.permissions);
+        let permissions = options.kept(self.is_directory, permissions).unwrap_or(protection.permissions);
         self.update_entry(|slot| {
-            if !self.is_directory {
+            if !self.is_directory
+                && let Some(is_marked) = options.marks_read_only(permissions)
+            {
                 let others = slot::attributes(slot) & !slot::READ_ONLY;
-                slot::set_attributes(slot, if permissions == READ_ONLY { others | slot::READ_ONLY } else { others });
+                slot::set_attributes(slot, if is_marked { others | slot::READ_ONLY } else { others });
             }
             // What stays is not rounded again.
             if changeable.accessed != accessed {

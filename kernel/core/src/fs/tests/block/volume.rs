@@ -9,7 +9,8 @@ use crate::addr::UserAddr;
 use crate::fs::block::{BLOCK_SIZE, Volume};
 use crate::fs::tests::support::{FakeSource, PARKING, find, tree};
 use crate::fs::{
-    Blocking, BufferSink, BufferSource, FileError, FileOperations, OpenFile, OpenFlags, Place, Seeking, Whence,
+    Blocking, BufferSink, BufferSource, DeviceNumber, FileError, FileOperations, OpenFile, OpenFlags, Place, Seeking,
+    Whence,
 };
 use crate::hal::fake::FakeCpu;
 use crate::hal::{UserFault, UserMemory};
@@ -159,6 +160,23 @@ fn partition_tables_are_read_anew_by_who_has_the_whole_disk() {
     let part = TestVolume::part(cache, 1, 8).unwrap();
     assert_eq!(part.ioctl(BLKRRPART, 0, &Answer::default()), Err(FileError::Invalid));
     assert_eq!(READ.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn who_wants_a_disk_for_himself_does_not_get_one_that_is_mounted() {
+    fn is_mounted(number: DeviceNumber) -> bool {
+        number == DeviceNumber::new(179, 2)
+    }
+    let (_, cache, _) = cache(64, 32);
+    let part = |number| {
+        let part = TestVolume::part(Arc::clone(&cache), 1, 8).unwrap();
+        part.known_as(DeviceNumber::new(179, number), is_mounted)
+    };
+    let opened = |volume: &TestVolume, flags| volume.opened(flags).map(|other| other.is_none());
+    let alone = OpenFlags::READ_WRITE | OpenFlags::EXCLUSIVE;
+    assert_eq!((opened(&part(2), alone), opened(&part(1), alone)), (Err(FileError::Busy), Ok(true)));
+    assert_eq!(opened(&part(2), OpenFlags::READ_WRITE), Ok(true));
+    assert_eq!(opened(&TestVolume::whole(Arc::clone(&cache)), alone), Ok(true));
 }
 
 #[test]

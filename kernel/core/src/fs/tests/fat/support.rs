@@ -8,7 +8,7 @@ use super::super::block::support::{FakeDisk, over};
 use super::super::support::{FakeSource, MAPPINGS, PARKING, find, now, open_as_root};
 use super::{DEVICE, dirtied, report};
 use crate::fs::block::Volume;
-use crate::fs::fat::{Fat, FatNeeds, MountableFat};
+use crate::fs::fat::{Fat, FatNeeds, FatOptions, MountableFat};
 use crate::fs::{
     AccessId, Base, BufferSink, BufferSource, Context, FileError, FileKind, IfTaken, Made, MountFlags, Mountable,
     OpenFile, OpenFlags, Removal, Side, Visit, make, remove, rename,
@@ -107,10 +107,14 @@ impl Tree {
     }
 
     pub(super) fn as_wanted(disk: FakeDisk, flags: MountFlags) -> Self {
+        Self::with_options(disk, flags, FatOptions::USUAL)
+    }
+
+    pub(super) fn with_options(disk: FakeDisk, flags: MountFlags, options: FatOptions) -> Self {
         let source = Arc::new(FakeSource::default());
         let volume = Arc::new(Volume::<FakeCpu>::whole(over(&disk, &source, 100_000)));
         let needs = FatNeeds { pages: source.clone(), now, parking: &PARKING, mappings: &MAPPINGS, dirtied, report };
-        let mountable = MountableFat::new(Fat::open(volume, DEVICE, needs).unwrap());
+        let mountable = MountableFat::new(Fat::open_with(volume, DEVICE, needs, options).unwrap());
         mountable.set_flags(flags).unwrap();
         Self { context: Context::new(mountable.root(), &PARKING), mountable, source, disk }
     }
