@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, bench_card, busybox, console, debian, dtb, flash, image, initramfs, layers, profile, push, raw, run,
+    bench, bench_card, busybox, console, debian, dtb, flash, image, initramfs, layers, out, profile, push, raw, run,
     summary, test, trace,
 };
 
@@ -62,8 +62,5 @@ fn main() -> ExitCode {
         Command::Layers(arguments) => layers::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("tine: {error:#}");
-        ExitCode::FAILURE
-    })
+    outcome.unwrap_or_else(|error| out::status_of(&error))
 }

@@ -79,3 +79,23 @@ fn records_are_decoded_as_they_come_in_at_a_port() {
         assert!(line.split_ascii_whitespace().collect::<Vec<_>>().join(" ").contains(shown), "{line:?}");
     }
 }
+
+#[test]
+fn a_recording_whose_reader_has_seen_enough_is_no_failure_to_be_told_of() {
+    let place = tempfile::tempdir().unwrap();
+    let (elf, recording) = (place.path().join("kernel.elf"), place.path().join("recording"));
+    std::fs::write(&elf, kernel()).unwrap();
+    // The record without a number, as rzCOBS has it.
+    std::fs::write(&recording, b"\x01\x7e\0".repeat(3)).unwrap();
+    let run = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tine"));
+        command.arg("trace").arg("--elf").arg(&elf).arg(&recording).stdout(stdout).output().unwrap()
+    };
+    let read = run(Stdio::piped());
+    assert_eq!(String::from_utf8_lossy(&read.stdout).matches("the line is up").count(), 3, "{read:?}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = run(writer.into());
+    // What a shell shows of a program that SIGPIPE has ended.
+    assert_eq!((unread.status.code(), &*unread.stderr), (Some(128 + 13), &b""[..]));
+}

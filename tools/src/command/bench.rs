@@ -15,6 +15,8 @@ use tools::board::Board;
 use tools::cpio::{Access, Archive, DATA_ALIGN, Entry};
 use tools::qemu::{Command, Qemu, Speed};
 
+use super::out::{self, say};
+
 /// What the kernel says at the end of its boot: `boot: 1234 us from entry`.
 const BOOT: &str = "boot: ";
 /// What a shell reads before its first prompt, and what it says there: `FBSTAMP .. virt_us=1234 ..`, the time since power-on.
@@ -73,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(time) = prompt {
         tine.add(PROMPT.to_owned(), Figure::Median(Tenths(10 * time)));
     }
-    print!("\n{}", table::plain(&tine, &linux));
+    out::write(format_args!("\n{}", table::plain(&tine, &linux)))?;
     if let Some(record) = &arguments.record {
         let old = std::fs::read_to_string(record).unwrap_or_default();
         let run = Run { commit: commit()?, day: day()?, program: arguments.name.clone() };
@@ -84,12 +86,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn size_and_boot(arguments: &Arguments, qemu: &Qemu) -> anyhow::Result<()> {
     let size = super::read(&arguments.kernel)?.len();
-    println!("image size                  {:>9} KiB", size.div_ceil(1024));
+    say!("image size                  {:>9} KiB", size.div_ceil(1024))?;
     for (name, board) in [("boot, raspi3b, one CPU", Board::Raspi3b), ("boot, raspi4b, four CPUs", Board::Raspi4b)] {
         let command = counted(board, &arguments.kernel, &arguments.initrd);
-        println!("{name:<28}{:>8} us of guest time", boot_time(&command, qemu)?);
+        say!("{name:<28}{:>8} us of guest time", boot_time(&command, qemu)?)?;
     }
-    println!("guest time: one instruction is one nanosecond (-icount shift=0,sleep=off), and the UART takes none");
+    say!("guest time: one instruction is one nanosecond (-icount shift=0,sleep=off), and the UART takes none")?;
     Ok(())
 }
 
@@ -107,7 +109,7 @@ fn boot_to_prompt(arguments: &Arguments, qemu: &Qemu) -> anyhow::Result<Option<u
     {
         let command = counted(board, &arguments.kernel, &initrd);
         let Some(time) = find_line(&command, qemu, stamp)? else { return Ok(None) };
-        println!("{name:<28}{time:>8} us of guest time");
+        say!("{name:<28}{time:>8} us of guest time")?;
         first = first.or(Some(time));
     }
     Ok(first)

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         rows.push(Row { clock, mib, linux_dma: own, linux_pio: same, tine });
     }
     let text = table(&linux.origin, &rows);
-    print!("{text}");
+    super::out::write(format_args!("{text}"))?;
     if let Some(document) = &arguments.record {
         let old = super::read(document).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())?;
         super::write(document, record(&old, &text).as_bytes())?;

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use tools::busybox;
 
+use super::out::say;
+
 /// Fetch Debian's static busybox for arm64 with apt-get, into a file that is left empty where it cannot be had
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -15,12 +17,15 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.out.display();
-    println!("{name}: fetching busybox-static for arm64 with apt-get; nothing is installed");
-    let program = busybox::fetch().unwrap_or_else(|error| {
-        println!("{name}: {error:#}");
-        println!("{name}: left empty: there will be no shell; delete it to try again");
-        Vec::new()
-    });
+    say!("{name}: fetching busybox-static for arm64 with apt-get; nothing is installed")?;
+    let program = match busybox::fetch() {
+        Ok(program) => program,
+        Err(error) => {
+            say!("{name}: {error:#}")?;
+            say!("{name}: left empty: there will be no shell; delete it to try again")?;
+            Vec::new()
+        }
+    };
     super::write(&arguments.out, &program)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -17,6 +17,8 @@ use tools::console::{Connection, Input, Keys, Line, Screen, Sending, Stamped, St
 use tools::symbols::Symbols;
 use tools::trace::Tables;
 
+use super::out;
+
 /// The key that ends what is under way.
 const CTRL_C: u8 = 0x03;
 /// How often a line that is gone is looked for.
@@ -292,8 +294,7 @@ impl Session<'_> {
     fn show(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let shown = self.screen.push(bytes);
         let mut stdout = io::stdout().lock();
-        stdout.write_all(&shown)?;
-        stdout.flush()?;
+        stdout.write_all(&shown).and_then(|()| stdout.flush()).map_err(out::failed)?;
         if let Some(log) = &mut self.log {
             log.write(&shown, SystemTime::now()).context("cannot write the log")?;
         }

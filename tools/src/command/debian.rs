@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use tools::cpio::{Access, Archive, Entry};
 use tools::debian::{Content, File, Source};
 
+use super::out::say;
+
 /// The architecture of the programs.
 const ARCHITECTURE: &str = "arm64";
 /// What no program reads.
@@ -36,7 +38,7 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let names: Vec<&str> = arguments.packages.iter().map(String::as_str).collect();
-    println!("{}: fetching {} with apt-get; nothing is installed", arguments.out.display(), names.join(", "));
+    say!("{}: fetching {} with apt-get; nothing is installed", arguments.out.display(), names.join(", "))?;
     let mut archive = Archive::default();
     let mut taken = String::new();
     for package in Source::open(ARCHITECTURE, &[])?.fetch_with_dependencies(&names)? {

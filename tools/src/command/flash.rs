@@ -12,6 +12,8 @@ use tools::flash::copy::{self, Plan};
 use tools::flash::disk::{Disk, System};
 use tools::image::bmap;
 
+use super::out::say;
+
 /// Write an image to an SD card, and read it back
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -35,11 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     copy::check(&mut image).with_context(|| arguments.image.display().to_string())?;
     let plan = plan(&arguments.image, &mut image)?;
     let disk = System::default().examine(&arguments.device)?;
-    println!("{}: {}, {}", disk.name, disk.model, human(disk.size));
+    say!("{}: {}, {}", disk.name, disk.model, human(disk.size))?;
     accept(&disk, image.metadata()?.len(), arguments)?;
-    disk.objections.iter().for_each(|objection| println!("  {objection}"));
+    disk.objections.iter().try_for_each(|objection| say!("  {objection}"))?;
     if !arguments.yes && !agreed(&disk, &mut io::stdin().lock(), &mut io::stdout())? {
-        println!("nothing was written");
+        say!("nothing was written")?;
         return Ok(ExitCode::FAILURE);
     }
     let mut card = open(arguments)?;
@@ -48,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ensure!(now == disk, "{} is another one now, or is used: {}, {}", now.name, now.model, human(now.size));
     with_bar("writing", plan.length(), |progress| copy::write(&plan, &mut image, &mut card, progress))?;
     with_bar("reading back", plan.length(), |progress| copy::verify(&plan, &mut image, &mut card, progress))?;
-    println!("{} is written and was read back without a difference; it can be taken out", disk.name);
+    say!("{} is written and was read back without a difference; it can be taken out", disk.name)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::out::say;
+
 /// Check who imports whom, and where `unsafe` stands
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -15,7 +17,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let breaches = tools::layers::check(&arguments.root)?;
     for breach in &breaches {
-        println!("{breach}");
+        say!("{breach}")?;
     }
     Ok(if breaches.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

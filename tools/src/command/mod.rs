@@ -10,6 +10,7 @@ pub(crate) mod flash;
 pub(crate) mod image;
 pub(crate) mod initramfs;
 pub(crate) mod layers;
+pub(crate) mod out;
 pub(crate) mod profile;
 pub(crate) mod push;
 pub(crate) mod raw;

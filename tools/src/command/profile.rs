@@ -10,6 +10,7 @@ use tools::qemu::Qemu;
 use tools::symbols::Symbols;
 
 use super::bench;
+use super::out::say;
 
 /// Count the instructions of a benchmark by function of the kernel
 #[derive(clap::Args)]
@@ -80,12 +81,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let (windows, rows) = profile.finish(&by);
     anyhow::ensure!(windows > 0, "there was no such window");
-    println!("instructions in an average window of {windows}:");
+    say!("instructions in an average window of {windows}:")?;
     if arguments.inlined.is_none() {
-        println!("{:>12.1}  in all", rows.iter().map(|row| row.instructions).sum::<f64>());
+        say!("{:>12.1}  in all", rows.iter().map(|row| row.instructions).sum::<f64>())?;
     }
     for row in rows.iter().take(arguments.rows) {
-        println!("{:>12.1}  {}", row.instructions, row.function);
+        say!("{:>12.1}  {}", row.instructions, row.function)?;
     }
     Ok(ExitCode::SUCCESS)
 }

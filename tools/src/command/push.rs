@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tools::push::port::Serial;
 use tools::push::{Event, Order};
 
+use super::out::say;
+
 /// Send a kernel over the serial line to a board whose card has the loader, and start it
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -33,12 +35,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let image = super::read_kernel(&arguments.image)?;
     let mut port = Serial::open(&arguments.port)?;
-    println!("waiting for a loader at {}; switch the board on, or press its reset", arguments.port.display());
+    say!("waiting for a loader at {}; switch the board on, or press its reset", arguments.port.display())?;
     let mut shown = Shown::new(image.len())?;
     let order = Order { image: &image, baud: arguments.baud, patience: Duration::from_secs(arguments.wait) };
     let push = if arguments.raspbootin { tools::push::raspbootin } else { tools::push::push };
     push(&mut port, &order, &mut |event| shown.tell(event))?;
-    shown.end();
+    shown.end()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,19 +81,22 @@ impl Shown {
             }
             Event::Arrived(bytes) => self.bar.set_position(bytes as u64),
             Event::Again => self.again += 1,
-            Event::TooFast(baud) => self.say(format!("nothing arrives at {baud} baud; going on at the first speed")),
+            Event::TooFast(baud) => {
+                self.say(format!("nothing more arrives at {baud} baud; going on at the first speed"))
+            }
             Event::Lost => self.say("the loader does not answer; waiting for it to ask again"),
         }
     }
 
-    /// Says something above the bar; where there is no terminal there is none.
+    /// Says something above the bar; where there is no terminal there is none. Whether anybody reads it makes no difference to
+    /// the board.
     fn say(&self, text: impl AsRef<str>) {
-        if self.bar.is_hidden() { println!("{}", text.as_ref()) } else { self.bar.println(text) }
+        if self.bar.is_hidden() { drop(say!("{}", text.as_ref())) } else { self.bar.println(text) }
     }
 
-    fn end(&self) {
+    fn end(&self) -> anyhow::Result<()> {
         self.bar.finish();
         let seconds = self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
-        println!("started {} bytes after {seconds:.1} s; {} frames were sent again", self.length, self.again);
+        say!("started {} bytes after {seconds:.1} s; {} frames were sent again", self.length, self.again)
     }
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tools::raw::Image;
 
+use super::out::say;
+
 /// Turn a kernel ELF into the raw image that firmware and QEMU load
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -27,6 +29,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         anyhow::bail!("the image has {size} bytes, {} more than the {limit} allowed", size - limit);
     }
     super::write(&arguments.out, &image.bytes)?;
-    println!("{}: {size} bytes ({} KiB in memory)", arguments.out.display(), image.span.div_ceil(1024));
+    say!("{}: {size} bytes ({} KiB in memory)", arguments.out.display(), image.span.div_ceil(1024))?;
     Ok(ExitCode::SUCCESS)
 }

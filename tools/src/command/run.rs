@@ -13,6 +13,8 @@ use tools::board::Board;
 use tools::qemu::{Command, Console, Monitor, Qemu, Speed, Trace};
 use tools::trace::Tables;
 
+use super::out::say;
+
 /// Status when `--timeout` ran out, as `timeout(1)` has it.
 const TIMED_OUT: u8 = 124;
 
@@ -77,7 +79,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let print = arguments.print;
     let mut command = command(arguments);
     if print {
-        println!("{:?}", command.to_process(&qemu));
+        say!("{:?}", command.to_process(&qemu))?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(tables) = tables else {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use tools::summary::Count;
 
+use super::out::say;
+
 /// Add up what the test runners said in their logs; fails if anything failed
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -22,14 +24,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for path in &arguments.logs {
         let count = Count::of_log(&String::from_utf8_lossy(&super::read(path)?));
         if !count.is_success() {
-            println!("failed: {} ({count}), see {}", name(path), path.display());
+            say!("failed: {} ({count}), see {}", name(path), path.display())?;
         }
         total += count;
     }
     if let Some(out) = &arguments.out {
         super::write(out, format!("{total}\n").as_bytes())?;
     }
-    println!("{total}");
+    say!("{total}")?;
     Ok(if total.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -8,6 +8,8 @@ use tools::on_board::{self, Plan, Said};
 use tools::push::Event;
 use tools::push::port::Serial;
 
+use super::out::{self, say};
+
 /// Run the test programs on a board whose card has the loader, over the serial line
 ///
 /// The kernel is sent, `usertests` is run at its shell, then the kernel that tests itself is sent. The board's command line
@@ -51,20 +53,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     on_board::check(&plan)?;
     let mut port = Serial::open(&arguments.serial)?;
-    println!("listening at {}; switch the board on, unless it is", arguments.serial.display());
+    say!("listening at {}; switch the board on, unless it is", arguments.serial.display())?;
     let count = on_board::run(&mut port, &plan, &mut show)?;
-    println!("{count}");
+    say!("{count}")?;
     Ok(if count.is_success() && count.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn show(said: Said) {
-    match said {
-        Said::Line(line) => println!("{line}"),
-        Said::Step(what) => println!("[tine] {what}"),
-        Said::Push(Event::Found { baud, .. }) => println!("[tine] found the loader; sending at {baud} baud"),
-        Said::Push(Event::FoundRaw) => println!("[tine] found a loader of another kind; sending without checksums"),
-        Said::Push(Event::TooFast(baud)) => println!("[tine] nothing arrives at {baud} baud"),
-        Said::Push(Event::Lost) => println!("[tine] the loader does not answer; waiting for it to ask again"),
-        Said::Push(Event::Text(_) | Event::Arrived(_) | Event::Again) => {}
-    }
+    out::end_if_closed(match said {
+        Said::Line(line) => say!("{line}"),
+        Said::Step(what) => say!("[tine] {what}"),
+        Said::Push(Event::Found { baud, .. }) => say!("[tine] found the loader; sending at {baud} baud"),
+        Said::Push(Event::FoundRaw) => say!("[tine] found a loader of another kind; sending without checksums"),
+        Said::Push(Event::TooFast(baud)) => say!("[tine] nothing more arrives at {baud} baud"),
+        Said::Push(Event::Lost) => say!("[tine] the loader does not answer; waiting for it to ask again"),
+        Said::Push(Event::Text(_) | Event::Arrived(_) | Event::Again) => Ok(()),
+    });
 }

@@ -12,6 +12,8 @@ use tools::console::{Connection, Line};
 use tools::demux::{Demux, Piece};
 use tools::trace::{Decoder, Tables};
 
+use super::out::{self, say};
+
 /// How often a port that is gone is looked for.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -39,7 +41,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let tables = Tables::load(&arguments.elf)?;
     if let Some(port) = &arguments.port {
-        follow(&Line::Port { path: port.clone(), baud: arguments.baud }, &tables);
+        return follow(&Line::Port { path: port.clone(), baud: arguments.baud }, &tables);
     }
     let mut decoder = tables.decoder();
     let mut input = open(&arguments.file)?;
@@ -51,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         if arguments.console {
             demux.push(bytes).into_iter().try_for_each(|piece| print(piece, &mut decoder))?;
         } else {
-            decoder.push(bytes).iter().for_each(|line| println!("{line}"));
+            decoder.push(bytes).iter().try_for_each(|line| say!("{line}"))?;
         }
         if count == 0 {
             break;
@@ -61,15 +63,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what comes in over a line, as often as it comes back.
-fn follow(line: &Line, tables: &Tables) -> ! {
+/// Prints what comes in over a line, as often as it comes back; gives why it cannot go on.
+fn follow(line: &Line, tables: &Tables) -> anyhow::Result<ExitCode> {
     let mut waiting = false;
     loop {
         match line.open() {
             Ok(Connection { reader, .. }) => {
                 eprintln!("[tine] the trace at {line}; Ctrl-C ends");
                 waiting = false;
-                let error = print_all(reader, &mut tables.decoder());
+                let error = print_all(reader, &mut tables.decoder())?;
                 eprintln!("[tine] connection lost: {error}");
             }
             Err(error) if !waiting => {
@@ -82,15 +84,15 @@ fn follow(line: &Line, tables: &Tables) -> ! {
     }
 }
 
-/// Prints records until the line is gone, and says how it went.
-fn print_all(mut reader: impl Read, decoder: &mut Decoder<'_>) -> io::Error {
+/// Prints records until the line is gone, and gives how it went.
+fn print_all(mut reader: impl Read, decoder: &mut Decoder<'_>) -> anyhow::Result<io::Error> {
     let mut buffer = [0; 4096];
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
-            Ok(count) => decoder.push(&buffer[..count]).iter().for_each(|line| println!("{line}")),
+            Ok(0) => return Ok(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => decoder.push(&buffer[..count]).iter().try_for_each(|line| say!("{line}"))?,
             Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {}
-            Err(error) => return error,
+            Err(error) => return Ok(error),
         }
     }
 }
@@ -102,16 +104,15 @@ fn open(file: &Path) -> anyhow::Result<Box<dyn Read>> {
     Ok(Box::new(File::open(file).with_context(|| format!("cannot read {}", file.display()))?))
 }
 
-fn print(piece: Piece, decoder: &mut Decoder<'_>) -> io::Result<()> {
+fn print(piece: Piece, decoder: &mut Decoder<'_>) -> anyhow::Result<()> {
     match piece {
         Piece::Text(text) => {
             let mut stdout = io::stdout().lock();
-            stdout.write_all(&text)?;
-            stdout.flush()
+            stdout.write_all(&text).and_then(|()| stdout.flush()).map_err(out::failed)
         }
         Piece::Frame(frame) => {
-            decoder.push_frame(&frame).iter().for_each(|line| eprintln!("{line}"));
-            Ok(())
+            let mut stderr = io::stderr().lock();
+            decoder.push_frame(&frame).iter().try_for_each(|line| writeln!(stderr, "{line}")).map_err(out::failed)
         }
     }
 }
