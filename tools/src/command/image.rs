@@ -13,6 +13,8 @@ use tools::image::firmware::{self, Firmware};
 use tools::image::release::{self, Entry};
 use tools::image::{self, Data, MIB, bmap};
 
+use super::out::say;
+
 /// Make the image of an SD card that boots a Raspberry Pi 3 or 4
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -69,9 +71,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut data = match arguments.data.to_str() {
         Some("fat32") => Data::Fat32,
         Some("none") => Data::None,
-        _ => Data::FileSystem(open(Path::new(&arguments.data))?),
+        _ => Data::FileSystem(open(Path::new(&arguments.data)).context("the data: fat32, none, or a file")?),
     };
     let out = &arguments.out;
+    refuse_its_parts(arguments)?;
     ensure!(
         fs::metadata(out).map_or(true, |metadata| metadata.is_file()),
         "{} is no file; an image goes onto a card by `tine flash`",
@@ -94,13 +97,25 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         file.keep().with_context(|| format!("cannot write {}", out.display()))?;
     }
     let mapped = map.mapped() as u64 * image::sparse::BLOCK;
-    println!("{}: {} MiB, of which {} are written to a card", out.display(), size / MIB, mapped.div_ceil(MIB));
+    say!("{}: {} MiB, of which {} are written to a card", out.display(), size / MIB, mapped.div_ceil(MIB))?;
     if arguments.release {
         let compressed = with(out, ".xz");
-        println!("{}: {} KiB", compressed.display(), fs::metadata(&compressed)?.len().div_ceil(1024));
-        println!("{}", with(out, MANIFEST).display());
+        say!("{}: {} KiB", compressed.display(), fs::metadata(&compressed)?.len().div_ceil(1024))?;
+        say!("{}", with(out, MANIFEST).display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The image must not take the place of what it is made of.
+fn refuse_its_parts(arguments: &Arguments) -> anyhow::Result<()> {
+    let Ok(out) = fs::canonicalize(&arguments.out) else { return Ok(()) };
+    let parts = [Some(&arguments.kernel), Some(&arguments.initrd), arguments.loader.as_ref()];
+    let data = Path::new(&arguments.data);
+    for part in parts.into_iter().flatten().map(PathBuf::as_path).chain([data]) {
+        let same = fs::canonicalize(part).is_ok_and(|part| part == out);
+        ensure!(!same, "{} is a part of the image, and cannot be the image, too", out.display());
+    }
+    Ok(())
 }
 
 /// What the user has, or what was fetched before, or what is fetched now.
@@ -110,7 +125,7 @@ fn firmware(arguments: &Arguments) -> anyhow::Result<Firmware> {
     }
     let cache = firmware::cache()?;
     if !cache.exists() || arguments.untried {
-        println!("fetching raspi-firmware and a kernel's device trees from Debian, 65 to 100 MB; nothing is installed");
+        say!("fetching raspi-firmware and a kernel's device trees from Debian, 65 to 100 MB; nothing is installed")?;
         let untried = if arguments.untried { Untried::Use } else { Untried::Refuse };
         if let Err(error) = fetch::fetch(&cache, untried) {
             bail!(

@@ -12,6 +12,7 @@
 //!
 //! * [`boot_files`]: what stands on the boot partition
 //! * [`firmware`]: the firmware and the device trees, out of a directory; [`fetch`] fills one
+//! * `kind`: which type a partition has
 //! * [`volume`]: a FAT32 volume with a fixed clock
 //! * [`sparse`]: the file, and which of its blocks mean something
 //! * [`bmap`]: block maps; [`release`]: what else is published with an image
@@ -20,6 +21,7 @@ pub mod bmap;
 pub mod boot_files;
 pub mod fetch;
 pub mod firmware;
+mod kind;
 pub mod release;
 pub mod sparse;
 pub mod volume;
@@ -54,11 +56,6 @@ pub const LARGEST: u64 = 1 << 40;
 pub const BOOT_LABEL: &str = "TINEBOOT";
 /// The label of the data partition.
 pub const DATA_LABEL: &str = "TINEDATA";
-
-/// MBR type: FAT32, addressed by sector numbers. Firmware looks for it.
-const TYPE_FAT32: u8 = 0x0c;
-/// MBR type: a Linux file system.
-const TYPE_LINUX: u8 = 0x83;
 
 /// What the second partition holds.
 #[derive(Debug)]
@@ -145,12 +142,12 @@ fn write_mbr(file: &mut SparseFile, size: u64, signature: [u8; 4], data: &mut Da
     let mut mbr = MBR::new_from(file, u32::try_from(SECTOR)?, signature)?;
     // Partitions are where they are put, not on boundaries of cylinders that no card has.
     mbr.align = 1;
-    mbr[1] = partition(TYPE_FAT32, BOOT_START, BOOT_SIZE)?;
+    mbr[1] = partition(kind::FAT32, BOOT_START, BOOT_SIZE)?;
     let data_start = BOOT_START + BOOT_SIZE;
     match data {
         Data::None => {}
-        Data::Fat32 => mbr[2] = partition(TYPE_FAT32, data_start, size - data_start)?,
-        Data::FileSystem(_) => mbr[2] = partition(TYPE_LINUX, data_start, size - data_start)?,
+        Data::Fat32 => mbr[2] = partition(kind::FAT32, data_start, size - data_start)?,
+        Data::FileSystem(source) => mbr[2] = partition(kind::of(source)?, data_start, size - data_start)?,
     }
     mbr.write_into(file).context("cannot write the partition table")
 }
@@ -177,7 +174,9 @@ fn cylinder_of(sector: u32) -> CHS {
 /// How many bytes a file system has. It may be on a device.
 fn length_of(source: &mut File) -> anyhow::Result<u64> {
     ensure!(!source.metadata()?.is_dir(), "the data are a directory; mke2fs -d makes a file system of one");
-    Ok(source.seek(SeekFrom::End(0))?)
+    let length = source.seek(SeekFrom::End(0))?;
+    ensure!(length > 0, "the data are empty: no file system; a new one is made by --data fat32");
+    Ok(length)
 }
 
 /// Copies a file system. Its zeros need no room on the host, but a card gets them: which of them mean something only those

@@ -88,7 +88,7 @@ fn a_file_system_that_was_made_elsewhere_stands_on_the_second_partition() {
         map.runs()
     );
     // Its entry in the partition table: type and first sector.
-    assert_eq!(image[0x1be + 16 + 4], TYPE_LINUX);
+    assert_eq!(image[0x1be + 16 + 4], kind::LINUX);
     assert_eq!(image[0x1be + 16 + 8..][..4], u32::to_le_bytes(68 * 2048));
 }
 
@@ -112,10 +112,11 @@ fn an_image_is_as_large_as_its_data_want() {
         file.set_len(size).unwrap();
         Data::FileSystem(file)
     };
-    for (length, size) in [(0, USUAL), (188 * MIB, USUAL), (188 * MIB + 1, 2 * USUAL), (1000 * MIB, 2048 * MIB)] {
+    for (length, size) in [(1, USUAL), (188 * MIB, USUAL), (188 * MIB + 1, 2 * USUAL), (1000 * MIB, 2048 * MIB)] {
         assert_eq!(size_for(&mut data(length)).unwrap(), size, "{length}");
     }
     assert!(size_for(&mut data(LARGEST)).is_err());
+    assert!(size_for(&mut data(0)).unwrap_err().to_string().contains("empty"));
     for other in [&mut Data::Fat32, &mut Data::None] {
         assert_eq!(size_for(other).unwrap(), USUAL);
     }
