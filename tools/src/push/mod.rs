@@ -24,6 +24,9 @@ use self::talk::{Answer, Greeting, Talk, Tries};
 
 /// How often the loader may give up without a block more being there.
 const MOST_FAILURES: u32 = 8;
+/// How often that may be at another speed than the first before it is taken for the speed's fault: short frames pass on a
+/// line on which long ones do not.
+const MOST_FAILURES_FAST: u32 = 2;
 /// How often the whole image may arrive with another checksum: then it is not the line.
 const MOST_CHECKSUMS: u32 = 3;
 /// How often a loader may misunderstand our greeting before it is taken for one of another kind.
@@ -49,7 +52,7 @@ pub enum Event {
     Arrived(usize),
     /// Something was sent again.
     Again,
-    /// Nothing works at that speed: the first one is used.
+    /// Nothing, or nothing more, arrives at that speed: the first one is used.
     TooFast(u32),
     /// The loader is gone; it will ask again.
     Lost,
@@ -110,6 +113,10 @@ pub fn push(port: &mut dyn Port, order: &Order<'_>, tell: &mut dyn FnMut(Event))
                 ensure!(failures < MOST_FAILURES, "the line is too bad: nothing more arrives");
                 most = session.arrived;
                 tell(Event::Lost);
+                if failures == MOST_FAILURES_FAST && baud > FIRST_BAUD {
+                    tell(Event::TooFast(baud));
+                    baud = FIRST_BAUD;
+                }
             }
         }
     }

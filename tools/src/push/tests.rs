@@ -18,6 +18,8 @@ struct Wire {
     board_baud: u32,
     /// Damages, loses or doubles every so manieth byte; 0 for none.
     every: u32,
+    /// It does so at this speed and above.
+    errors_from: u32,
     count: u32,
     /// The most that the wire carries.
     fastest: u32,
@@ -35,7 +37,8 @@ impl Wire {
         if self.cut_after.is_some_and(|after| self.count > after) {
             return Vec::new();
         }
-        match (self.every > 0 && self.count.is_multiple_of(self.every), self.count / self.every.max(1) % 3) {
+        let is_bad = self.every > 0 && self.host_baud >= self.errors_from;
+        match (is_bad && self.count.is_multiple_of(self.every), self.count / self.every.max(1) % 3) {
             (false, _) => vec![byte],
             (true, 0) => vec![byte ^ 0x08],
             (true, 1) => Vec::new(),
@@ -175,7 +178,15 @@ impl Line for BoardLead {
 }
 
 fn wire(every: u32) -> Wire {
-    Wire { host_baud: FIRST_BAUD, board_baud: FIRST_BAUD, every, count: 0, fastest: u32::MAX, cut_after: None }
+    Wire {
+        host_baud: FIRST_BAUD,
+        board_baud: FIRST_BAUD,
+        every,
+        errors_from: 0,
+        count: 0,
+        fastest: u32::MAX,
+        cut_after: None,
+    }
 }
 
 fn inflate(packed: &[u8], room: &mut [u8]) -> Option<usize> {
@@ -247,6 +258,17 @@ fn where_a_speed_does_not_work_both_go_back_to_the_first() {
     let (outcome, memory, events) = exchange(Wire { fastest: 500_000, ..wire(0) }, &image(), 921_600);
     outcome.unwrap();
     assert!(memory == image());
+    assert!(events.contains(&Event::TooFast(921_600)), "{events:?}");
+}
+
+/// A probe passes there, and a block never does.
+#[test]
+fn where_only_short_frames_pass_at_a_speed_the_first_one_is_used() {
+    let wire = Wire { errors_from: FIRST_BAUD + 1, ..wire(5_003) };
+    let (outcome, memory, events) = exchange(wire, &image(), 921_600);
+    outcome.unwrap();
+    assert!(memory == image());
+    assert!(events.contains(&Event::Found { baud: 921_600, there: 0 }), "{events:?}");
     assert!(events.contains(&Event::TooFast(921_600)), "{events:?}");
 }
 
