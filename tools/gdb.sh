@@ -23,9 +23,19 @@ if [ -z "$debugger" ]; then
     exec "$@" --gdb
 fi
 
+# The board is a process group of its own: QEMU ends by the SIGINT with which Ctrl-C, in the debugger, is to stop what it runs.
+# Without a terminal there is no job control, and no Ctrl-C.
+group=
+if [ -t 0 ]; then
+    set -m
+    group=-
+fi
 "$@" --gdb --no-console --serial-log "$console" &
 board=$!
-trap 'kill "$board" 2>/dev/null || true' EXIT
+set +m
+trap 'kill -- "$group$board" 2>/dev/null || true' EXIT
+# Ctrl-C is for the debugger alone; a trap that is empty it would inherit.
+trap : INT
 echo "the board's console is in $console; \`continue\` lets the board go, Ctrl-C stops it, \`tine help\` lists what there is for Tine"
 # rust-gdb adds the printers for Rust's types.
 if command -v rust-gdb >/dev/null 2>&1; then
