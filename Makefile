@@ -193,7 +193,7 @@ clean: ## delete build/ and target/
 	cargo clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@/{print substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 # ---- what a build makes ----
 
