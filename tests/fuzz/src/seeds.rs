@@ -13,7 +13,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "partition" => vec![mbr(), gpt()],
         "fat" => (0..3).map(|image| changes(image, &[])).chain([changes(0, &[7, 99]), changes(1, &[3])]).collect(),
         "ext" => {
-            (0..10).map(|image| changes(image, &[])).chain([changes(1, &[900]), changes(5, &[77, 1000])]).collect()
+            (0..18).map(|image| changes(image, &[])).chain([changes(1, &[900]), changes(5, &[77, 1000])]).collect()
         }
         "cpio" => vec![cpio()],
         "elf" => vec![elf()],

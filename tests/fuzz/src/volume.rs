@@ -1,6 +1,7 @@
 //! File systems on disks. The input is a byte that chooses the image, and changes of four bytes each: three say where, among
 //! all places that are not zero, and one what; or, if the highest bit of the place is set, which bit. A FAT is marked as one
-//! that was not unmounted, unless the first byte's highest bit is set, so it is repaired; what was repaired needs no repair.
+//! that was not unmounted, unless the first byte's highest bit is set, so it is repaired; what was repaired needs no repair. An ext is
+//! mounted with its journal, but for that bit.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -88,7 +89,8 @@ pub(crate) fn fat(bytes: &[u8]) {
     {
         let disk = images[usize::from(*which & 0x7f) % images.len()].changed(changes);
         let Some(volume) = volume(disk, &frames) else { return };
-        let needs = FatNeeds { pages: frames.clone(), now, parking: &ALONE, mappings: &ALONE, dirtied, report: repaired };
+        let needs =
+            FatNeeds { pages: frames.clone(), now, parking: &ALONE, mappings: &ALONE, dirtied, report: repaired };
         if which & 0x80 == 0 {
             mark(&volume);
         }
@@ -120,6 +122,10 @@ pub(crate) fn ext(bytes: &[u8]) {
             include_bytes!("../../../kernel/core/src/fs/tests/ext/ext4.gz"),
             include_bytes!("../../../kernel/core/src/fs/tests/ext/ext4-old.gz"),
             include_bytes!("../../../kernel/core/src/fs/tests/ext/ext4-inline.gz"),
+            include_bytes!("../../../kernel/core/src/fs/tests/ext/ext3-journal.gz"),
+            include_bytes!("../../../kernel/core/src/fs/tests/ext/ext4-journal.gz"),
+            include_bytes!("../../../kernel/core/src/fs/tests/ext/ext4-journal-2.gz"),
+            include_bytes!("../../../kernel/core/src/fs/tests/ext/ext4-journal-3.gz"),
         ]
         .into_iter()
         .flat_map(|packed| {
@@ -138,10 +144,10 @@ pub(crate) fn ext(bytes: &[u8]) {
     let Some((which, changes)) = bytes.split_first() else { return };
     let frames = Arc::new(Frames::default());
     {
-        let disk = images[usize::from(*which) % images.len()].changed(changes);
+        let disk = images[usize::from(*which & 0x7f) % images.len()].changed(changes);
         let Some(volume) = volume(disk, &frames) else { return };
         let needs = ext::Needs { pages: frames.clone(), devices: &ALONE, fifo, report };
-        let reading = Reading { kind: Kind::Ext4, without_journal: true };
+        let reading = Reading { kind: Kind::Ext4, without_journal: which & 0x80 != 0 };
         let Ok(mounted) = Ext::open(volume, DEVICE, reading, needs).and_then(MountableExt::new) else { return };
         look(&mounted, &frames);
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! superblock  ─► Layout        where things are; what cannot be is refused
+//! journal     ─► Disk          which blocks are there and not in their places yet
 //! group       ─► inode table
 //! inode       ─► Record        kind, owner, times, size, and the map
 //! map         ─► Run           where blocks are: extents, or blocks of their numbers; or the data is in the inode
@@ -16,18 +17,20 @@
 //! but into the file system; and whatever is walked along (levels of a map, entries, attributes, directories above) gets less
 //! with each step. What is wrong is an error for whoever came by, and a line in the kernel's messages, the first few times.
 //!
-//! A journal is not looked at. If it has changes that were not written to their places, what is there may be of two times:
-//! so, as Linux does where it cannot write, such a file system is mounted only by those who say `noload`.
+//! If a journal has changes that were not written to their places, they are read from there. Where it cannot be read, what is
+//! there may be of two times: such a file system is mounted only by those who say `noload`.
 //!
 //! Attributes and access lists are not read.
 
 mod checksum;
 mod directory;
+mod disk;
 mod extents;
 mod features;
 mod fields;
 mod indirect;
 mod inline;
+mod journal;
 mod layout;
 mod map;
 mod node;
@@ -38,6 +41,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 
+use disk::Disk;
 pub use features::Incompatible;
 use layout::{Layout, ROOT, SUPERBLOCK_AT, SUPERBLOCK_BYTES};
 use node::Node;
@@ -118,7 +122,7 @@ type ByInode<T> = Vec<(u32, T)>;
 
 /// A file system on a volume.
 pub struct Ext<C: Cpu> {
-    volume: Arc<Volume<C>>,
+    disk: Disk<C>,
     layout: Layout,
     kind: Kind,
     device: DeviceNumber,
@@ -145,26 +149,32 @@ impl<C: Cpu> Ext<C> {
     /// # Errors
     ///
     /// [`Invalid`](FileError::Invalid) for what is no such file system, or one that cannot be read;
-    /// [`Checksum`](FileError::Checksum); [`ReadOnly`](FileError::ReadOnly) for one whose journal is to be written back;
-    /// [`Io`](FileError::Io). But for the first and the last it is told why.
+    /// [`Checksum`](FileError::Checksum); [`Damaged`](FileError::Damaged) where the journal is;
+    /// [`OutOfMemory`](FileError::OutOfMemory); [`Io`](FileError::Io). But for the first and the last two it is told why.
     pub fn open(
         volume: Arc<Volume<C>>,
         device: DeviceNumber,
         reading: Reading,
         needs: Needs,
     ) -> Result<Arc<Self>, FileError> {
-        let mut superblock = [0; SUPERBLOCK_BYTES];
-        if volume.bytes() < SUPERBLOCK_AT.saturating_add(superblock.len() as u64) {
+        let bytes = volume.bytes();
+        if bytes < SUPERBLOCK_AT.saturating_add(SUPERBLOCK_BYTES as u64) {
             return Err(FileError::Invalid);
         }
+        let report = needs.report;
+        let parse = |block: &_| {
+            let layout = Layout::parse(block, bytes, reading.kind).map_err(|problem| {
+                report(device, problem);
+                problem.error()
+            })?;
+            layout.ok_or(FileError::Invalid)
+        };
+        let mut superblock = [0; SUPERBLOCK_BYTES];
         volume.read_at(SUPERBLOCK_AT, &mut superblock)?;
-        let layout = Layout::parse(&superblock, volume.bytes(), reading).map_err(|problem| {
-            (needs.report)(device, problem);
-            problem.error()
-        })?;
-        let fs = Arc::new(Self {
-            volume,
-            layout: layout.ok_or(FileError::Invalid)?,
+        let layout = parse(&superblock)?;
+        let mut fs = Self {
+            disk: Disk::new(volume, layout.block_bits),
+            layout,
             kind: reading.kind,
             device,
             needs,
@@ -175,14 +185,38 @@ impl<C: Cpu> Ext<C> {
             open: SpinLock::new(Rank::FileObject, Vec::new()),
             fifos: SpinLock::new(Rank::FileObject, Vec::new()),
             names: NameCache::new(),
-        });
+        };
         if fs.layout.incompatible.contains(Incompatible::RECOVER) {
-            let _ = fs.problem(Problem::NotRecovered);
+            if reading.without_journal {
+                let _ = fs.problem(Problem::WithoutJournal);
+            } else {
+                fs.read_journal()?;
+                fs.disk.read_at(SUPERBLOCK_AT, &mut superblock)?;
+                let newest = parse(&superblock)?;
+                if newest.block_bits != fs.layout.block_bits {
+                    return Err(fs.damaged(Part::Journal, "its superblock is another file system's"));
+                }
+                fs.layout = newest;
+            }
         }
         if fs.layout.has_errors {
             let _ = fs.problem(Problem::HasErrors);
         }
-        Ok(fs)
+        Ok(Arc::new(fs))
+    }
+
+    /// Takes what is in the journal from there.
+    fn read_journal(&mut self) -> Result<(), FileError> {
+        let moved = self.in_journal().inspect_err(|error| {
+            if matches!(error, FileError::Invalid | FileError::Checksum | FileError::Damaged) {
+                let _ = self.problem(Problem::NeedsJournal);
+            }
+        })?;
+        if !moved.is_empty() {
+            let _ = self.problem(Problem::InJournal(moved.len()));
+        }
+        self.disk.redirect(moved);
+        Ok(())
     }
 
     /// Tells of a problem, and what a program is told of it.
@@ -205,7 +239,7 @@ impl<C: Cpu> Ext<C> {
         if !self.layout.has_blocks(block, 1) {
             return Err(self.damaged(part, "it is not on the device"));
         }
-        self.volume.read_at((block << self.layout.block_bits).saturating_add(into), bytes)
+        self.disk.read_at((block << self.layout.block_bits).saturating_add(into), bytes)
     }
 
     fn new_object(&self) -> u64 {

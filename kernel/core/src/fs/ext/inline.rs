@@ -36,7 +36,7 @@ impl<C: Cpu> Ext<C> {
         if from.saturating_add(then.len() as u64) > bytes {
             return Err(self.damaged(Part::Inode(record.number), "its data is shorter than its size"));
         }
-        self.volume.read_at(place.saturating_add(from), then)
+        self.disk.read_at(place.saturating_add(from), then)
     }
 
     /// Where on the volume the rest is, and how long.
@@ -49,7 +49,7 @@ impl<C: Cpu> Ext<C> {
         if first > end {
             return Ok((end, 0));
         }
-        self.volume.read_at(start, &mut magic)?;
+        self.disk.read_at(start, &mut magic)?;
         if u32::from_le_bytes(magic) != MAGIC {
             return Ok((end, 0));
         }
@@ -58,7 +58,7 @@ impl<C: Cpu> Ext<C> {
         while at.saturating_add(4) <= end {
             let mut entry = [0; ENTRY + NAME.len()];
             let count = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(entry.len());
-            self.volume.read_at(at, entry.get_mut(..count).unwrap_or_default())?;
+            self.disk.read_at(at, entry.get_mut(..count).unwrap_or_default())?;
             if word(&entry, 0) == 0 {
                 break;
             }

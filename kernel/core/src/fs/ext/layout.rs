@@ -5,11 +5,11 @@
 //! then, in each group of blocks: descriptors of all groups (in some), bitmaps, inodes, data
 //! ```
 
+use super::Kind;
 use super::checksum::{START, START_16, crc16, crc32c};
 use super::features::{Compatible, Incompatible, ReadOnlyCompatible};
 use super::fields::{byte, half, wide, word};
 use super::problem::{Part, Problem};
-use super::{Kind, Reading};
 
 /// Where the superblock is, from the beginning of the volume.
 pub(super) const SUPERBLOCK_AT: u64 = 1024;
@@ -55,18 +55,20 @@ pub(super) struct Layout {
     pub(super) free_blocks: u64,
     pub(super) free_inodes: u32,
     pub(super) has_errors: bool,
+    /// The journal's inode, if it has one.
+    pub(super) journal: Option<u32>,
 }
 
 impl Layout {
     /// Reads the superblock of a volume of `bytes` bytes. `Ok(None)` where there is no such file system.
-    pub(super) fn parse(block: &Superblock, bytes: u64, reading: Reading) -> Result<Option<Self>, Problem> {
+    pub(super) fn parse(block: &Superblock, bytes: u64, kind: Kind) -> Result<Option<Self>, Problem> {
         if half(block, 0x38) != MAGIC {
             return Ok(None);
         }
         let incompatible = Incompatible::from_bits_retain(word(block, 0x60));
         let compatible = Compatible::from_bits_retain(word(block, 0x5c));
         let read_only_compatible = ReadOnlyCompatible::from_bits_retain(word(block, 0x64));
-        check_features(incompatible, compatible, reading)?;
+        check_features(incompatible, compatible, kind)?;
         if read_only_compatible.contains(ReadOnlyCompatible::CHECKSUMS) {
             check_sum(block)?;
         }
@@ -102,6 +104,7 @@ impl Layout {
             free_blocks: count(0xc, 0x158),
             free_inodes: word(block, 0x10),
             has_errors: half(block, 0x3a) & 2 != 0,
+            journal: Some(word(block, 0xe0)).filter(|&number| number != 0),
         };
         layout.check()?;
         if layout.blocks > bytes >> layout.block_bits {
@@ -201,21 +204,18 @@ impl Layout {
     }
 }
 
-fn check_features(features: Incompatible, compatible: Compatible, reading: Reading) -> Result<(), Problem> {
+fn check_features(features: Incompatible, compatible: Compatible, kind: Kind) -> Result<(), Problem> {
     let unknown = features.difference(Incompatible::KNOWN);
     if !unknown.is_empty() {
         return Err(Problem::Features(unknown));
     }
-    let fits = match reading.kind {
+    let fits = match kind {
         Kind::Ext2 => Incompatible::KNOWN_TO_EXT2.contains(features),
         Kind::Ext3 => Incompatible::KNOWN_TO_EXT3.contains(features) && compatible.contains(Compatible::JOURNAL),
         Kind::Ext4 => true,
     };
     if !fits {
-        return Err(Problem::NotThatKind(reading.kind));
-    }
-    if features.contains(Incompatible::RECOVER) && !reading.without_journal {
-        return Err(Problem::NeedsRecovery);
+        return Err(Problem::NotThatKind(kind));
     }
     Ok(())
 }

@@ -165,7 +165,7 @@ impl<C: Cpu> Ext<C> {
         for (index, piece) in (0..).zip(target.chunks_mut(block)) {
             let place = self.run(record, index)?.place(index);
             let place = place.ok_or_else(|| self.damaged(Part::Map(record.number), "the link is not there"))?;
-            self.volume.read_at(place << self.layout.block_bits, piece)?;
+            self.disk.read_at(place << self.layout.block_bits, piece)?;
         }
         Ok(())
     }

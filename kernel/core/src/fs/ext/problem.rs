@@ -17,10 +17,14 @@ pub enum Problem {
     NotThatKind(Kind),
     /// The volume ends before it.
     Truncated,
-    /// Its journal has changes that are not in their places yet.
-    NeedsRecovery,
-    /// So it is, and is read all the same.
-    NotRecovered,
+    /// It cannot be read without its journal, which this can be said of.
+    Journal(&'static str),
+    /// So it is not mounted.
+    NeedsJournal,
+    /// Its journal has the newest contents of so many blocks, and is read along.
+    InJournal(usize),
+    /// It has some, and is not looked at.
+    WithoutJournal,
     /// Whoever wrote it last found errors in it.
     HasErrors,
     /// This is not what its checksum says.
@@ -44,16 +48,24 @@ pub enum Part {
     Directory(u32, u64),
     /// What says where the blocks of this inode are.
     Map(u32),
+    /// The journal.
+    Journal,
 }
 
 impl Problem {
     /// What a program is told.
     pub(super) const fn error(self) -> FileError {
         match self {
-            Self::Superblock(_) | Self::Features(_) | Self::NotThatKind(_) | Self::Truncated => FileError::Invalid,
-            Self::NeedsRecovery => FileError::ReadOnly,
+            Self::Superblock(_)
+            | Self::Features(_)
+            | Self::NotThatKind(_)
+            | Self::Truncated
+            | Self::Journal(_)
+            | Self::NeedsJournal => FileError::Invalid,
             Self::Checksum(_) => FileError::Checksum,
-            Self::Damaged(..) | Self::HasErrors | Self::NotRecovered | Self::More => FileError::Damaged,
+            Self::Damaged(..) | Self::HasErrors | Self::InJournal(_) | Self::WithoutJournal | Self::More => {
+                FileError::Damaged
+            }
         }
     }
 }
@@ -65,10 +77,16 @@ impl fmt::Display for Problem {
             Self::Features(features) => write!(f, "not mounted: it has features that are not known here:{features}"),
             Self::NotThatKind(kind) => write!(f, "not mounted as {kind}: it has features that no {kind} has"),
             Self::Truncated => f.write_str("not mounted: the device ends before the file system"),
-            Self::NeedsRecovery => f.write_str(
-                "not mounted: its journal was not written back, and nothing is written here; `-o ro,noload` reads it as it is",
+            Self::Journal(what) => write!(f, "its journal {what}"),
+            Self::NeedsJournal => f.write_str(
+                "not mounted: its journal was not written back and cannot be read; `-o ro,noload` reads what there is without",
             ),
-            Self::NotRecovered => f.write_str("its journal was not written back: what was written last may be missing"),
+            Self::InJournal(blocks) => {
+                write!(f, "its journal was not written back, and is read along: it has {blocks} blocks")
+            }
+            Self::WithoutJournal => {
+                f.write_str("its journal was not written back: what was written last may be missing")
+            }
             Self::HasErrors => f.write_str("it is marked as having errors; e2fsck mends them"),
             Self::Checksum(part) => write!(f, "{part}: wrong checksum"),
             Self::Damaged(part, what) => write!(f, "{part}: {what}"),
@@ -85,6 +103,7 @@ impl fmt::Display for Part {
             Self::Inode(inode) => write!(f, "inode {inode}"),
             Self::Directory(inode, block) => write!(f, "directory {inode}, block {block}"),
             Self::Map(inode) => write!(f, "blocks of inode {inode}"),
+            Self::Journal => f.write_str("journal"),
         }
     }
 }

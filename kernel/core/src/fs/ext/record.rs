@@ -26,6 +26,7 @@ const OLD_BYTES: usize = OLD_INODE_BYTES as usize;
 const LOOKED_AT: usize = 160;
 const CHECKSUM_AT: usize = 0x7c;
 const HIGH_CHECKSUM_AT: usize = 0x82;
+const NONE: &str = "there is none of that number";
 
 /// `i_flags`.
 mod flag {
@@ -108,15 +109,22 @@ impl<C: Cpu> Ext<C> {
     ///
     /// [`Damaged`](FileError::Damaged), [`Checksum`](FileError::Checksum), [`Io`](FileError::Io)
     pub(super) fn record(&self, number: u32) -> Result<Record, FileError> {
+        if number != ROOT && number < self.layout.first_inode {
+            return Err(self.damaged(Part::Inode(number), NONE));
+        }
+        self.any_record(number)
+    }
+
+    /// The same of one that no directory needs to have.
+    pub(super) fn any_record(&self, number: u32) -> Result<Record, FileError> {
         let part = Part::Inode(number);
-        let is_named = number == ROOT || number >= self.layout.first_inode;
-        if !is_named || number > self.layout.inodes {
-            return Err(self.damaged(part, "there is none of that number"));
+        if !(1..=self.layout.inodes).contains(&number) {
+            return Err(self.damaged(part, NONE));
         }
         let place = self.place(number)?;
         let mut bytes = [0; LOOKED_AT];
         let count = LOOKED_AT.min(self.layout.inode_bytes.into());
-        self.volume.read_at(place, bytes.get_mut(..count).unwrap_or_default())?;
+        self.disk.read_at(place, bytes.get_mut(..count).unwrap_or_default())?;
         let extra = if self.layout.inode_bytes > OLD_INODE_BYTES { half(&bytes, 0x80) } else { 0 };
         let field_bytes = OLD_INODE_BYTES.saturating_add(extra);
         if field_bytes > self.layout.inode_bytes || !extra.is_multiple_of(4) {
@@ -261,7 +269,7 @@ impl<C: Cpu> Ext<C> {
         let all = u64::from(self.layout.inode_bytes);
         while done < all {
             let mut piece = [0; OLD_BYTES];
-            self.volume.read_at(place.saturating_add(done), &mut piece)?;
+            self.disk.read_at(place.saturating_add(done), &mut piece)?;
             let mut take = |at: usize| {
                 let place = piece.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>());
                 place.map_or(0, |place| u32::from(u16::from_le_bytes(core::mem::take(place))))

@@ -2,6 +2,7 @@
 
 mod bad;
 mod good;
+mod journal;
 
 use std::string::{String, ToString as _};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -134,4 +135,28 @@ fn names(directory: &Arc<dyn Inode>) -> Result<Vec<(String, FileKind, u64)>, Fil
             return Ok(all);
         }
     }
+}
+
+fn half(image: &[u8], at: usize) -> usize {
+    u16::from_le_bytes([image[at], image[at + 1]]).into()
+}
+
+fn word(image: &[u8], at: usize) -> usize {
+    u32::from_le_bytes([image[at], image[at + 1], image[at + 2], image[at + 3]]).try_into().unwrap()
+}
+
+fn put(image: &mut [u8], at: usize, value: u32) {
+    image[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+fn block_size(image: &[u8]) -> usize {
+    1024 << word(image, 1024 + 0x18)
+}
+
+/// Where the inode of this number is, in the first group.
+fn inode_at(image: &[u8], number: usize) -> usize {
+    let block = block_size(image);
+    let descriptors = if block == 1024 { 2048 } else { block };
+    let size = half(image, 1024 + 0x58);
+    word(image, descriptors + 8) * block + (number - 1) * size
 }

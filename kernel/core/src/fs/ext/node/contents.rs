@@ -45,7 +45,7 @@ impl<C: Cpu> Node<C> {
             match run.start {
                 Some(start) => {
                     let into = at.saturating_sub(first);
-                    self.fs.volume.read_at((start << bits).saturating_add(into), now)?;
+                    self.fs.disk.read_at((start << bits).saturating_add(into), now)?;
                 }
                 None => now.fill(0),
             }

@@ -9,30 +9,6 @@ use crate::fs::ext::Part;
 
 const ROOT: u32 = 2;
 
-fn half(image: &[u8], at: usize) -> usize {
-    u16::from_le_bytes([image[at], image[at + 1]]).into()
-}
-
-fn word(image: &[u8], at: usize) -> usize {
-    u32::from_le_bytes([image[at], image[at + 1], image[at + 2], image[at + 3]]).try_into().unwrap()
-}
-
-fn put(image: &mut [u8], at: usize, value: u32) {
-    image[at..at + 4].copy_from_slice(&value.to_le_bytes());
-}
-
-fn block_size(image: &[u8]) -> usize {
-    1024 << word(image, 1024 + 0x18)
-}
-
-/// Where the inode of this number is, in the first group.
-fn inode_at(image: &[u8], number: usize) -> usize {
-    let block = block_size(image);
-    let descriptors = if block == 1024 { 2048 } else { block };
-    let size = half(image, 1024 + 0x58);
-    word(image, descriptors + 8) * block + (number - 1) * size
-}
-
 fn number_of(image: &Packed, path: &str) -> usize {
     find(&image.mount().root, path).unwrap().id().inode.try_into().unwrap()
 }
@@ -95,18 +71,6 @@ fn what_is_not_what_its_checksum_says_is_an_error_and_the_rest_is_read() {
     // The older sum of 16 bits.
     let (outcome, told) = read_changed(&OLD, "hello", |image| image[4096 + 0x12] ^= 4);
     assert_eq!((outcome, told), (Err(FileError::Checksum), std::vec![Problem::Checksum(Part::Group(0))]));
-}
-
-#[test]
-fn a_journal_that_was_not_written_back_is_read_by_those_only_who_say_so() {
-    let change = |image: &mut Vec<u8>| image[1024 + 0x60] |= 4;
-    let mut image = EXT3.image();
-    change(&mut image);
-    let (refused, told) = mount_told(image.clone(), EXT3.reading());
-    assert_eq!((refused.err(), told), (Some(FileError::ReadOnly), std::vec![Problem::NeedsRecovery]));
-    let (mounted, told) = mount_told(image, Reading { without_journal: true, ..EXT3.reading() });
-    assert_eq!(told, [Problem::NotRecovered]);
-    assert_eq!(contents(&find(&mounted.unwrap().root, "hello").unwrap()).unwrap(), b"hello\n");
 }
 
 #[test]
