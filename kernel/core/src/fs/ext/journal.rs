@@ -86,28 +86,34 @@ impl Features {
     }
 }
 
-/// A block in the journal, and where it belongs.
-struct Tagged {
-    moved: Moved,
-    /// Its place among all.
-    order: u32,
+/// What the journal says of a block.
+#[derive(Clone, Copy)]
+struct Said {
+    /// The block, by where it belongs.
+    block: u64,
+    /// Where its contents are; `None` where nothing of this transaction or an older one may be brought back.
+    contents: Option<Contents>,
     /// In which transaction, counted from the first that is read.
     transaction: u32,
+    /// How many were said before.
+    order: u32,
+}
+
+/// A block in the journal.
+#[derive(Clone, Copy)]
+struct Contents {
+    /// Where it is on the volume.
+    place: u64,
     /// What its bytes and the number of its transaction add up to.
     sum: u32,
+    is_escaped: bool,
 }
 
-/// What nothing of this transaction or an older one may bring back.
-struct Revoked {
-    block: u64,
-    transaction: u32,
-}
-
-/// What whole transactions have.
-#[derive(Default)]
-struct Found {
-    tagged: Vec<Tagged>,
-    revoked: Vec<Revoked>,
+impl Said {
+    /// Later where it counts more.
+    const fn rank(&self) -> (u32, bool, u32) {
+        (self.transaction, self.contents.is_none(), self.order)
+    }
 }
 
 /// The journal's file, as its superblock says.
@@ -139,22 +145,17 @@ impl<C: Cpu> Ext<C> {
     /// [`OutOfMemory`](FileError::OutOfMemory)
     pub(super) fn in_journal(&self) -> Result<Vec<Moved>, FileError> {
         let mut log = Log::open(self)?;
-        let Found { mut tagged, mut revoked } = log.walk()?;
-        // The newest of each block first; nothing older is asked for.
-        tagged.sort_unstable_by_key(|tagged| (tagged.moved.block, u32::MAX.saturating_sub(tagged.order)));
-        tagged.dedup_by_key(|tagged| tagged.moved.block);
-        revoked.sort_unstable_by_key(|revoked| (revoked.block, revoked.transaction));
-        tagged.retain(|tagged| {
-            let from = revoked.partition_point(|revoked| {
-                (revoked.block, revoked.transaction) < (tagged.moved.block, tagged.transaction)
-            });
-            revoked.get(from).is_none_or(|revoked| revoked.block != tagged.moved.block)
-        });
+        let mut said = log.walk()?;
+        // What counts of each block first; nothing else is asked for.
+        said.sort_unstable_by(|one, other| (one.block, other.rank()).cmp(&(other.block, one.rank())));
+        said.dedup_by_key(|said| said.block);
         let mut moved = Vec::new();
-        moved.try_reserve_exact(tagged.len()).map_err(|_| FileError::OutOfMemory)?;
-        for tagged in tagged {
-            log.check(&tagged)?;
-            moved.push(tagged.moved);
+        moved.try_reserve_exact(said.len()).map_err(|_| FileError::OutOfMemory)?;
+        for said in said {
+            if let Some(contents) = said.contents {
+                log.check(&said, contents)?;
+                moved.push(Moved { block: said.block, place: contents.place, is_escaped: contents.is_escaped });
+            }
         }
         Ok(moved)
     }
@@ -210,11 +211,11 @@ impl<'a, C: Cpu> Log<'a, C> {
     }
 
     /// Goes through the transactions, to the first that is not whole.
-    fn walk(&mut self) -> Result<Found, FileError> {
-        let mut found = Found::default();
+    fn walk(&mut self) -> Result<Vec<Said>, FileError> {
+        let mut all = Vec::new();
         let (mut at, mut transaction, mut last_time) = (self.start, 0_u32, 0);
         let mut is_suspect = false;
-        let (mut whole_tagged, mut whole_revoked) = (0, 0);
+        let mut whole = 0;
         // It is gone round once at most.
         let mut left = if self.start == 0 { 0 } else { self.end };
         while let Some(fewer) = left.checked_sub(1) {
@@ -228,27 +229,26 @@ impl<'a, C: Cpu> Log<'a, C> {
             match big_word(&self.block, 4) {
                 kind::DESCRIPTOR => {
                     is_suspect |= !self.is_tail_right();
-                    let before = found.tagged.len();
-                    at = self.tags(at, transaction, &mut found.tagged)?;
-                    let blocks = u32::try_from(found.tagged.len().saturating_sub(before)).unwrap_or(u32::MAX);
+                    let before = all.len();
+                    at = self.tags(at, transaction, &mut all)?;
+                    let blocks = u32::try_from(all.len().saturating_sub(before)).unwrap_or(u32::MAX);
                     left = left.saturating_sub(blocks);
                 }
                 kind::REVOCATIONS => {
                     is_suspect |= !self.is_tail_right();
-                    self.revocations(transaction, &mut found.revoked)?;
+                    self.revocations(transaction, &mut all)?;
                 }
                 kind::COMMIT => {
                     let Some(time) = self.commit(is_suspect, last_time)? else { break };
                     last_time = time;
                     transaction = transaction.saturating_add(1);
-                    (whole_tagged, whole_revoked) = (found.tagged.len(), found.revoked.len());
+                    whole = all.len();
                 }
                 _ => break,
             }
         }
-        found.tagged.truncate(whole_tagged);
-        found.revoked.truncate(whole_revoked);
-        Ok(found)
+        all.truncate(whole);
+        Ok(all)
     }
 
     /// When the transaction was that ends with the commit that was read; `None` if it did not happen. Before the commit there
@@ -270,7 +270,7 @@ impl<'a, C: Cpu> Log<'a, C> {
     }
 
     /// Takes the tags of the descriptor that was read; the first block is at `at`. Says what is behind the last.
-    fn tags(&self, at: u32, transaction: u32, all: &mut Vec<Tagged>) -> Result<u32, FileError> {
+    fn tags(&self, at: u32, transaction: u32, all: &mut Vec<Said>) -> Result<u32, FileError> {
         let (size, end) = (self.features.tag_bytes(), self.without_tail());
         let is_whole = self.features.contains(Features::WHOLE_SUMS);
         let (mut at, mut from) = (at, HEADER);
@@ -286,10 +286,8 @@ impl<'a, C: Cpu> Log<'a, C> {
             let high = if self.features.contains(Features::LONG_NUMBERS) { big_word(tag, 8) } else { 0 };
             let block = u64::from(high) << 32 | u64::from(big_word(tag, 0));
             let place = self.place(at)?.ok_or_else(|| self.damaged("a block of it is not there"))?;
-            let moved = Moved { block, place, is_escaped: flags & flag::ESCAPED != 0 };
-            all.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
-            let order = u32::try_from(all.len()).unwrap_or(u32::MAX);
-            all.push(Tagged { moved, order, transaction, sum });
+            let contents = Contents { place, sum, is_escaped: flags & flag::ESCAPED != 0 };
+            say(all, block, Some(contents), transaction)?;
             at = self.next(at);
             let uuid = if flags & flag::SAME_UUID == 0 { UUID } else { 0 };
             from = from.saturating_add(size).saturating_add(uuid);
@@ -301,7 +299,7 @@ impl<'a, C: Cpu> Log<'a, C> {
     }
 
     /// Takes the numbers of blocks of the block that was read.
-    fn revocations(&self, transaction: u32, all: &mut Vec<Revoked>) -> Result<(), FileError> {
+    fn revocations(&self, transaction: u32, all: &mut Vec<Said>) -> Result<(), FileError> {
         const AT: usize = HEADER + 4;
         let end = usize::try_from(big_word(&self.block, HEADER)).unwrap_or(usize::MAX);
         if end > self.without_tail() {
@@ -309,27 +307,27 @@ impl<'a, C: Cpu> Log<'a, C> {
         }
         let is_long = self.features.contains(Features::LONG_NUMBERS);
         let numbers = self.block.get(AT..end).unwrap_or_default().chunks_exact(if is_long { 8 } else { 4 });
-        all.try_reserve(numbers.len()).map_err(|_| FileError::OutOfMemory)?;
-        all.extend(numbers.map(|number| {
+        for number in numbers {
             let block = u64::from(big_word(number, 0));
-            Revoked { block: if is_long { block << 32 | u64::from(big_word(number, 4)) } else { block }, transaction }
-        }));
+            let block = if is_long { block << 32 | u64::from(big_word(number, 4)) } else { block };
+            say(all, block, None, transaction)?;
+        }
         Ok(())
     }
 
     /// Checks a block that is to be read from here.
-    fn check(&mut self, tagged: &Tagged) -> Result<(), FileError> {
-        if tagged.moved.block >= self.fs.layout.blocks {
+    fn check(&mut self, said: &Said, contents: Contents) -> Result<(), FileError> {
+        if said.block >= self.fs.layout.blocks {
             return Err(self.damaged("it has blocks that are not on the device"));
         }
         if !self.features.has_sums() {
             return Ok(());
         }
-        self.fs.disk.read_at(tagged.moved.place << self.fs.layout.block_bits, &mut self.block)?;
-        let number = self.sequence.wrapping_add(tagged.transaction);
+        self.fs.disk.read_at(contents.place << self.fs.layout.block_bits, &mut self.block)?;
+        let number = self.sequence.wrapping_add(said.transaction);
         let sum = crc32c(crc32c(self.seed, &number.to_be_bytes()), &self.block);
         let known = if self.features.contains(Features::WHOLE_SUMS) { u32::MAX } else { 0xffff };
-        if sum & known == tagged.sum { Ok(()) } else { Err(self.wrong_sum()) }
+        if sum & known == contents.sum { Ok(()) } else { Err(self.wrong_sum()) }
     }
 
     /// Reads a block of the journal, by its number there.
@@ -375,6 +373,14 @@ impl<'a, C: Cpu> Log<'a, C> {
     fn wrong_sum(&self) -> FileError {
         self.fs.problem(Problem::Checksum(Part::Journal))
     }
+}
+
+/// Adds what is said of a block.
+fn say(all: &mut Vec<Said>, block: u64, contents: Option<Contents>, transaction: u32) -> Result<(), FileError> {
+    all.try_reserve(1).map_err(|_| FileError::OutOfMemory)?;
+    let order = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    all.push(Said { block, contents, transaction, order });
+    Ok(())
 }
 
 /// Whether the sum at `at` is that of the block with zeroes in its place, which it has then.
