@@ -5,10 +5,16 @@ use std::io::{IsTerminal as _, Read as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::SIGTERM;
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::low_level;
 use tools::board::Board;
 use tools::qemu::{Command, Console, Monitor, Qemu, Speed, Trace};
 use tools::trace::Tables;
@@ -82,8 +88,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         say!("{:?}", command.to_process(&qemu))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let signals = signals()?;
     let Some(tables) = tables else {
-        return wait(start(&command, &qemu)?, timeout);
+        return wait(start(&command, &qemu)?, signals, timeout);
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen for the trace")?;
     command = command.trace(Trace::Socket(listener.local_addr()?));
@@ -96,7 +103,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         drop(done);
     });
-    let status = wait(child, timeout);
+    let status = wait(child, signals, timeout);
     // The end of QEMU closes the stream; what was in it comes out first. The error is the sender's end, as awaited.
     let _ = all_printed.recv_timeout(Duration::from_secs(5));
     status
@@ -150,8 +157,16 @@ fn start(command: &Command, qemu: &Qemu) -> anyhow::Result<Child> {
     command.to_process(qemu).spawn().with_context(|| format!("cannot start {}", qemu.program.display()))
 }
 
+/// Waits for QEMU. Where `tine` is told to end before, QEMU does first: it has the card's image open, and nobody else would end it.
+fn wait(child: Child, signals: Signals, timeout: Option<Duration>) -> anyhow::Result<ExitCode> {
+    let together = Together::with(&child, signals);
+    let code = wait_for(child, timeout);
+    together.end();
+    code
+}
+
 /// Waits for QEMU, and ends it when the time is up.
-fn wait(mut child: Child, timeout: Option<Duration>) -> anyhow::Result<ExitCode> {
+fn wait_for(mut child: Child, timeout: Option<Duration>) -> anyhow::Result<ExitCode> {
     let Some(timeout) = timeout else {
         return Ok(exit_code(child.wait()?));
     };
@@ -166,6 +181,47 @@ fn wait(mut child: Child, timeout: Option<Duration>) -> anyhow::Result<ExitCode>
     child.wait()?;
     eprintln!("tine: the board was still running after {} seconds", timeout.as_secs());
     Ok(ExitCode::from(TIMED_OUT))
+}
+
+/// The signal that is sent to one process; others come to QEMU, too, with the terminal. From here on it is kept until there is
+/// a QEMU.
+fn signals() -> anyhow::Result<Signals> {
+    Signals::new([SIGTERM]).context("cannot wait for signals")
+}
+
+/// It, passed on to QEMU.
+struct Together {
+    handle: Handle,
+    /// Whether it came.
+    came: Arc<AtomicBool>,
+}
+
+impl Together {
+    fn with(child: &Child, mut signals: Signals) -> Self {
+        let handle = signals.handle();
+        let came = Arc::new(AtomicBool::new(false));
+        let pid = Pid::from_child(child);
+        thread::spawn({
+            let came = Arc::clone(&came);
+            move || {
+                for _ in signals.forever() {
+                    came.store(true, Ordering::Relaxed);
+                    // It may have ended by itself.
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+            }
+        });
+        Self { handle, came }
+    }
+
+    /// QEMU has ended: so does `tine` where the signal came, as by that.
+    fn end(self) {
+        self.handle.close();
+        if self.came.load(Ordering::Relaxed) {
+            // It does not return.
+            let _ = low_level::emulate_default_handler(SIGTERM);
+        }
+    }
 }
 
 /// QEMU's own status; 1 where a signal ended it.
