@@ -157,7 +157,8 @@ fn start(command: &Command, qemu: &Qemu) -> anyhow::Result<Child> {
     command.to_process(qemu).spawn().with_context(|| format!("cannot start {}", qemu.program.display()))
 }
 
-/// Waits for QEMU. Where `tine` is told to end before, QEMU does first: it has the card's image open, and nobody else would end it.
+/// Waits for QEMU. Where `tine` is told to end before, QEMU does first: it has the card's image open, and nobody else would
+/// end it.
 fn wait(child: Child, signals: Signals, timeout: Option<Duration>) -> anyhow::Result<ExitCode> {
     let together = Together::with(&child, signals);
     let code = wait_for(child, timeout);

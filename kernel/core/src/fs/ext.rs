@@ -191,6 +191,7 @@ impl<C: Cpu> Ext<C> {
                 let _ = fs.problem(Problem::WithoutJournal);
             } else {
                 fs.read_journal()?;
+                // The newest superblock may be there, too.
                 fs.disk.read_at(SUPERBLOCK_AT, &mut superblock)?;
                 let newest = parse(&superblock)?;
                 if newest.block_bits != fs.layout.block_bits {

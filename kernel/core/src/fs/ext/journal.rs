@@ -164,10 +164,6 @@ impl<C: Cpu> Ext<C> {
 impl<'a, C: Cpu> Log<'a, C> {
     fn open(fs: &'a Ext<C>) -> Result<Self, FileError> {
         let number = fs.layout.journal.ok_or_else(|| fs.problem(Problem::Journal("is on another device")))?;
-        let bytes = usize::try_from(fs.layout.block_bytes()).unwrap_or(usize::MAX);
-        let mut block = Vec::new();
-        block.try_reserve_exact(bytes).map_err(|_| FileError::OutOfMemory)?;
-        block.resize(bytes, 0);
         let mut log = Self {
             fs,
             record: fs.any_record(number)?,
@@ -178,7 +174,7 @@ impl<'a, C: Cpu> Log<'a, C> {
             end: 0,
             start: 0,
             sequence: 0,
-            block,
+            block: fs.block_buffer()?,
         };
         log.fetch(0)?;
         log.parse()?;
@@ -271,13 +267,11 @@ impl<'a, C: Cpu> Log<'a, C> {
 
     /// Takes the tags of the descriptor that was read; the first block is at `at`. Says what is behind the last.
     fn tags(&self, at: u32, transaction: u32, all: &mut Vec<Said>) -> Result<u32, FileError> {
-        let (size, end) = (self.features.tag_bytes(), self.without_tail());
+        let size = self.features.tag_bytes();
+        let room = self.block.get(..self.without_tail()).unwrap_or_default();
         let is_whole = self.features.contains(Features::WHOLE_SUMS);
         let (mut at, mut from) = (at, HEADER);
-        while let Some(tag) = self.block.get(from..from.saturating_add(size).max(from)) {
-            if from.saturating_add(size) > end {
-                break;
-            }
+        while let Some(tag) = room.get(from..from.saturating_add(size)) {
             let (flags, sum) = if is_whole {
                 (big_word(tag, 4), big_word(tag, 12))
             } else {

@@ -137,6 +137,11 @@ fn names(directory: &Arc<dyn Inode>) -> Result<Vec<(String, FileKind, u64)>, Fil
     }
 }
 
+/// `seq 1 last`.
+fn lines(last: usize) -> Vec<u8> {
+    (1..=last).flat_map(|number| std::format!("{number}\n").into_bytes()).collect()
+}
+
 fn half(image: &[u8], at: usize) -> usize {
     u16::from_le_bytes([image[at], image[at + 1]]).into()
 }

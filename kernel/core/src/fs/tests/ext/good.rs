@@ -6,11 +6,6 @@ use super::*;
 use crate::addr::PAGE_SIZE;
 use crate::fs::{BufferSource, Extent, Link, Mapping, PageSource as _, Timestamp};
 
-/// `seq 1 last`.
-fn lines(last: usize) -> Vec<u8> {
-    (1..=last).flat_map(|number| std::format!("{number}\n").into_bytes()).collect()
-}
-
 /// The files with their contents; `block` is the size of a block.
 fn files(image: &Packed, block: usize) -> Vec<(&'static str, Vec<u8>)> {
     let words: Vec<u8> = (1..=1100).flat_map(|number| std::format!("{number} ").into_bytes()).take(4196).collect();

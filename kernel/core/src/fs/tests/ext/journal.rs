@@ -19,10 +19,6 @@ const COMMIT: u32 = 2;
 const REVOCATIONS: u32 = 5;
 const WRONG: Problem = Problem::Checksum(Part::Journal);
 
-fn lines(last: usize) -> Vec<u8> {
-    (1..=last).flat_map(|number| std::format!("{number}\n").into_bytes()).collect()
-}
-
 fn read(mounted: &Mounted, path: &str) -> Result<Vec<u8>, FileError> {
     contents(&find(&mounted.root, path)?)
 }
